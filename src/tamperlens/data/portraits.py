@@ -1,0 +1,149 @@
+"""Real photos to learn from: one face each, found once, with people kept apart between train, validation and test."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from tamperlens.errors import DataError, MediaError
+from tamperlens.faces import crop_face
+from tamperlens.forge.portrait import Portrait, scaled
+from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE, make_sample
+from tamperlens.media import read_photo
+from tamperlens.types import FaceBox, FaceDetector, FloatArray, LabelledCrop, UInt8Array
+
+__all__ = ["FacePhoto", "find_face_photos", "forged_crops", "load_portrait", "split_of"]
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+WIDE = 2.8  # kept around a face, in face sizes: the x2 crop and room to move it
+MAX_KEPT_SIDE = 1000  # pixels
+MIN_FACE = 64  # pixels: smaller faces cannot carry a forgery worth learning
+
+
+@dataclass(frozen=True)
+class FacePhoto:
+    """A photo, whose it is, and where its largest face lies."""
+
+    path: str
+    person: str  # folder/name: one value per person, the unit of every split
+    box: tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels
+    landmarks: tuple[tuple[float, float], ...]  # five x, y
+
+
+def person_of(path: Path) -> str:
+    """Whose photo it is, from ``folder/name_0001.jpg``: folder and name without a trailing number."""
+    return f"{path.parent.name}/{re.sub(r'_[0-9]+$', '', path.stem)}"
+
+
+def split_of(person: str, validation: float = 0.15, test: float = 0.15) -> str:
+    """``train``, ``val`` or ``test`` for a person: fixed by a hash of the name, so it never depends on what else is there."""
+    place = int.from_bytes(hashlib.sha256(person.encode()).digest()[:8], "big") / 2**64
+    return "test" if place < test else "val" if place < test + validation else "train"
+
+
+def find_face_photos(
+    folders: Sequence[Path],
+    detector: FaceDetector,
+    cache: Path | None = None,
+    progress: Callable[[Iterable[Path]], Iterable[Path]] = lambda paths: paths,
+) -> list[FacePhoto]:
+    """Every photo under ``folders`` with a face of at least `MIN_FACE` pixels, in path order.
+
+    The list is kept in ``cache`` (JSON) and taken from there when it was made from the same files. Photos that cannot be
+    read or show no such face are left out; a folder without any is a `DataError`.
+    """
+    paths = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    stamp = hashlib.sha256("\n".join(f"{path} {path.stat().st_size}" for path in paths).encode()).hexdigest()
+    if cache and cache.exists() and (kept := json.loads(cache.read_text()))["stamp"] == stamp:
+        return [
+            FacePhoto(row["path"], row["person"], tuple(row["box"]), tuple(tuple(point) for point in row["landmarks"]))
+            for row in kept["photos"]
+        ]
+    photos = []
+    for path in progress(paths):
+        try:
+            faces = detector(read_photo(path).image)
+        except MediaError:
+            continue
+        if faces and faces[0].size >= MIN_FACE:
+            face = faces[0]
+            landmarks = tuple((round(float(x), 2), round(float(y), 2)) for x, y in face.landmarks)
+            box = tuple(round(float(v), 2) for v in (face.x0, face.y0, face.x1, face.y1))
+            photos.append(FacePhoto(str(path), person_of(path), box, landmarks))  # type: ignore[arg-type]
+    if not photos:
+        raise DataError(
+            f"no face of {MIN_FACE} pixels or more was found in {', '.join(map(str, folders))} ({len(paths)} photos read); "
+            f"give folders of real photos that show faces"
+        )
+    if cache:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        cache.write_text(json.dumps({"stamp": stamp, "photos": [asdict(photo) for photo in photos]}))
+    return photos
+
+
+@lru_cache(maxsize=1024)
+def _surroundings(photo: FacePhoto) -> Portrait:
+    """The face with more around it than any crop needs, kept decoded: the same people are drawn again and again."""
+    portrait = _cut(read_photo(photo.path).image, photo.box, np.array(photo.landmarks, np.float32), WIDE / 2)
+    side = min(MAX_KEPT_SIDE, portrait.image.shape[0])
+    return scaled(portrait, side)
+
+
+def _cut(image: UInt8Array, box: Sequence[float], landmarks: FloatArray, enlarge: float = 1.0) -> Portrait:
+    center, size = np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]), max(box[2] - box[0], box[3] - box[1]) * enlarge
+    (left, top), (right, bottom) = center - size / 2, center + size / 2
+    crop = crop_face(image, FaceBox(left, top, right, bottom, 1.0, landmarks))
+    return Portrait(crop.image, landmarks - np.array([crop.left, crop.top], np.float32))
+
+
+def load_portrait(photo: FacePhoto, rng: np.random.Generator | None = None) -> Portrait:
+    """The x2 crop around a photo's face, at most `MAX_KEPT_SIDE` * 2 / `WIDE` pixels wide, with landmarks in crop pixels.
+
+    With ``rng`` the box is moved and scaled a little first, as face detectors err, so that no fixed place in the crop is
+    "the face".
+    """
+    kept = _surroundings(photo)
+    side = kept.image.shape[0]
+    size, center = side / WIDE, np.array([side / 2, side / 2])
+    if rng is not None:
+        center = center + rng.normal(0, 0.06, size=2) * size
+        size = size * float(np.exp(rng.uniform(np.log(0.8), np.log(1.2))))
+    box = (center[0] - size / 2, center[1] - size / 2, center[0] + size / 2, center[1] + size / 2)
+    return _cut(kept.image, box, kept.landmarks)
+
+
+def forged_crops(
+    photos: Sequence[FacePhoto],
+    families: Sequence[str],
+    per_family: int,
+    *,
+    sides: tuple[int, int] = (128, 512),
+    seed: int = 0,
+    before: float = UNTOUCHED_BEFORE,
+    after: float = UNTOUCHED_AFTER,
+) -> Iterator[LabelledCrop]:
+    """A fixed set of whole crops to measure on: ``per_family`` of each family, and as many pristine ones as of all families.
+
+    Each crop depends on ``seed``, its family and its number alone. ``before`` and ``after`` are `make_sample`'s.
+    """
+    for family in (*families, "pristine"):
+        for number in range(per_family * (len(families) if family == "pristine" else 1)):
+            rng = np.random.default_rng([seed, number, *family.encode()])
+            person = photos[int(rng.integers(len(photos)))]
+            side = round(float(np.exp(rng.uniform(*np.log(sides)))))
+            target = load_portrait(person, rng)
+            yield make_sample(
+                target,
+                lambda rng=rng: load_portrait(photos[int(rng.integers(len(photos)))], rng),  # type: ignore[misc]
+                family,
+                side,
+                rng,
+                before=before,
+                after=after,
+                group=person.person,
+            )

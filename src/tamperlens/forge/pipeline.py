@@ -1,0 +1,176 @@
+"""What happens to whole pictures in real life: focus, noise, resampling, retouching, sharpening, compression.
+
+Pristine and manipulated pictures go through the same pipelines with the same odds, before and after the forgery, so that
+neither softness, noise nor compression of a whole picture tells the class: only a region that differs from its
+surroundings does.
+"""
+
+from collections.abc import Callable
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+
+from tamperlens.forge.portrait import resize
+from tamperlens.types import UInt8Array
+
+__all__ = ["STEPS", "apply_pipeline", "draw_step", "h264", "jpeg", "noise", "webp"]
+
+Step = Callable[[UInt8Array, np.random.Generator], tuple[UInt8Array, object]]
+
+
+def _encoded(image: UInt8Array, suffix: str, flags: list[int]) -> UInt8Array:
+    ok, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), flags)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if ok else None
+    if decoded is None:
+        raise RuntimeError(f"OpenCV could not encode a {image.shape} picture as {suffix}")
+    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def jpeg(image: UInt8Array, quality: int, *, subsample: bool = True) -> UInt8Array:
+    """``image`` after JPEG at ``quality`` (1 to 100), chroma halved (4:2:0) or kept (4:4:4)."""
+    sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420 if subsample else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+    return _encoded(image, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling])
+
+
+def webp(image: UInt8Array, quality: int) -> UInt8Array:
+    """``image`` after lossy WebP at ``quality`` (1 to 100)."""
+    return _encoded(image, ".webp", [cv2.IMWRITE_WEBP_QUALITY, quality])
+
+
+def h264(image: UInt8Array, crf: int) -> UInt8Array:
+    """``image`` after H.264 (one intra frame, 4:2:0) at constant rate factor ``crf``."""
+    height, width = image.shape[:2]
+    padded = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height = padded.shape[1], padded.shape[0]
+    encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 25)
+    encoder.thread_count = 1
+    encoder.options = {"crf": str(crf), "preset": "veryfast", "tune": "zerolatency"}
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(padded), format="rgb24").reformat(format="yuv420p")
+    packets = [*encoder.encode(frame), *encoder.encode(None)]
+    decoder = av.CodecContext.create("h264", "r")
+    decoder.thread_count = 1
+    decoded = [out for packet in packets for out in decoder.decode(packet)] + list(decoder.decode(None))
+    return np.ascontiguousarray(decoded[0].to_ndarray(format="rgb24")[:height, :width])
+
+
+def noise(image: UInt8Array, sigma: float, rng: np.random.Generator, grain: float = 0.0) -> UInt8Array:
+    """Gaussian noise of ``sigma`` grey levels, stronger in bright pixels as a sensor's is; ``grain`` blurs it (in pixels)."""
+    field = rng.standard_normal(image.shape, dtype=np.float32)
+    if grain > 0:
+        field = cv2.GaussianBlur(field, (0, 0), grain)
+        field /= float(field.std()) + 1e-6
+    shot = sigma * np.sqrt(0.5 + image / 255.0, dtype=np.float32)
+    return np.asarray(np.clip(np.rint(image + shot * field), 0, 255), dtype=np.uint8)
+
+
+def _noise(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
+    sigma, grain = float(rng.uniform(0.5, 7)), float(rng.choice([0.0, 0.0, 0.6, 1.0]))
+    return noise(image, sigma, rng, grain), [round(sigma, 2), grain]
+
+
+def _blur(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
+    sigma = float(rng.uniform(0.3, 1.8))
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), dtype=np.uint8), round(sigma, 2)
+
+
+def _motion(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
+    length, angle = int(rng.integers(3, 10)), float(rng.uniform(0, 180))
+    line = np.zeros((length, length), np.float32)
+    line[length // 2] = 1
+    turn = cv2.getRotationMatrix2D(((length - 1) / 2, (length - 1) / 2), angle, 1.0)
+    kernel = cv2.warpAffine(line, turn, (length, length))
+    return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), dtype=np.uint8), [length, round(angle)]
+
+
+def _resample(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
+    """Shrunk and enlarged again: what an upscaled picture looks like."""
+    factor = float(np.exp(rng.uniform(np.log(0.3), np.log(0.9))))
+    height, width = image.shape[:2]
+    down, up = (int(rng.choice([cv2.INTER_AREA, cv2.INTER_LINEAR])), int(rng.choice([1, 2, 4])))  # linear, cubic, Lanczos
+    small = cv2.resize(image, (max(8, round(width * factor)), max(8, round(height * factor))), interpolation=down)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=up), dtype=np.uint8), [round(factor, 2), down, up]
+
+
+def _sharpen(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
+    amount, sigma = float(rng.uniform(0.3, 1.5)), float(rng.uniform(0.6, 2.0))
+    soft = cv2.GaussianBlur(image, (0, 0), sigma)
+    return np.asarray(cv2.addWeighted(image, 1 + amount, soft, -amount, 0), dtype=np.uint8), [round(amount, 2), round(sigma, 2)]
+
+
+def _denoise(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
+    """Retouching-like smoothing that keeps edges."""
+    if rng.random() < 0.4:
+        return np.asarray(cv2.medianBlur(image, 3), dtype=np.uint8), "median"
+    spread = float(rng.uniform(8, 40))
+    return np.asarray(cv2.bilateralFilter(image, 5, spread, 3), dtype=np.uint8), round(spread)
+
+
+def _tone(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
+    gamma, gain = float(rng.uniform(0.7, 1.4)), rng.uniform(0.9, 1.1, size=3)
+    levels = (np.arange(256) / 255.0) ** gamma
+    table = np.clip(np.rint(255 * levels[:, None] * gain), 0, 255).astype(np.uint8)  # (256, 3)
+    return np.asarray(cv2.LUT(image, table[None]), dtype=np.uint8), round(gamma, 2)
+
+
+def _jpeg(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
+    quality, subsample = int(rng.integers(40, 99)), bool(rng.random() < 0.7)
+    return jpeg(image, quality, subsample=subsample), [quality, subsample]
+
+
+def _webp(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
+    quality = int(rng.integers(50, 97))
+    return webp(image, quality), quality
+
+
+def _h264(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
+    crf = int(rng.integers(16, 36))
+    return h264(image, crf), crf
+
+
+def _shrink_jpeg(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
+    """JPEG at a larger size, then shrunk: block traces that no longer lie on the pixel grid."""
+    factor, quality = float(rng.uniform(1.1, 1.7)), int(rng.integers(40, 95))
+    height, width = image.shape[:2]
+    large = resize(image, round(width * factor), round(height * factor))
+    return resize(jpeg(large, quality), width, height), [round(factor, 2), quality]
+
+
+# name: (odds, step). One list for pictures before the forgery, after it, and never forged.
+STEPS: dict[str, tuple[float, Step]] = {
+    "noise": (3.0, _noise),
+    "blur": (2.0, _blur),
+    "motion": (0.7, _motion),
+    "resample": (2.0, _resample),
+    "sharpen": (1.5, _sharpen),
+    "denoise": (1.5, _denoise),
+    "tone": (1.5, _tone),
+    "jpeg": (3.0, _jpeg),
+    "webp": (1.0, _webp),
+    "h264": (0.7, _h264),
+    "shrink_jpeg": (0.7, _shrink_jpeg),
+}
+_NAMES = list(STEPS)
+_ODDS = np.array([odds for odds, _ in STEPS.values()]) / sum(odds for odds, _ in STEPS.values())
+
+
+def draw_step(image: UInt8Array, rng: np.random.Generator, names: tuple[str, ...] = ()) -> tuple[UInt8Array, list[object]]:
+    """One random step (among ``names`` if given) applied to an RGB uint8 ``(H, W, 3)`` picture, and what it was."""
+    name = str(rng.choice(names)) if names else str(rng.choice(_NAMES, p=_ODDS))
+    image, parameters = STEPS[name][1](image, rng)
+    return image, [name, parameters]
+
+
+def apply_pipeline(
+    image: UInt8Array, rng: np.random.Generator, untouched: float, most: int = 3
+) -> tuple[UInt8Array, list[object]]:
+    """With probability ``untouched`` the picture as it is; otherwise after one to ``most`` random steps. Also returns them."""
+    if rng.random() < untouched:
+        return image, []
+    steps: list[object] = []
+    for _ in range(int(rng.integers(1, most + 1))):
+        image, step = draw_step(image, rng)
+        steps.append(step)
+    return image, steps

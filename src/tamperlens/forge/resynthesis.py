@@ -1,0 +1,28 @@
+"""Re-synthesis: the face rendered anew at limited resolution, as autoencoders and renderers do, and pasted back."""
+
+import numpy as np
+
+from tamperlens.forge.content import bottleneck, drift_color, mismatch, upsampling_grid
+from tamperlens.forge.portrait import Forgery, Portrait
+from tamperlens.forge.regions import blend, draw_region, height_of
+from tamperlens.forge.swap import poisson
+
+__all__ = ["resynthesis"]
+
+
+def resynthesis(target: Portrait, donor: Portrait, rng: np.random.Generator) -> Forgery:
+    """The target's face through a resolution bottleneck, pasted back; ``donor`` is not used."""
+    alpha, region = draw_region(target.landmarks, target.image.shape[:2], rng)
+    content, rendered = bottleneck(target.image, height_of(alpha), rng)
+    steps: list[object] = [["bottleneck", rendered]]
+    if rng.random() < 0.4:
+        content = upsampling_grid(content, rng)
+        steps.append(["upsampling_grid"])
+    if rng.random() < 0.4:
+        content, more = mismatch(content, rng)
+        steps += more
+    if rng.random() < 0.6:
+        content = drift_color(content, rng, 0.7)
+    by = "poisson" if rng.random() < 0.15 else "alpha"
+    image = poisson(content, target.image, alpha > 0) if by == "poisson" else blend(target.image, content, alpha)
+    return Forgery(image, alpha > 0, {"family": "resynthesis", **region, "steps": steps, "blend": by})

@@ -1,0 +1,61 @@
+"""Labelled crops made on the fly: a pristine or forged face after everything that happens to pictures in real life."""
+
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+
+from tamperlens.forge import FAMILIES
+from tamperlens.forge.pipeline import apply_pipeline
+from tamperlens.forge.portrait import Portrait, resize, scaled
+from tamperlens.types import BoolArray, LabelledCrop
+
+__all__ = ["draw_family", "make_sample"]
+
+UNTOUCHED_BEFORE = 0.35  # odds that a pristine base is as photographed
+UNTOUCHED_AFTER = 0.5  # odds that the finished picture is not processed again
+
+
+def make_sample(
+    target: Portrait,
+    donor: Callable[[], Portrait],
+    family: str,
+    side: int,
+    rng: np.random.Generator,
+    *,
+    before: float = UNTOUCHED_BEFORE,
+    after: float = UNTOUCHED_AFTER,
+    group: str = "",
+) -> LabelledCrop:
+    """A crop of ``side`` pixels: the target, pristine or forged by ``family``, in a drawn history.
+
+    ``before`` and ``after`` are the odds that the picture is left untouched before and after the forgery. Only the forging step
+    itself differs between the classes. ``donor`` is called for families that may use one.
+    """
+    side = min(side, target.image.shape[0])
+    work = min(target.image.shape[0], round(side * float(rng.choice([1.0, rng.uniform(1.0, 1.6)]))))
+    target = scaled(target, work)
+    history = int(rng.integers(2**63))
+    image, _ = apply_pipeline(target.image, np.random.default_rng(history), before)
+    target = Portrait(image, target.landmarks)
+    mask: BoolArray = np.zeros(image.shape[:2], np.bool_)
+    if family != "pristine":
+        other = target
+        if family == "swap":
+            other = donor()
+            other = scaled(other, min(work, other.image.shape[0]))
+            # Half of the donors share the target's history, so that the donor's own processing is not the only trace.
+            seed = history if rng.random() < 0.5 else int(rng.integers(2**63))
+            other = Portrait(apply_pipeline(other.image, np.random.default_rng(seed), before)[0], other.landmarks)
+        forgery = FAMILIES[family](target, other, rng)
+        image, mask = forgery.image, forgery.mask
+    if work != side:
+        image = resize(image, side, side)
+        mask = cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) >= 0.5
+    image, _ = apply_pipeline(image, rng, after, most=2)
+    return LabelledCrop(image, mask, family, group)
+
+
+def draw_family(rng: np.random.Generator, families: Sequence[str], pristine: float) -> str:
+    """``pristine`` with the given odds, otherwise one of ``families``."""
+    return "pristine" if rng.random() < pristine else str(rng.choice(list(families)))

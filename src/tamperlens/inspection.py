@@ -1,0 +1,107 @@
+"""One file, a face detector and a predictor in; what was found out, in words for people.
+
+The verdict never says "real". A face is ``manipulated`` where its score reaches the model's threshold, ``inconclusive``
+where the score falls short of it but not clearly, or where the picture does not let the model judge, and ``no_evidence``
+otherwise.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tamperlens.faces import crop_face, inside_slices, paste_map
+from tamperlens.media import read_photo
+from tamperlens.types import FaceBox, FaceCrop, FaceDetector, FaceFinding, Frame, Inspection, Prediction, Predictor, Verdict
+
+__all__ = ["MIN_FACE", "MIN_INSIDE", "inspect_photo"]
+
+MIN_FACE = 48  # pixels: no smaller face was trained on or measured
+MIN_INSIDE = 0.25  # share of the x2 crop that must lie inside the picture: less is a face cut off by the border
+
+
+def inspect_photo(path: str | Path, detector: FaceDetector, predictor: Predictor) -> Inspection:
+    """Everything found in one photo. Raises `MediaError` where it cannot be read."""
+    return inspect_frame(str(path), read_photo(path), detector, predictor)
+
+
+def inspect_frame(path: str, frame: Frame, detector: FaceDetector, predictor: Predictor) -> Inspection:
+    """Everything found in one upright picture; ``path`` only names it."""
+    height, width = frame.image.shape[:2]
+    pixel_map = np.zeros((height, width), np.float32)
+    mask = np.zeros((height, width), np.bool_)
+    findings = []
+    for face in detector(frame.image):
+        crop = _fit_crop(face, frame)
+        if isinstance(crop, str):
+            findings.append(FaceFinding(face, Verdict.INCONCLUSIVE, None, None, (crop,)))
+            continue
+        prediction = predictor(crop.image)
+        paste_map(pixel_map, crop, prediction.pixel_map)
+        on_picture, on_crop = inside_slices(crop, height, width)
+        mask[on_picture] |= prediction.mask[on_crop]
+        findings.append(_judge(face, prediction, float(prediction.mask[on_crop].mean()), predictor))
+    verdict, reasons = _file_verdict(findings, frame)
+    scores = [finding.score for finding in findings if finding.score is not None]
+    return Inspection(
+        path=path,
+        verdict=verdict,
+        score=max(scores, default=None),
+        reasons=reasons,
+        faces=tuple(findings),
+        model=predictor.name,
+        calibrated=predictor.calibrated,
+        image=frame.image,
+        pixel_map=pixel_map,
+        mask=mask,
+    )
+
+
+def _fit_crop(face: FaceBox, frame: Frame) -> FaceCrop | str:
+    """The crop around a face, or why it cannot be judged."""
+    if face.size < MIN_FACE:
+        return f"the face is {face.size:.0f} pixels wide; below {MIN_FACE} the model has not been tested"
+    try:
+        crop = crop_face(frame.image, face)
+    except ValueError:
+        return "the face lies outside the picture"
+    if crop.inside < MIN_INSIDE:
+        return f"only {crop.inside:.0%} of the face's surroundings lie inside the picture"
+    return crop
+
+
+def _judge(face: FaceBox, prediction: Prediction, mask_area: float, predictor: Predictor) -> FaceFinding:
+    score, threshold, doubt = prediction.score, predictor.score_threshold, predictor.doubt_threshold
+    if score >= threshold:
+        verdict = Verdict.MANIPULATED
+        reason = f"score {score:.2f} reaches the threshold {threshold:.2f}; {mask_area:.0%} of the face's crop is marked"
+    elif score >= doubt:
+        verdict = Verdict.INCONCLUSIVE
+        reason = f"score {score:.2f} is raised, but below the threshold {threshold:.2f} (doubt begins at {doubt:.2f})"
+    else:
+        verdict = Verdict.NO_EVIDENCE
+        reason = f"score {score:.2f} is below {doubt:.2f}; this does not show that the face is authentic"
+    return FaceFinding(face, verdict, score, mask_area, (reason,))
+
+
+def _file_verdict(findings: Sequence[FaceFinding], frame: Frame) -> tuple[Verdict, tuple[str, ...]]:
+    notes = frame.notes
+    if not findings:
+        return Verdict.INCONCLUSIVE, ("no face was found, and only faces are inspected", *notes)
+    judged = [finding for finding in findings if finding.score is not None]
+    unjudged = len(findings) - len(judged)
+    of_all = f"of {len(findings)} faces" if len(findings) > 1 else "of 1 face"
+    left_out = (f"{unjudged} {of_all} could not be judged: {_first_unfit(findings)}",) if unjudged else ()
+    for verdict in (Verdict.MANIPULATED, Verdict.INCONCLUSIVE, Verdict.NO_EVIDENCE):
+        own = [finding for finding in judged if finding.verdict is verdict]
+        if own:
+            strongest = max(own, key=lambda finding: finding.score or 0.0)
+            reasons = (f"{len(own)} {of_all}: {strongest.reasons[0]}", *left_out, *notes)
+            if verdict is Verdict.NO_EVIDENCE and not frame.complete:
+                return Verdict.INCONCLUSIVE, reasons
+            return verdict, reasons
+    return Verdict.INCONCLUSIVE, (*left_out, *notes)
+
+
+def _first_unfit(findings: Sequence[FaceFinding]) -> str:
+    return next(finding.reasons[0] for finding in findings if finding.score is None)

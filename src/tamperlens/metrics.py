@@ -1,0 +1,160 @@
+"""Count first, divide last: counts that add up over batches, videos and machines, and what is divided from them.
+
+Undefined is NaN, never 0 and never averaged. As printed, the paper's IoU has TN where FN is meant; here it is
+TP / (TP + FP + FN).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tamperlens.types import BoolArray
+
+__all__ = [
+    "PixelCounts",
+    "area_under_roc",
+    "average_precision",
+    "bootstrap",
+    "count_pixels",
+    "expected_calibration_error",
+    "false_positive_rate_threshold",
+    "mean_defined",
+    "wilson",
+]
+
+Scores = npt.NDArray[np.floating]
+NAN = float("nan")
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else NAN
+
+
+@dataclass(frozen=True)
+class PixelCounts:
+    """Pixels by prediction and truth; ``+`` pools crops, methods and machines."""
+
+    tp: int = 0
+    fp: int = 0
+    fn: int = 0
+    tn: int = 0
+
+    def __add__(self, other: "PixelCounts") -> "PixelCounts":
+        return PixelCounts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.tn + other.tn)
+
+    @property
+    def fg_iou(self) -> float:
+        """IoU of the manipulated pixels; NaN where the truth has none (a pristine crop has no foreground to find)."""
+        return _ratio(self.tp, self.tp + self.fp + self.fn) if self.tp + self.fn else NAN
+
+    @property
+    def bg_iou(self) -> float:
+        """IoU of the untouched pixels; NaN where the truth has none."""
+        return _ratio(self.tn, self.tn + self.fp + self.fn) if self.tn + self.fp else NAN
+
+    @property
+    def miou(self) -> float:
+        """Mean of the defined ones of `fg_iou` and `bg_iou`: on pristine crops that is `bg_iou` (Table 2's P column)."""
+        return mean_defined([self.fg_iou, self.bg_iou])
+
+    @property
+    def f1(self) -> float:
+        """Pixel F1 of the manipulated pixels; NaN where the truth has none."""
+        return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn) if self.tp + self.fn else NAN
+
+    @property
+    def false_area(self) -> float:
+        """Share of the untouched pixels that is called manipulated."""
+        return _ratio(self.fp, self.fp + self.tn)
+
+
+def count_pixels(predicted: BoolArray, truth: BoolArray) -> PixelCounts:
+    """Counts of two bool masks of one shape."""
+    if predicted.shape != truth.shape:
+        raise ValueError(f"masks must have one shape; got predicted {predicted.shape} and truth {truth.shape}: resize first")
+    tp = int(np.count_nonzero(predicted & truth))
+    fp, fn = int(np.count_nonzero(predicted)) - tp, int(np.count_nonzero(truth)) - tp
+    return PixelCounts(tp, fp, fn, predicted.size - tp - fp - fn)
+
+
+def mean_defined(values: Sequence[float]) -> float:
+    """Mean of the values that are not NaN; NaN where there is none."""
+    defined = [value for value in values if not np.isnan(value)]
+    return float(np.mean(defined)) if defined else NAN
+
+
+def area_under_roc(scores: Scores, labels: BoolArray) -> float:
+    """Probability that a manipulated one scores above a pristine one, ties counted half; NaN with one class only."""
+    positives, negatives = np.sort(scores[labels]), np.sort(scores[~labels])
+    if not len(positives) or not len(negatives):
+        return NAN
+    below = np.searchsorted(negatives, positives, side="left")
+    up_to = np.searchsorted(negatives, positives, side="right")
+    return float((below + up_to).mean() / 2 / len(negatives))
+
+
+def average_precision(scores: Scores, labels: BoolArray) -> float:
+    """Mean precision over the recall steps, tied scores taken together; NaN without a manipulated one."""
+    if not labels.any():
+        return NAN
+    order = np.argsort(-scores, kind="stable")
+    ranked, hits = scores[order], np.cumsum(labels[order])
+    last = np.append(np.nonzero(np.diff(ranked))[0], len(ranked) - 1)
+    precision, recall = hits[last] / (last + 1), hits[last] / hits[-1]
+    return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+
+
+def false_positive_rate_threshold(pristine_scores: Scores, rate: float) -> float:
+    """The lowest threshold at which at most ``rate`` of the pristine scores reach it (score >= threshold is an alarm)."""
+    ranked = np.sort(pristine_scores)[::-1]
+    if not len(ranked):
+        return NAN
+    allowed = int(np.floor(rate * len(ranked)))
+    if allowed >= len(ranked):
+        return float(ranked[-1])
+    return float(np.nextafter(ranked[allowed], np.inf))
+
+
+def expected_calibration_error(probabilities: Scores, labels: BoolArray, bins: int = 10) -> float:
+    """Mean gap between stated probability and observed share of manipulated, weighted by count, over equal-width bins."""
+    if not len(probabilities):
+        return NAN
+    place = np.minimum((probabilities * bins).astype(int), bins - 1)
+    members = [place == b for b in set(place.tolist())]
+    return float(sum(abs(probabilities[own].mean() - labels[own].mean()) * own.mean() for own in members))
+
+
+def wilson(hits: int, count: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson's score interval); NaN, NaN with no count."""
+    if not count:
+        return NAN, NAN
+    z, share = 1.959964, hits / count
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    reach = z * np.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)
+    return float(max(0.0, middle - reach)), float(min(1.0, middle + reach))
+
+
+def bootstrap(
+    statistic: Callable[[npt.NDArray[np.intp]], float], groups: Sequence[object], rounds: int = 500, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of a statistic by resampling whole groups (videos or people: their frames are not independent).
+
+    ``statistic`` gets the indices of the drawn items; ``groups`` names the group of each item.
+    """
+    members: dict[object, list[int]] = {}
+    for index, group in enumerate(groups):
+        members.setdefault(group, []).append(index)
+    pools = [np.array(pool) for pool in members.values()]
+    if len(pools) < 2:
+        return NAN, NAN
+    rng = np.random.default_rng(seed)
+    values = [
+        statistic(np.concatenate([pools[i] for i in rng.integers(len(pools), size=len(pools))])) for _ in range(rounds)
+    ]
+    defined = [value for value in values if not np.isnan(value)]
+    if not defined:
+        return NAN, NAN
+    low, high = np.percentile(defined, [2.5, 97.5])
+    return float(low), float(high)

@@ -1,0 +1,88 @@
+"""What was found or measured, written down: inspections as JSON and pictures, result rows as Markdown."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tamperlens.figures import draw_overlay
+from tamperlens.media import write_png
+from tamperlens.types import BoolArray, Inspection, ResultRow, UInt8Array, Verdict
+
+__all__ = ["failure_record", "inspection_record", "rows_to_markdown", "write_pictures"]
+
+
+def inspection_record(inspection: Inspection) -> dict[str, Any]:
+    """An inspection as JSON-able values. Boxes are in pixels of the upright picture; scores and areas are shares in [0, 1]."""
+    return {
+        "path": inspection.path,
+        "verdict": inspection.verdict.value,
+        "score": _rounded(inspection.score),
+        "reasons": list(inspection.reasons),
+        "faces": [
+            {
+                "box": [round(value, 1) for value in (face.box.x0, face.box.y0, face.box.x1, face.box.y1)],
+                "score": _rounded(face.score),
+                "verdict": face.verdict.value,
+                "mask_area": _rounded(face.mask_area),
+                "reasons": list(face.reasons),
+            }
+            for face in inspection.faces
+        ],
+        "model": inspection.model,
+        "calibrated": inspection.calibrated,
+        "width": inspection.image.shape[1],
+        "height": inspection.image.shape[0],
+    }
+
+
+def failure_record(path: str, reason: str) -> dict[str, Any]:
+    """The record of a file that could not be inspected: inconclusive, and the error said."""
+    return {
+        "path": path,
+        "verdict": Verdict.INCONCLUSIVE.value,
+        "score": None,
+        "reasons": [reason],
+        "faces": [],
+        "error": reason,
+    }
+
+
+def write_pictures(inspection: Inspection, folder: Path, stem: str) -> list[Path]:
+    """Write ``<stem>.overlay.png``, ``.pixelmap.png`` (grey, 255 = surely manipulated) and ``.mask.png``; returns the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures: dict[str, UInt8Array | BoolArray] = {
+        "overlay": draw_overlay(inspection),
+        "pixelmap": np.rint(inspection.pixel_map * 255).astype(np.uint8),
+        "mask": inspection.mask,
+    }
+    paths = []
+    for kind, picture in pictures.items():
+        paths.append(folder / f"{stem}.{kind}.png")
+        write_png(paths[-1], picture)
+    return paths
+
+
+def rows_to_markdown(rows: Sequence[ResultRow]) -> str:
+    """Result rows as a table: a line per model and subset, a column per metric, intervals in brackets, "-" where undefined."""
+    metrics = list(dict.fromkeys(row.metric for row in rows))
+    lines = [f"| model | subset | n | {' | '.join(metrics)} |", "|---|---|---|" + "---|" * len(metrics)]
+    for model, subset in dict.fromkeys((row.model, row.subset) for row in rows):
+        own = {row.metric: row for row in rows if (row.model, row.subset) == (model, subset)}
+        count = max(row.count for row in own.values())
+        cells = [_cell(own[metric]) if metric in own else "-" for metric in metrics]
+        lines.append(f"| {model} | {subset} | {count} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(row: ResultRow) -> str:
+    if math.isnan(row.value):
+        return "-"
+    interval = "" if math.isnan(row.low) else f" [{row.low:.3f}, {row.high:.3f}]"
+    return f"{row.value:.3f}{interval}"
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -1,0 +1,237 @@
+"""Training: the paper's settings as defaults, one loop on Lightning Fabric, checkpoints that resume exactly.
+
+A run folder holds ``config.json``, ``log.csv``, ``checkpoint.safetensors`` (weights, optimizer moments, step), and the best
+model by validation mIoU as ``best.safetensors`` with its card.
+"""
+
+import csv
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from tamperlens.card import ModelCard
+from tamperlens.data.live import Batch
+from tamperlens.errors import DataError, ModelError
+from tamperlens.model import Model, parse_name, save
+
+__all__ = ["Progress", "TrainConfig", "train"]
+
+
+class TrainConfig(BaseModel):
+    """Every setting of a run. The defaults are the paper's (section 4) where it gives one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = "vgg5-seg"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3  # paper: Adam, 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)  # paper
+    weight_decay: float = 0.0  # paper
+    batch_size: Annotated[int, Field(ge=1)] = 64  # paper
+    micro_batch: Annotated[int, Field(ge=1)] = 64  # crops at once in memory; batch_size is reached by accumulation
+    steps: Annotated[int, Field(ge=1)] = 10_000
+    cooldown: Annotated[float, Field(ge=0, le=1)] = 0.0  # last share of the steps over which the learning rate falls to zero
+    windows: tuple[int, ...] = (256,)  # paper: random 256 x 256 crops; one size is drawn per micro batch
+    max_side: Annotated[int, Field(ge=32)] = 512  # crops larger than this are shrunk to it, in training and in use
+    families: tuple[str, ...] = ("self_blend", "swap")  # forged on the fly, when training on photos
+    pristine: Annotated[float, Field(ge=0, le=1)] = 0.4  # share of crops left pristine, when training on photos
+    seed: int = 0
+    workers: Annotated[int, Field(ge=0)] = 1
+    threads: Annotated[int, Field(ge=0)] = 0  # for arithmetic; 0 leaves the choice to PyTorch
+    precision: Literal["auto", "bf16-mixed", "32-true"] = "auto"
+    validate_every: Annotated[int, Field(ge=1)] = 500
+    checkpoint_every: Annotated[int, Field(ge=1)] = 100
+
+
+class Progress(BaseModel):
+    """One line of a run's log."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    crops_per_second: float
+    validation: dict[str, float] = {}
+
+
+def train(
+    config: TrainConfig,
+    data: Dataset[Batch],
+    out: Path,
+    *,
+    validate: Callable[[Model], dict[str, float]] = lambda model: {},
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Path:
+    """Train ``config.model`` on ``data`` (item i is micro batch i) in the folder ``out``; continues a run that is there.
+
+    ``validate`` maps a model in eval mode to figures, of which "miou" chooses the best model; without it the last is kept.
+    Returns the path stem of the kept model. Raises `DataError` when ``out`` holds a run of other settings.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    fabric = Fabric(accelerator="auto", devices="auto" if torch.cuda.is_available() else 1, precision=_precision(config))
+    fabric.launch()
+    torch.manual_seed(config.seed)
+    model = Model.create(config.model)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.Adam(
+        model.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    _claim(out, config)
+    start, best = _resume(out, model, optimizer)
+    forward, optimizer = fabric.setup(model, optimizer)
+    forward.mark_forward_method("logit_map")
+    accumulate = max(1, config.batch_size // config.micro_batch)
+    loader: Any = DataLoader(
+        data,
+        batch_size=None,
+        sampler=range(start * accumulate, config.steps * accumulate),
+        num_workers=config.workers,
+        worker_init_fn=_quiet_worker,
+        prefetch_factor=4 if config.workers else None,
+        # Forked workers can hang in locks that threads of this process hold.
+        multiprocessing_context="spawn" if config.workers else None,
+    )
+    batches: Iterator[Batch] = iter(  # type: ignore[assignment]fabric.setup_dataloaders(loader, use_distributed_sampler=False, move_to_device=False))
+    losses: list[float] = []
+    seen, clock = 0, time.perf_counter()
+    for step in range(start, config.steps):
+        rate = _rate(config, step)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        forward.train()
+        optimizer.zero_grad()
+        for part in range(accumulate):
+            batch = next(batches).to(fabric.device)
+            images = batch.images.to(memory_format=torch.channels_last).float() / 255
+            with fabric.no_backward_sync(forward, enabled=part < accumulate - 1):
+                loss: Tensor = model.task.loss(forward.logit_map(images), batch.masks.float(), batch.labels)
+                fabric.backward(loss / accumulate)
+            losses.append(loss.item())
+            seen += len(images)
+        optimizer.step()
+        done = step + 1
+        last = done == config.steps
+        if done % config.checkpoint_every == 0 or last:
+            validation = {}
+            if done % config.validate_every == 0 or last:
+                validation = validate(model.eval())
+                figure = validation.get("miou", float(done))
+                if figure >= best:
+                    best = figure
+                    save(model, out / "best", _card(config, done, accumulate, validation))
+            progress = Progress(
+                step=done,
+                loss=sum(losses) / len(losses),
+                learning_rate=rate,
+                crops_per_second=seen / (time.perf_counter() - clock),
+                validation=validation,
+            )
+            _log(out / "log.csv", progress)
+            _checkpoint(out, model, optimizer, done, best)
+            report(progress)
+            losses, seen, clock = [], 0, time.perf_counter()
+    return out / "best"
+
+
+def _precision(config: TrainConfig) -> Any:
+    if config.precision != "auto":
+        return config.precision
+    fast = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else torch.cpu._is_avx512_bf16_supported()
+    return "bf16-mixed" if fast else "32-true"
+
+
+def _quiet_worker(index: int) -> None:
+    torch.set_num_threads(1)
+
+
+def _rate(config: TrainConfig, step: int) -> float:
+    """The learning rate: constant as in the paper, then linear to zero over the cooldown."""
+    tail = config.cooldown * config.steps
+    return config.learning_rate * (min(1.0, (config.steps - step) / tail) if tail else 1.0)
+
+
+def _claim(out: Path, config: TrainConfig) -> None:
+    """The folder's settings must be this run's, except how long it goes on and on how many cores."""
+    path, free = out / "config.json", {"steps", "cooldown", "workers", "threads", "validate_every", "checkpoint_every"}
+    if path.exists():
+        kept = TrainConfig.model_validate_json(path.read_text())
+        changed = [
+            name for name in TrainConfig.model_fields if name not in free and getattr(kept, name) != getattr(config, name)
+        ]
+        if changed:
+            raise DataError(
+                f"{out} holds a run with another {', '.join(changed)}: give another --out, or the settings in {path}"
+            )
+    path.write_text(config.model_dump_json(indent=2) + "\n")
+
+
+def _card(config: TrainConfig, steps: int, accumulate: int, validation: dict[str, float]) -> ModelCard:
+    network, task = parse_name(config.model)
+    return ModelCard(
+        name=config.model,
+        network=network,
+        task=task,
+        map_threshold=0.5,
+        score_threshold=0.5,
+        max_side=config.max_side,
+        training={
+            "steps": steps,
+            "crops_seen": steps * accumulate * min(config.micro_batch, config.batch_size),
+            "config": config.model_dump(mode="json"),
+        },
+        results={"validation_during_training": validation},
+    )
+
+
+def _checkpoint(out: Path, model: Model, optimizer: Any, step: int, best: float) -> None:
+    """Weights and optimizer moments, written beside and renamed, so that a cut leaves the previous checkpoint whole."""
+    tensors = {f"model.{key}": value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{key}": value.detach().cpu().contiguous() for key, value in state.items()}
+    temporary = out / "checkpoint.tmp"
+    save_file(tensors, temporary, metadata={"state": json.dumps({"step": step, "best": best})})
+    os.replace(temporary, out / "checkpoint.safetensors")
+
+
+def _resume(out: Path, model: Model, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+    path = out / "checkpoint.safetensors"
+    if not path.exists():
+        return 0, float("-inf")
+    tensors = load_file(path)
+    try:
+        model.load_state_dict({key[6:]: value for key, value in tensors.items() if key.startswith("model.")})
+    except RuntimeError as error:
+        raise ModelError(f"the checkpoint {path} does not fit its network ({error}): give another --out") from error
+    states: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, index, name = key.split(".", 2)
+            states.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    with open(path, "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    state = json.loads(header["__metadata__"]["state"])
+    return int(state["step"]), float(state["best"])
+
+
+def _log(path: Path, progress: Progress) -> None:
+    new = not path.exists()
+    names: Sequence[str] = ("miou", "auc", "fg_iou", "bg_iou", "false_area")
+    with open(path, "a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(["step", "loss", "learning_rate", "crops_per_second", *names])
+        writer.writerow(
+            [progress.step, f"{progress.loss:.5f}", f"{progress.learning_rate:.3g}", f"{progress.crops_per_second:.2f}"]
+            + [f"{progress.validation[name]:.4f}" if name in progress.validation else "" for name in names]
+        )

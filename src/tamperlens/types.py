@@ -1,0 +1,190 @@
+"""The nouns of the project: values that flow between rooms, and the two seams (face detector, predictor).
+
+Arrays at these edges are numpy: pictures are RGB uint8 ``(H, W, 3)``, pixel maps float32 ``(H, W)`` in [0, 1], masks bool
+``(H, W)``. Boxes are ``x0, y0, x1, y1`` in pixels of the upright picture, x to the right, y down, ``x1`` and ``y1`` exclusive.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "BoolArray",
+    "FaceBox",
+    "FaceCrop",
+    "FaceDetector",
+    "FaceFinding",
+    "FloatArray",
+    "Frame",
+    "Inspection",
+    "LabelledCrop",
+    "Prediction",
+    "Predictor",
+    "ResultRow",
+    "UInt8Array",
+    "Verdict",
+]
+
+UInt8Array = npt.NDArray[np.uint8]
+FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+
+
+class Verdict(StrEnum):
+    """What is said about a face or a file. There is no "real": absence of evidence is all a detector can report."""
+
+    MANIPULATED = "manipulated"
+    NO_EVIDENCE = "no_evidence"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One upright picture: of a photo (index 0, second 0) or of a video."""
+
+    image: UInt8Array  # (H, W, 3) RGB
+    index: int = 0
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()  # what was not as it should be while reading, in words for people
+    complete: bool = True  # False where part of the file could not be read
+
+    def __post_init__(self) -> None:
+        if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
+            raise ValueError(
+                f"a Frame holds RGB uint8 (H, W, 3); got {self.image.dtype} {self.image.shape}: convert it in media.py"
+            )
+
+
+@dataclass(frozen=True)
+class FaceBox:
+    """One detected face: its box, the detector's confidence and five landmarks."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    confidence: float
+    # (5, 2) x, y of: right eye, left eye, nose tip, right mouth corner, left mouth corner (the person's right)
+    landmarks: FloatArray = field(repr=False, compare=False)
+
+    @property
+    def width(self) -> float:
+        """Width in pixels."""
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> float:
+        """Height in pixels."""
+        return self.y1 - self.y0
+
+    @property
+    def size(self) -> float:
+        """The longer side in pixels: what "face size" means throughout."""
+        return max(self.width, self.height)
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """Centre ``(x, y)`` in pixels."""
+        return (self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2
+
+
+@dataclass(frozen=True)
+class FaceCrop:
+    """The square around one face, cut from a frame; parts outside the frame are padded."""
+
+    image: UInt8Array  # (S, S, 3) RGB, at the frame's own resolution
+    left: int  # where the crop's pixel (0, 0) lies in the frame; negative where padded
+    top: int
+    face: FaceBox
+    inside: float  # share of the crop's area that lies inside the frame, in (0, 1]
+
+    @property
+    def side(self) -> int:
+        """Side in pixels."""
+        return int(self.image.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledCrop:
+    """A crop with its truth."""
+
+    image: UInt8Array  # (H, W, 3) RGB
+    mask: BoolArray  # (H, W): the manipulated pixels
+    subset: str  # manipulation method or forgery family; "pristine" where nothing was manipulated
+    group: str = ""  # video or person: crops of one group are not independent
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says of one crop."""
+
+    pixel_map: FloatArray  # (H, W) of the crop, in [0, 1]: for each pixel, how surely it is manipulated
+    mask: BoolArray  # (H, W): the pixels called manipulated at the model's map threshold
+    score: float  # in [0, 1]: how surely the crop is manipulated
+
+
+@dataclass(frozen=True)
+class FaceFinding:
+    """What was found about one face of a picture."""
+
+    box: FaceBox
+    verdict: Verdict
+    score: float | None  # None where the face was not scored
+    mask_area: float | None  # share of the crop's area inside the picture that is called manipulated
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """What was found about one file."""
+
+    path: str
+    verdict: Verdict
+    score: float | None  # the highest score of any scored face; None where there is none
+    reasons: tuple[str, ...]
+    faces: tuple[FaceFinding, ...]
+    model: str  # the model's name and weights hash
+    calibrated: bool  # whether scores are calibrated probabilities on the model card's validation data
+    image: UInt8Array = field(repr=False)  # (H, W, 3) the upright picture
+    pixel_map: FloatArray = field(repr=False)  # (H, W), the largest value of any face's map; 0 outside all crops
+    mask: BoolArray = field(repr=False)  # (H, W)
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One measured number: what, on what, with its interval and the number of things counted."""
+
+    model: str
+    subset: str
+    metric: str
+    value: float  # NaN where undefined
+    low: float = float("nan")
+    high: float = float("nan")
+    count: int = 0
+
+
+@runtime_checkable
+class FaceDetector(Protocol):
+    """Finds every face in a picture."""
+
+    def __call__(self, image: UInt8Array) -> Sequence[FaceBox]:
+        """Faces of an RGB uint8 ``(H, W, 3)`` picture, largest first."""
+        ...
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """Any model, in any engine, ours or not: one crop in, one prediction out."""
+
+    name: str
+    calibrated: bool
+    score_threshold: float  # a crop whose score reaches it is called manipulated
+    doubt_threshold: float  # a crop whose score reaches it, but not score_threshold, is inconclusive
+
+    def __call__(self, image: UInt8Array) -> Prediction:
+        """Pixel map, mask and score of an RGB uint8 ``(H, W, 3)`` crop; the map has the crop's own size."""
+        ...

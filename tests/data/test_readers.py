@@ -1,0 +1,151 @@
+"""The readers beside FaceForensics++, what all readers share, and frames of whatever a clip is."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from trees import clip_frames, encode, write_frames
+
+from tamperlens.data import READERS, Layout
+from tamperlens.data.frames import content_hash, read_frames
+from tamperlens.data.methods import METHODS
+from tamperlens.errors import DataError
+from tamperlens.media import write_png
+
+
+def touch(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return root
+
+
+def write_splits(folder, **groups):
+    folder.mkdir()
+    for name in ("train", "val", "test"):
+        (folder / f"{name}.json").write_text(json.dumps(groups.get(name, [])))
+    return folder
+
+
+EXAMPLES = {
+    "faceforensics": ("original/000.mp4", "Deepfakes/000_003.mp4"),
+    "celebdf": ("Celeb-real/id0_0000.mp4", "Celeb-synthesis/id0_id1_0000.mp4", "YouTube-real/00000.mp4"),
+    "pairs": ("original/a.png", "manipulated/a.png"),
+    "photos": ("a.png", "deep/er/a.png"),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_reader_keeps_the_contract(tmp_path, name):
+    touch(tmp_path, *EXAMPLES[name])
+    clips = READERS[name](tmp_path)
+    assert [clip.id for clip in clips] == sorted({clip.id for clip in clips})
+    assert len(clips) == len(EXAMPLES[name])
+    for clip in clips:
+        assert clip.path.is_file() and clip.method in METHODS and clip.persons and clip.target == clip.persons[0]
+        assert clip.original is None or (clip.manipulated and clip.original.exists())
+        assert hash(clip) is not None  # frozen values, fit for sets and for sending to workers
+    assert {clip.method for clip in READERS[name](tmp_path, methods=["P"])} == {"P"}
+    strays: list[object] = []
+    READERS[name](tmp_path, strays=strays)
+    assert strays == []
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_reader_says_what_an_empty_folder_lacks(tmp_path, name):
+    with pytest.raises(DataError, match="expected"):
+        READERS[name](tmp_path)
+    with pytest.raises(DataError, match="not a folder"):
+        READERS[name](tmp_path / "nothing")
+    with pytest.raises(DataError, match="unknown method"):
+        READERS[name](touch(tmp_path, *EXAMPLES[name]), methods=["XX"])
+
+
+def test_reading_a_dataset_imports_no_torch():
+    code = "import sys, tamperlens.data, tamperlens.data.masks; print('torch' in sys.modules, 'av' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_celebdf_partners_and_persons(tmp_path):
+    touch(tmp_path, *EXAMPLES["celebdf"], "Celeb-synthesis/id7_id1_0003.mp4")
+    clips = {clip.id: clip for clip in READERS["celebdf"](tmp_path)}
+    swapped = clips["CDF/Celeb-synthesis/id0_id1_0000"]
+    assert (swapped.target, swapped.source) == ("id0", "id1")
+    assert swapped.original == tmp_path / "Celeb-real/id0_0000.mp4"
+    assert clips["CDF/Celeb-synthesis/id7_id1_0003"].original is None
+    assert clips["P/YouTube-real/00000"].persons == ("youtube00000",)
+    assert {clip.split for clip in clips.values()} == {None}
+
+
+def test_celebdf_keeps_people_of_the_test_videos_out_of_train(tmp_path):
+    touch(tmp_path, *EXAMPLES["celebdf"], "Celeb-real/id1_0000.mp4", "Celeb-real/id2_0000.mp4")
+    (tmp_path / "List_of_testing_videos.txt").write_text("0 Celeb-synthesis/id0_id1_0000.mp4\n1 YouTube-real/00000.mp4\n")
+    clips = {clip.id: clip.split for clip in READERS["celebdf"](tmp_path)}
+    assert clips == {
+        "CDF/Celeb-synthesis/id0_id1_0000": "test",
+        "P/YouTube-real/00000": "test",
+        "P/Celeb-real/id0_0000": None,  # seen in a test video
+        "P/Celeb-real/id1_0000": None,
+        "P/Celeb-real/id2_0000": "train",
+    }
+    # Which people are tested does not depend on which methods are asked for.
+    only_real = READERS["celebdf"](tmp_path, methods=["P"])
+    assert {clip.id: clip.split for clip in only_real} == {key: clips[key] for key in clips if key.startswith("P")}
+
+
+def test_celebdf_refuses_what_it_has_not(tmp_path):
+    touch(tmp_path, *EXAMPLES["celebdf"])
+    with pytest.raises(DataError, match="one compression"):
+        READERS["celebdf"](tmp_path, compression="c23")
+    (tmp_path / "List_of_testing_videos.txt").write_text("Celeb-real/id0_0000.mp4\n")
+    with pytest.raises(DataError, match="should read like"):
+        READERS["celebdf"](tmp_path)
+    (tmp_path / "List_of_testing_videos.txt").unlink()
+    touch(tmp_path, "Celeb-real/zero.mp4")
+    with pytest.raises(DataError, match="not named"):
+        READERS["celebdf"](tmp_path)
+
+
+def test_pairs_match_by_name_whatever_the_suffix(tmp_path):
+    touch(tmp_path, "original/a.jpg", "manipulated/a.png", "masks/a.png", "manipulated/b.mp4", "original/c/0000.png")
+    clips = {clip.id: clip for clip in READERS["pairs"](tmp_path)}
+    assert set(clips) == {"EDIT/a", "EDIT/b", "P/a", "P/c"}
+    assert clips["EDIT/a"].original == tmp_path / "original/a.jpg"
+    assert clips["EDIT/a"].released_mask == tmp_path / "masks/a.png"
+    assert clips["EDIT/b"].original is None
+    assert [clips[key].layout for key in ("EDIT/a", "EDIT/b", "P/c")] == [Layout.PHOTO, Layout.VIDEO, Layout.FRAMES]
+
+
+def test_splits_of_pairs_and_photos_are_always_custom(tmp_path):
+    root = touch(tmp_path / "data", *EXAMPLES["photos"])
+    folder = write_splits(tmp_path / "splits", train=[["a"]], test=[["deep/er/a"]])
+    with pytest.raises(DataError, match=r"no official split.*--allow-custom-split"):
+        READERS["photos"](root, splits=folder)
+    clips = READERS["photos"](root, splits=folder, allow_custom_split=True)
+    assert {clip.target: clip.split for clip in clips} == {"a": "train", "deep/er/a": "test"}
+    assert all(clip.split_set and clip.split_set.startswith("custom-") for clip in clips)
+
+
+def test_frames_come_from_videos_folders_and_photos_alike(tmp_path):
+    frames = clip_frames("7", 12)
+    encode(tmp_path / "a.mp4", frames, "raw")
+    write_frames(tmp_path / "from0", frames)
+    write_frames(tmp_path / "from1", frames, first=1)
+    write_png(tmp_path / "a.png", frames[0])
+    for name in ("a.mp4", "from0", "from1"):
+        read = list(read_frames(tmp_path / name, every=5))
+        assert [frame.index for frame in read] == [0, 5, 10]
+        assert all(np.array_equal(frame.image, frames[frame.index]) for frame in read)
+    assert np.array_equal(next(read_frames(tmp_path / "a.png")).image, frames[0])
+
+
+def test_content_hash_sees_every_picture_of_a_folder(tmp_path):
+    frames = clip_frames("7", 3)
+    write_frames(tmp_path / "a", frames)
+    write_frames(tmp_path / "b", frames)
+    write_frames(tmp_path / "c", [*frames[:2], frames[0]])
+    assert content_hash(tmp_path / "a") == content_hash(tmp_path / "b") != content_hash(tmp_path / "c")
