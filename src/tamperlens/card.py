@@ -3,6 +3,7 @@
 Reading it needs no torch, so that every engine can.
 """
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,23 +11,34 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tamperlens.errors import ModelError
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Calibration", "ModelCard"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "NEAREST", "Calibration", "ModelCard"]
 
 #: Mean and standard deviation of ImageNet's RGB values in [0, 1]: every model's normalisation unless its card differs.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+#: Raw scores nearer to 0 or 1 than this are all the same to calibration: a thousandth of a crop's area.
+NEAREST = 1e-3
 
 _Threshold = Annotated[float, Field(gt=0, le=1)]
 _Positive = Annotated[float, Field(gt=0)]
 
 
 class Calibration(BaseModel):
-    """Platt scaling: probability = sigmoid(slope * logit(raw score) + intercept), fitted on validation data."""
+    """Platt scaling: probability = sigmoid(slope * logit(raw score) + intercept), fitted on validation data.
+
+    Raw scores are first brought into [`NEAREST`, 1 - `NEAREST`], so that a score of exactly 0 or 1 has a logit.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     slope: float
     intercept: float
+
+    def __call__(self, raw: float) -> float:
+        """The probability, in (0, 1), that a crop of this raw score, in [0, 1], is manipulated."""
+        raw = min(max(raw, NEAREST), 1 - NEAREST)
+        return 1 / (1 + math.exp(-(self.slope * math.log(raw / (1 - raw)) + self.intercept)))
 
 
 class ModelCard(BaseModel):

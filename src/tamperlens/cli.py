@@ -1,13 +1,13 @@
 """The command line: each command composes what the rooms offer and computes nothing itself."""
 
 import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer.core import TyperGroup
 
 from tamperlens import __version__
 from tamperlens.errors import MissingExtra, TamperlensError
@@ -15,7 +15,22 @@ from tamperlens.errors import MissingExtra, TamperlensError
 if TYPE_CHECKING:
     from tamperlens.types import FaceBox, Inspection, UInt8Array
 
+
+
+class _Guarded(TyperGroup):
+    """Errors made for people end in one line and exit code 2, not in a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except TamperlensError as error:
+            _complain(str(error))
+            raise typer.Exit(UNUSABLE) from error
+
+
 app = typer.Typer(
+    cls=_Guarded,
     help="Finds manipulated faces in photos and shows which pixels were manipulated.",
     no_args_is_help=True,
     add_completion=False,
@@ -28,15 +43,6 @@ NOT_INSPECTED = 1  # exit code: some file could not be inspected
 UNUSABLE = 2  # exit code: the call itself cannot be carried out
 
 STYLES = {"manipulated": "bold red", "no_evidence": "blue", "inconclusive": "yellow"}
-
-
-def main() -> None:
-    """Entry point: errors made for people end in one line and exit code 2, not in a traceback."""
-    try:
-        app()
-    except TamperlensError as error:
-        _complain(str(error))
-        sys.exit(UNUSABLE)
 
 
 def _complain(message: str) -> None:

@@ -6,10 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tamperlens.metrics import PixelCounts, area_under_roc, bootstrap, count_pixels, wilson
-from tamperlens.types import LabelledCrop, Predictor, ResultRow
+from tamperlens.card import NEAREST, Calibration
+from tamperlens.metrics import (
+    PixelCounts,
+    area_under_roc,
+    bootstrap,
+    count_pixels,
+    false_positive_rate_threshold,
+    wilson,
+)
+from tamperlens.types import BoolArray, FloatArray, LabelledCrop, Prediction, Predictor, ResultRow, UInt8Array
 
-__all__ = ["PRISTINE", "Outcome", "judge", "rows_of"]
+__all__ = ["PRISTINE", "MeanMask", "Outcome", "fit_calibration", "judge", "operating_point", "rows_of"]
 
 PRISTINE = "pristine"
 
@@ -73,6 +81,60 @@ def rows_of(model: str, outcomes: Sequence[Outcome], score_threshold: float, rou
             ResultRow(model, PRISTINE, "false_alarms", alarms / len(pristine), *wilson(alarms, len(pristine)), len(pristine))
         )
     return rows
+
+
+def operating_point(outcomes: Sequence[Outcome], false_alarms: float) -> float:
+    """The lowest score threshold at which at most that share of the pristine outcomes is called manipulated."""
+    return false_positive_rate_threshold(np.array([o.score for o in outcomes if not o.label]), false_alarms)
+
+
+def fit_calibration(outcomes: Sequence[Outcome], rounds: int = 50) -> Calibration:
+    """Platt scaling of raw scores by Newton's method, both classes given equal weight whatever their numbers.
+
+    Targets are Platt's (1999), which keep the fit finite where the classes separate.
+    """
+    raw = np.clip([o.score for o in outcomes], NEAREST, 1 - NEAREST)
+    labels = np.array([o.label for o in outcomes], np.bool_)
+    inputs = np.stack([np.log(raw / (1 - raw)), np.ones(len(raw))], axis=1)
+    sizes = labels.sum(), (~labels).sum()
+    targets = np.where(labels, (sizes[0] + 1) / (sizes[0] + 2), 1 / (sizes[1] + 2))
+    weights = np.where(labels, 0.5 / sizes[0], 0.5 / sizes[1])
+    fit = np.zeros(2)
+    for _ in range(rounds):
+        probability = 1 / (1 + np.exp(-inputs @ fit))
+        gradient = inputs.T @ (weights * (probability - targets))
+        curvature = (inputs * (weights * probability * (1 - probability))[:, None]).T @ inputs + 1e-9 * np.eye(2)
+        fit = fit - np.linalg.solve(curvature, gradient)
+    return Calibration(slope=float(fit[0]), intercept=float(fit[1]))
+
+
+class MeanMask:
+    """The trivial baseline: the mean training mask predicted for every crop. It knows where faces are, and nothing else."""
+
+    name = "mean-mask"
+    calibrated = False
+    score_threshold = doubt_threshold = 1.0
+    SIDE = 64
+
+    def __init__(self, crops: Iterable[LabelledCrop]) -> None:
+        """The mean mask of the forged crops, thresholded where the pooled Fg-IoU on these very crops is best."""
+        masks = np.stack([self._small(crop.mask) for crop in crops if crop.mask.any()])
+        self.mean = masks.mean(axis=0)
+        truth = masks >= 0.5
+        self.threshold = max(
+            np.linspace(0.05, 0.95, 19),
+            key=lambda tau: count_pixels(np.broadcast_to(self.mean >= tau, truth.shape), truth).fg_iou,
+        )
+
+    def _small(self, mask: BoolArray) -> FloatArray:
+        place = np.linspace(0, mask.shape[0] - 1, self.SIDE).round().astype(int)
+        return np.asarray(mask[np.ix_(place, place)], np.float32)
+
+    def __call__(self, image: UInt8Array) -> Prediction:
+        """The same map for every crop, at its size."""
+        place = (np.arange(image.shape[0]) * self.SIDE) // image.shape[0]
+        pixel_map = self.mean[np.ix_(place, place)]
+        return Prediction(pixel_map, pixel_map >= self.threshold, 0.5)
 
 
 def _auc(items: Sequence[Outcome]) -> float:

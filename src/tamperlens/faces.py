@@ -35,9 +35,7 @@ class YuNet:
     exceeds it, only the more confident one is kept.
     """
 
-    def __init__(
-        self, scales: Sequence[int] = (480, 1280, 2560), confidence: float = 0.7, overlap: float = 0.3
-    ) -> None:
+    def __init__(self, scales: Sequence[int] = (480, 1280, 2560), confidence: float = 0.7, overlap: float = 0.3) -> None:
         if not scales or min(scales) < 32:
             raise ValueError(f"scales are longest sides in pixels, each at least 32; got {tuple(scales)}")
         self.scales = tuple(scales)
@@ -72,9 +70,13 @@ class YuNet:
 
     def _detect(self, picture: UInt8Array, scale: float) -> FloatArray:
         """Detections (N, 15) times ``scale``: x, y, width, height, five landmarks, confidence."""
+        height, width = picture.shape[:2]
+        bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+        # OpenCV reads memory that is not its own, and sees faces there, where a side is 32 pixels or less.
+        bgr = cv2.copyMakeBorder(bgr, 0, max(0, 64 - height), 0, max(0, 64 - width), cv2.BORDER_CONSTANT)
         network = self._network()
-        network.setInputSize((picture.shape[1], picture.shape[0]))
-        rows = network.detect(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
+        network.setInputSize((bgr.shape[1], bgr.shape[0]))
+        rows = network.detect(bgr)[1]
         if rows is None:
             return np.zeros((0, 15), np.float32)
         found = np.array(rows, np.float32)
@@ -155,9 +157,7 @@ def crop_face(image: UInt8Array, face: FaceBox, enlarge: float = ENLARGE) -> Fac
     if seen == 0:
         raise ValueError(f"{face} lies outside the {width}x{height} picture; pass the picture it was found in")
     before, after = (rows.start - top, columns.start - left), (top + side - rows.stop, left + side - columns.stop)
-    pixels = cv2.copyMakeBorder(
-        image[rows, columns], before[0], after[0], before[1], after[1], cv2.BORDER_REPLICATE
-    )
+    pixels = cv2.copyMakeBorder(image[rows, columns], before[0], after[0], before[1], after[1], cv2.BORDER_REPLICATE)
     return FaceCrop(image=np.asarray(pixels, np.uint8), left=left, top=top, face=face, inside=seen / side**2)
 
 

@@ -22,7 +22,6 @@ __all__ = ["DEFAULT_MODEL", "OnnxPredictor", "TorchPredictor", "load", "shipped_
 
 DEFAULT_MODEL = "contrast-seg"
 _WEIGHTS = Path(__file__).parent / "weights"
-_CERTAIN = 1e-6  # raw scores are kept this far from 0 and 1 before their logit is taken
 
 
 def shipped_models() -> list[str]:
@@ -68,11 +67,7 @@ class _CardPredictor:
         raise NotImplementedError
 
     def _calibrate(self, raw: float) -> float:
-        if self.card.calibration is None:
-            return raw
-        raw = min(max(raw, _CERTAIN), 1 - _CERTAIN)
-        logit = self.card.calibration.slope * np.log(raw / (1 - raw)) + self.card.calibration.intercept
-        return float(1 / (1 + np.exp(-logit)))
+        return self.card.calibration(raw) if self.card.calibration else raw
 
     def __call__(self, image: UInt8Array) -> Prediction:
         """Pixel map, mask and score of an RGB uint8 ``(H, W, 3)`` crop; the map has the crop's own size."""

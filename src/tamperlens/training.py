@@ -8,9 +8,9 @@ import csv
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -101,7 +101,9 @@ def train(
         # Forked workers can hang in locks that threads of this process hold.
         multiprocessing_context="spawn" if config.workers else None,
     )
-    batches: Iterator[Batch] = iter(  # type: ignore[assignment]fabric.setup_dataloaders(loader, use_distributed_sampler=False, move_to_device=False))
+    batches: Iterator[Batch] = iter(  # the batch moves itself
+        cast(Iterable[Batch], fabric.setup_dataloaders(loader, use_distributed_sampler=False, move_to_device=False))
+    )
     losses: list[float] = []
     seen, clock = 0, time.perf_counter()
     for step in range(start, config.steps):

@@ -1,8 +1,8 @@
 """Contrast: local texture set against the texture of everything else in the crop. Ours, not the paper's.
 
 A shallow network judges texture absolutely, and so takes any soft or clean photo for a forgery. A forged region, though,
-is one that differs from its surroundings. Contrast keeps the shallow network's local features and puts beside them the same features
-normalised over the whole crop, then looks around with dilated convolutions.
+is one that differs from its surroundings. Contrast keeps the shallow network's local features, puts beside them the same
+features normalised over the whole crop, and then looks around with dilated convolutions.
 """
 
 import torch

@@ -1,0 +1,151 @@
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import tamperlens
+from faces_at_hand import hopper
+from tamperlens import cli
+
+VERDICTS = {"manipulated", "no_evidence", "inconclusive"}
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error of one call, as a shell would see them."""
+    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture
+def photo(tmp_path) -> Path:
+    path = tmp_path / "hopper.png"
+    Image.fromarray(hopper()).save(path)
+    return path
+
+
+def test_a_table_for_people(photo) -> None:
+    code, out, err = run("inspect", photo)
+    assert code == 0 and err == ""
+    assert re.search(r"hopper\.png:\s+(manipulated|no evidence|inconclusive)", out.replace("\n", " "))
+    assert "area marked" in out and "calibrated" in out and "evidence, not proof" in out.replace("\n", " ")
+
+
+def test_one_json_object_per_file(photo, tmp_path) -> None:
+    plain = tmp_path / "plain.png"
+    Image.fromarray(np.full((300, 400, 3), 90, np.uint8)).save(plain)
+    code, out, _ = run("inspect", "--json", photo, plain)
+    first, second = (json.loads(line) for line in out.splitlines())
+    assert code == 0
+    assert first["path"] == str(photo) and first["verdict"] in VERDICTS and 0 <= first["score"] <= 1
+    (face,) = first["faces"]
+    x0, y0, x1, y1 = face["box"]
+    assert 0 < x0 < x1 < 512 and 0 < y0 < y1 < 600
+    assert face["verdict"] in VERDICTS and 0 <= face["score"] <= 1 and 0 <= face["mask_area"] <= 1
+    assert second["verdict"] == "inconclusive" and second["faces"] == [] and second["score"] is None
+    assert "no face was found" in second["reasons"][0]
+
+
+def test_json_and_the_python_interface_say_the_same(photo) -> None:
+    record = json.loads(run("inspect", "--json", photo)[1])
+    inspection = tamperlens.inspect(photo)
+    assert record["verdict"] == inspection.verdict and record["score"] == round(inspection.score, 4)
+
+
+def test_pictures_have_the_photos_size(photo, tmp_path) -> None:
+    run("inspect", photo, "--out", tmp_path / "out")
+    inspection = tamperlens.inspect(photo)
+    overlay, pixel_map, mask = (
+        np.asarray(Image.open(tmp_path / "out" / f"hopper.{kind}.png")) for kind in ("overlay", "pixelmap", "mask")
+    )
+    assert overlay.shape == (600, 512, 3) and pixel_map.shape == mask.shape == (600, 512)
+    assert np.array_equal(pixel_map, np.rint(inspection.pixel_map * 255).astype(np.uint8))
+    assert np.array_equal(mask > 0, inspection.mask) and set(np.unique(mask)) <= {0, 255, True}
+
+
+def test_files_of_one_name_do_not_overwrite_each_other(photo, tmp_path) -> None:
+    other = tmp_path / "other" / "hopper.jpg"
+    other.parent.mkdir()
+    Image.fromarray(hopper()).save(other)
+    run("inspect", photo, other, "--out", tmp_path / "out")
+    assert len(list((tmp_path / "out").glob("*.overlay.png"))) == 2
+
+
+def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
+    """Bad input: what it is -> path, words that the one-line error holds."""
+    empty, text, directory = folder / "empty.jpg", folder / "text.jpg", folder / "directory.jpg"
+    empty.touch()
+    text.write_text("not a picture\n" * 20)
+    directory.mkdir()
+    stub = folder / "stub.jpg"
+    Image.fromarray(hopper()).save(stub)
+    stub.write_bytes(stub.read_bytes()[:300])
+    return {
+        "missing": (folder / "missing.jpg", "missing.jpg"),
+        "empty": (empty, "empty.jpg"),
+        "text": (text, "text.jpg"),
+        "directory": (directory, "directory.jpg"),
+        "stub": (stub, "stub.jpg"),
+    }
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "text", "directory", "stub"])
+def test_a_bad_file_is_one_line_and_the_others_are_inspected(kind: str, photo, tmp_path) -> None:
+    path, words = bad_files(tmp_path)[kind]
+    code, out, err = run("inspect", "--json", path, photo)
+    assert code == cli.NOT_INSPECTED
+    assert len(err.strip().splitlines()) == 1 and err.startswith("error: ") and words in err and "Traceback" not in err
+    bad, good = (json.loads(line) for line in out.splitlines())
+    assert bad["path"] == str(path) and bad["verdict"] == "inconclusive" and bad["error"] == bad["reasons"][0]
+    assert good["path"] == str(photo) and len(good["faces"]) == 1
+
+
+def test_a_40_pixel_face_is_inconclusive_and_says_why(tmp_path) -> None:
+    path = tmp_path / "small.png"
+    small = Image.fromarray(hopper()).resize((512 // 4, 600 // 4))
+    Image.fromarray(np.pad(np.asarray(small), ((90, 90), (90, 90), (0, 0)), mode="edge")).save(path)
+    code, out, _ = run("inspect", "--json", path)
+    record = json.loads(out)
+    assert code == 0 and record["verdict"] == "inconclusive" and len(record["faces"]) == 1
+    assert "pixels wide" in record["reasons"][0] and record["faces"][0]["score"] is None
+
+
+def test_a_picture_12000_pixels_wide(tmp_path) -> None:
+    path = tmp_path / "wide.jpg"
+    wide = np.full((1200, 12000, 3), 120, np.uint8)
+    wide[300:900, 6000:6512] = hopper()
+    Image.fromarray(wide).save(path, quality=92)
+    code, out, _ = run("inspect", "--json", path, "--out", tmp_path / "out")
+    record = json.loads(out)
+    assert code == 0 and len(record["faces"]) == 1 and 6000 < record["faces"][0]["box"][0] < 6512
+
+
+def test_an_unknown_model_is_one_line_and_exit_code_2(photo) -> None:
+    code, _, err = run("inspect", photo, "--model", "vgg6-seg")
+    assert code == cli.UNUSABLE and err.startswith("error: no shipped model is called 'vgg6-seg'")
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_forge_writes_picture_mask_and_manifest(photo, tmp_path) -> None:
+    code, _, _ = run("forge", photo, "--out", tmp_path / "forged", "--family", "resynthesis", "--seed", 3)
+    assert code == 0
+    names = sorted(path.name for path in (tmp_path / "forged").iterdir())
+    assert names == ["hopper.resynthesis.3.mask.png", "hopper.resynthesis.3.png", "manifest.jsonl"]
+    code, _, err = run("forge", photo, "--out", tmp_path, "--family", "morph")
+    assert code == cli.UNUSABLE and "expected one of self_blend, swap" in err
+    code, _, err = run("forge", photo, "--out", tmp_path, "--family", "swap")
+    assert code == cli.UNUSABLE and "--donor" in err
+
+
+def test_train_refuses_what_is_no_folder(tmp_path) -> None:
+    pytest.importorskip("torch")
+    code, _, err = run("train", tmp_path / "nowhere", "--out", tmp_path / "run")
+    assert code == cli.UNUSABLE and "is no folder" in err
+
+
+def test_the_version() -> None:
+    assert run("--version")[1].strip() == tamperlens.__version__

@@ -1,0 +1,129 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from faces_at_hand import hopper, hopper_face
+from tamperlens.errors import MediaError
+from tamperlens.faces import YuNet, crop_face
+from tamperlens.inspection import MIN_FACE, inspect_frame, inspect_photo
+from tamperlens.types import FaceBox, Frame, Prediction, Predictor, UInt8Array, Verdict
+
+
+class FakePredictor:
+    """Calls the left half of every crop manipulated, at a score that the test chooses."""
+
+    name = "fake 000000000000"
+    calibrated = False
+    score_threshold = 0.6
+    doubt_threshold = 0.4
+
+    def __init__(self, *scores: float) -> None:
+        self.scores = list(scores)
+        self.sides: list[int] = []
+
+    def __call__(self, image: UInt8Array) -> Prediction:
+        self.sides.append(image.shape[0])
+        pixel_map = np.zeros(image.shape[:2], np.float32)
+        pixel_map[:, : image.shape[1] // 2] = 0.9
+        return Prediction(pixel_map, pixel_map > 0.5, self.scores.pop(0))
+
+
+def box(x: float, y: float, size: float) -> FaceBox:
+    return FaceBox(x, y, x + size, y + size, 0.9, np.zeros((5, 2), np.float32))
+
+
+def picture(height: int = 200, width: int = 300) -> Frame:
+    return Frame(np.full((height, width, 3), 128, np.uint8))
+
+
+def inspected(faces: list[FaceBox], *scores: float, frame: Frame | None = None):
+    return inspect_frame("x.png", frame or picture(), lambda image: faces, FakePredictor(*scores))
+
+
+def test_the_fake_is_a_predictor() -> None:
+    assert isinstance(FakePredictor(), Predictor)
+
+
+@pytest.mark.parametrize(
+    ("score", "verdict"), [(0.6, "manipulated"), (0.59, "inconclusive"), (0.4, "inconclusive"), (0.39, "no_evidence")]
+)
+def test_the_score_decides_at_the_models_thresholds(score: float, verdict: str) -> None:
+    inspection = inspected([box(100, 60, 60)], score)
+    assert inspection.verdict == verdict == inspection.faces[0].verdict
+    assert inspection.score == score and f"{score:.2f}" in inspection.reasons[0]
+
+
+def test_no_evidence_is_never_called_authentic() -> None:
+    assert "does not show that the face is authentic" in inspected([box(100, 60, 60)], 0.1).reasons[0]
+
+
+def test_the_map_lies_where_the_face_is_and_is_zero_elsewhere() -> None:
+    inspection = inspected([box(100, 60, 60)], 0.9)  # the x2 crop is 70..190 x 30..150
+    expected = np.zeros((200, 300), np.float32)
+    expected[30:150, 70:130] = 0.9
+    assert np.array_equal(inspection.pixel_map, expected)
+    assert np.array_equal(inspection.mask, expected > 0)
+    assert inspection.faces[0].mask_area == pytest.approx(0.5)
+
+
+def test_the_largest_value_stays_where_crops_overlap_and_any_manipulated_face_decides() -> None:
+    inspection = inspected([box(20, 60, 60), box(120, 60, 60)], 0.1, 0.9)
+    assert [face.verdict for face in inspection.faces] == ["no_evidence", "manipulated"]
+    assert inspection.verdict is Verdict.MANIPULATED and inspection.score == 0.9
+    assert "1 of 2 faces" in inspection.reasons[0]
+
+
+def test_a_face_too_small_is_said_and_not_scored() -> None:
+    inspection = inspected([box(100, 60, MIN_FACE - 1)])
+    face = inspection.faces[0]
+    assert inspection.verdict is face.verdict is Verdict.INCONCLUSIVE
+    assert face.score is None and inspection.score is None
+    assert "47 pixels wide" in inspection.reasons[0]
+
+
+def test_a_small_face_beside_a_judged_one_is_mentioned() -> None:
+    inspection = inspected([box(100, 60, 60), box(10, 10, 20)], 0.1)
+    assert inspection.verdict is Verdict.NO_EVIDENCE
+    assert "1 of 2 faces could not be judged" in inspection.reasons[1]
+
+
+def test_a_face_cut_off_by_the_border_is_inconclusive() -> None:
+    inspection = inspected([box(-55, -55, 60)])
+    assert inspection.verdict is Verdict.INCONCLUSIVE and "inside the picture" in inspection.reasons[0]
+    assert "outside the picture" in inspected([box(-500, -500, 60)]).reasons[0]
+
+
+def test_no_face_is_inconclusive() -> None:
+    inspection = inspected([])
+    assert inspection.verdict is Verdict.INCONCLUSIVE and "no face was found" in inspection.reasons[0]
+
+
+def test_an_incomplete_file_is_never_without_evidence() -> None:
+    frame = replace(picture(), notes=("the file is truncated",), complete=False)
+    inspection = inspected([box(100, 60, 60)], 0.1, frame=frame)
+    assert inspection.verdict is Verdict.INCONCLUSIVE and "the file is truncated" in inspection.reasons
+    assert inspected([box(100, 60, 60)], 0.9, frame=frame).verdict is Verdict.MANIPULATED
+
+
+def test_the_predictor_sees_the_enlarged_square_at_native_resolution() -> None:
+    predictor = FakePredictor(0.1)
+    inspection = inspect_frame("x", Frame(hopper()), YuNet(), predictor)
+    assert len(inspection.faces) == 1
+    assert predictor.sides == [crop_face(hopper(), hopper_face()).side]
+
+
+def test_a_truncated_photo_is_inspected_and_inconclusive(tmp_path) -> None:
+    whole = tmp_path / "whole.jpg"
+    Image.fromarray(hopper()).save(whole, quality=90)
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 7 // 10])
+    inspection = inspect_photo(cut, YuNet(), FakePredictor(0.1))
+    assert inspection.verdict is Verdict.INCONCLUSIVE and len(inspection.faces) == 1
+    assert any("truncated" in reason for reason in inspection.reasons)
+
+
+def test_an_unreadable_file_is_a_media_error(tmp_path) -> None:
+    with pytest.raises(MediaError):
+        inspect_photo(tmp_path / "missing.jpg", YuNet(), FakePredictor())

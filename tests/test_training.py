@@ -1,0 +1,194 @@
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from faces_at_hand import hopper
+
+torch = pytest.importorskip("torch")
+
+from tamperlens.data.live import LiveCrops, to_batch  # noqa: E402
+from tamperlens.data.portraits import FacePhoto, find_face_photos, forged_crops, load_portrait, person_of, split_of  # noqa: E402
+from tamperlens.errors import DataError  # noqa: E402
+from tamperlens.faces import YuNet  # noqa: E402
+from tamperlens.model import load  # noqa: E402
+from tamperlens.photo_training import read_config  # noqa: E402
+from tamperlens.training import TrainConfig, train  # noqa: E402
+from tamperlens.types import LabelledCrop  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> list[FacePhoto]:
+    folder = tmp_path_factory.mktemp("people")
+    for number, gamma in enumerate((0.8, 1.0, 1.2)):
+        image = (255 * (hopper() / 255.0) ** gamma).astype(np.uint8)
+        Image.fromarray(image).save(folder / f"person{number}_0001.png")
+    (folder / "broken.jpg").write_text("no photo")
+    return find_face_photos([folder], YuNet(scales=(480,)), folder / "faces.json")
+
+
+def test_photos_without_a_readable_face_are_left_out_and_the_list_is_kept(photos, tmp_path) -> None:
+    assert [photo.person.split("/")[1] for photo in photos] == ["person0", "person1", "person2"]
+    folder = Path(photos[0].path).parent
+
+    def never(image: object) -> list[object]:
+        raise AssertionError("the kept list was not used")
+
+    assert find_face_photos([folder], never, folder / "faces.json") == photos
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(DataError, match=r"no face of 64 pixels or more .* \(0 photos read\)"):
+        find_face_photos([empty], never)
+
+
+def test_a_person_is_in_one_split_whatever_the_photo() -> None:
+    assert person_of(Path("lfw/Ann_Lee_0001.jpg")) == person_of(Path("lfw/Ann_Lee_0012.jpg")) == "lfw/Ann_Lee"
+    splits = [split_of(f"x/{number}") for number in range(2000)]
+    shares = {name: splits.count(name) / 2000 for name in ("train", "val", "test")}
+    assert shares["train"] == pytest.approx(0.70, abs=0.03)
+    assert shares["val"] == pytest.approx(0.15, abs=0.03) and shares["test"] == pytest.approx(0.15, abs=0.03)
+
+
+def test_landmarks_stay_on_the_face_when_the_box_is_moved(photos) -> None:
+    still = load_portrait(photos[1])
+    eye = still.image[tuple(np.round(still.landmarks[0]).astype(int)[::-1])]
+    for seed in range(5):
+        moved = load_portrait(photos[1], np.random.default_rng(seed))
+        x, y = np.round(moved.landmarks[0]).astype(int)
+        assert np.abs(moved.image[y - 1 : y + 2, x - 1 : x + 2].astype(int) - eye).min() < 25
+    assert len({load_portrait(photos[1], np.random.default_rng(seed)).image.shape for seed in range(5)}) > 1
+
+
+def crops_of(photos, seed: int = 0, **settings) -> LiveCrops:
+    return LiveCrops(photos, ("self_blend", "swap"), batches=6, batch_size=4, windows=(64, 96), seed=seed, **settings)
+
+
+def test_batch_i_is_the_same_whoever_makes_it(photos) -> None:
+    first, again, other = crops_of(photos)[3], crops_of(photos)[3], crops_of(photos, seed=1)[3]
+    assert torch.equal(first.images, again.images) and torch.equal(first.masks, again.masks)
+    assert first.families == again.families
+    assert first.images.shape != other.images.shape or not torch.equal(first.images, other.images)
+
+
+def test_a_crop_is_labelled_by_its_mask(photos) -> None:
+    for index in range(6):
+        batch = crops_of(photos)[index]
+        assert batch.images.dtype == torch.uint8 and batch.images.shape[1] == 3 and batch.images.shape[2] in (64, 96)
+        assert batch.masks.shape == (4, 1, *batch.images.shape[2:])
+        assert torch.equal(batch.labels, batch.masks.flatten(1).amax(dim=1).float())
+        assert all(label == 0 for label, family in zip(batch.labels, batch.families, strict=True) if family == "pristine")
+
+
+def test_measuring_crops_do_not_depend_on_how_many_are_asked_for(photos) -> None:
+    few = list(forged_crops(photos, ("swap",), 2, sides=(64, 96), seed=4))
+    more = list(forged_crops(photos, ("swap", "inpaint"), 3, sides=(64, 96), seed=4))
+    assert [crop.subset for crop in few] == ["swap"] * 2 + ["pristine"] * 2
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(few[:2], more[:2], strict=True))
+    assert [crop.subset for crop in more].count("pristine") == 6
+
+
+class Squares(torch.utils.data.Dataset):
+    """Dark crops with a bright square to find; item i depends on i alone."""
+
+    def __getitem__(self, index: int):
+        rng = np.random.default_rng(index)
+        crops = []
+        for number in range(4):
+            image = rng.integers(0, 60, (32, 32, 3)).astype(np.uint8)
+            mask = np.zeros((32, 32), np.bool_)
+            if number % 2:
+                mask[8:24, 8:24] = True
+                image[mask] += 150
+            crops.append(LabelledCrop(image, mask, "square" if number % 2 else "pristine"))
+        return to_batch(crops)
+
+
+CONFIG = TrainConfig(
+    model="vgg3-seg", batch_size=4, micro_batch=4, steps=6, workers=0, precision="32-true", checkpoint_every=2, validate_every=2
+)
+
+
+def curve(folder: Path) -> list[str]:
+    return [row["loss"] for row in csv.DictReader((folder / "log.csv").read_text().splitlines())]
+
+
+def test_the_loss_falls_and_the_best_model_is_kept_with_its_card(tmp_path) -> None:
+    figures = iter([0.2, 0.9, 0.5])
+    stem = train(CONFIG, Squares(), tmp_path, validate=lambda model: {"miou": next(figures)})
+    losses = [float(loss) for loss in curve(tmp_path)]
+    assert losses[-1] < losses[0]
+    model, card = load(stem)
+    assert card.training["steps"] == 4 and card.training["crops_seen"] == 16  # the second validation was the best
+    assert card.results["validation_during_training"] == {"miou": 0.9}
+    assert not list(tmp_path.glob("*.pt")) and not list(tmp_path.glob("*.pkl"))
+
+
+def test_a_resumed_run_continues_the_same_loss_curve(tmp_path) -> None:
+    train(CONFIG, Squares(), tmp_path / "whole")
+    train(CONFIG.model_copy(update={"steps": 4}), Squares(), tmp_path / "parts")
+    train(CONFIG, Squares(), tmp_path / "parts")
+    assert curve(tmp_path / "parts") == curve(tmp_path / "whole")
+    whole, parts = (load(tmp_path / name / "best")[0].state_dict() for name in ("whole", "parts"))
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_accumulation_gives_the_loss_curve_of_the_whole_batch(tmp_path) -> None:
+    class Halves(Squares):
+        def __getitem__(self, index: int):
+            batch = super().__getitem__(index // 2)
+            half = slice(0, 2) if index % 2 == 0 else slice(2, 4)
+            return replace(
+                batch,
+                images=batch.images[half],
+                masks=batch.masks[half],
+                labels=batch.labels[half],
+                families=batch.families[half],
+            )
+
+    train(CONFIG, Squares(), tmp_path / "whole")
+    train(CONFIG.model_copy(update={"micro_batch": 2}), Halves(), tmp_path / "halves")
+    whole, halves = (np.array(curve(tmp_path / name), float) for name in ("whole", "halves"))
+    assert np.allclose(whole, halves, rtol=1e-3)
+
+
+def test_the_learning_rate_falls_to_zero_over_the_cooldown(tmp_path) -> None:
+    config = CONFIG.model_copy(update={"cooldown": 0.5, "checkpoint_every": 1})
+    train(config, Squares(), tmp_path)
+    rates = [float(row["learning_rate"]) for row in csv.DictReader((tmp_path / "log.csv").read_text().splitlines())]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-3, 1e-3, 2 / 3 * 1e-3, 1 / 3 * 1e-3], rel=1e-2)
+
+
+def test_a_folder_with_another_run_is_refused(tmp_path) -> None:
+    train(CONFIG.model_copy(update={"steps": 2}), Squares(), tmp_path)
+    with pytest.raises(DataError, match="holds a run with another learning_rate"):
+        train(CONFIG.model_copy(update={"learning_rate": 0.1}), Squares(), tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["learning_rate"] == 1e-3
+
+
+def test_the_defaults_are_the_papers() -> None:
+    config = TrainConfig()
+    assert (config.learning_rate, config.betas, config.weight_decay, config.batch_size) == (1e-3, (0.9, 0.999), 0.0, 64)
+    assert config.windows == (256,) and config.cooldown == 0
+
+
+def test_settings_are_checked_and_errors_name_the_file(tmp_path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('model = "fn3-seg"\nsteps = 3\n')
+    assert read_config(path, steps=5).steps == 5 and read_config(path).model == "fn3-seg"
+    path.write_text("stepz = 3\n")
+    with pytest.raises(DataError, match=r"run\.toml are not valid \(stepz"):
+        read_config(path)
+    path.write_text("steps = \n")
+    with pytest.raises(DataError, match="are not TOML"):
+        read_config(path)
+    with pytest.raises(DataError, match="cannot be read"):
+        read_config(tmp_path / "missing.toml")
+
+
+def test_the_shipped_settings_are_valid() -> None:
+    for path in (Path(__file__).parents[1] / "runs").glob("*.toml"):
+        assert read_config(path).model == path.stem
