@@ -45,7 +45,7 @@ def main() -> int:
             print(f"    {reason}")
         if path == forged:
             counts = count_pixels(inspection.mask, truth)
-            print(f"    found mask against the known one: IoU {counts.fg_iou:.3f} ({truth.mean():.1%} of the picture is forged)")
+            print(f"    found mask against the known one: IoU {counts.fg_iou:.3f}; {truth.mean():.1%} of the picture is forged")
     print(f"overlays, pixel maps, masks and JSON are in {OUT}/")
     if verdicts[photo] == "manipulated" or verdicts[forged] != "manipulated":
         print("error: the demo expected the photograph not to be called manipulated, and its forgery to be", file=sys.stderr)

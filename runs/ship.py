@@ -20,7 +20,7 @@ from tamperlens.export import to_onnx
 from tamperlens.faces import YuNet
 from tamperlens.metrics import expected_calibration_error
 from tamperlens.model import load, save
-from tamperlens.quality import CONTROLS, false_alarm_rows, forgery_rows
+from tamperlens.quality import CONTROLS, DELIVERIES, false_alarm_rows, forgery_rows
 from tamperlens.report import rows_to_markdown
 from tamperlens.runtime import OnnxPredictor, TorchPredictor
 from tamperlens.training import TrainConfig
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--controls", type=Path)
     parser.add_argument("--control-photos", type=int, default=300)
     parser.add_argument("--per-family", type=int, default=60)
+    parser.add_argument("--deliveries", nargs="+", default=list(DELIVERIES), choices=list(DELIVERIES))
     parser.add_argument("--out", type=Path, default=Path("src/tamperlens/weights"))
     arguments = parser.parse_args()
 
@@ -90,7 +91,13 @@ def main() -> None:
     predictor = OnnxPredictor(stem.with_suffix(".onnx"))
     baseline = MeanMask(forged_crops(people["train"], config.families, 100, sides=(64, 65), seed=5, before=1.0, after=1.0))
     rows: list[ResultRow] = []
-    for delivery, own in forgery_rows([predictor, baseline], people["test"], [*config.families, *UNSEEN], arguments.per_family):
+    for delivery, own in forgery_rows(
+        [predictor, baseline],
+        people["test"],
+        [*config.families, *UNSEEN],
+        arguments.per_family,
+        deliveries=arguments.deliveries,
+    ):
         print(f"\n{delivery}, people of the test split\n\n{rows_to_markdown(own)}", flush=True)
         rows += [ResultRow(r.model, f"{r.subset}, {delivery}", r.metric, r.value, r.low, r.high, r.count) for r in own]
     own = list(false_alarm_rows(predictor, YuNet(), [Path(photo.path) for photo in people["test"]], "test people"))

@@ -8,7 +8,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import tamperlens
-from faces_at_hand import hopper
+from faces_at_hand import hopper, hopper_face
 from tamperlens import cli
 
 VERDICTS = {"manipulated", "no_evidence", "inconclusive"}
@@ -31,8 +31,9 @@ def photo(tmp_path) -> Path:
 def test_a_table_for_people(photo) -> None:
     code, out, err = run("inspect", photo)
     assert code == 0 and err == ""
-    assert re.search(r"hopper\.png:\s+(manipulated|no evidence|inconclusive)", out.replace("\n", " "))
-    assert "area marked" in out and "calibrated" in out and "evidence, not proof" in out.replace("\n", " ")
+    assert re.search(r"hopper\.png: (manipulated|no evidence|inconclusive)\n  1 of 1 face: ", out)
+    assert re.search(r"face +box x0 y0 x1 y1 +score +marked +verdict", out)
+    assert "scores are calibrated" in out and "evidence, not proof" in out
 
 
 def test_one_json_object_per_file(photo, tmp_path) -> None:
@@ -64,7 +65,7 @@ def test_pictures_have_the_photos_size(photo, tmp_path) -> None:
     )
     assert overlay.shape == (600, 512, 3) and pixel_map.shape == mask.shape == (600, 512)
     assert np.array_equal(pixel_map, np.rint(inspection.pixel_map * 255).astype(np.uint8))
-    assert np.array_equal(mask > 0, inspection.mask) and set(np.unique(mask)) <= {0, 255, True}
+    assert np.array_equal(mask > 0, inspection.mask)
 
 
 def test_files_of_one_name_do_not_overwrite_each_other(photo, tmp_path) -> None:
@@ -106,7 +107,8 @@ def test_a_bad_file_is_one_line_and_the_others_are_inspected(kind: str, photo, t
 
 def test_a_40_pixel_face_is_inconclusive_and_says_why(tmp_path) -> None:
     path = tmp_path / "small.png"
-    small = Image.fromarray(hopper()).resize((512 // 4, 600 // 4))
+    factor = 40 / hopper_face().size
+    small = Image.fromarray(hopper()).resize((round(512 * factor), round(600 * factor)))
     Image.fromarray(np.pad(np.asarray(small), ((90, 90), (90, 90), (0, 0)), mode="edge")).save(path)
     code, out, _ = run("inspect", "--json", path)
     record = json.loads(out)

@@ -121,7 +121,7 @@ def test_the_loss_falls_and_the_best_model_is_kept_with_its_card(tmp_path) -> No
     stem = train(CONFIG, Squares(), tmp_path, validate=lambda model: {"miou": next(figures)})
     losses = [float(loss) for loss in curve(tmp_path)]
     assert losses[-1] < losses[0]
-    model, card = load(stem)
+    _, card = load(stem)
     assert card.training["steps"] == 4 and card.training["crops_seen"] == 16  # the second validation was the best
     assert card.results["validation_during_training"] == {"miou": 0.9}
     assert not list(tmp_path.glob("*.pt")) and not list(tmp_path.glob("*.pkl"))

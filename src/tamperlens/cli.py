@@ -37,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
-out = Console(highlight=False)
+out = Console(highlight=False, soft_wrap=True)
 
 NOT_INSPECTED = 1  # exit code: some file could not be inspected
 UNUSABLE = 2  # exit code: the call itself cannot be carried out
@@ -128,7 +128,7 @@ def _print_inspection(inspection: "Inspection") -> None:
     if not inspection.faces:
         return
     table = Table(box=None, padding=(0, 2), header_style="dim")
-    for heading in ("face", "box x0 y0 x1 y1", "score", "area marked", "verdict"):
+    for heading in ("face", "box x0 y0 x1 y1", "score", "marked", "verdict"):
         table.add_column(heading, justify="left" if heading == "verdict" else "right")
     for number, face in enumerate(inspection.faces, 1):
         box = " ".join(f"{value:.0f}" for value in (face.box.x0, face.box.y0, face.box.x1, face.box.y1))

@@ -20,6 +20,7 @@ from tamperlens.types import BoolArray, FloatArray, LabelledCrop, Prediction, Pr
 __all__ = ["PRISTINE", "MeanMask", "Outcome", "fit_calibration", "judge", "operating_point", "rows_of"]
 
 PRISTINE = "pristine"
+Statistic = Callable[[npt.NDArray[np.intp]], float]  # indices of drawn items -> figure
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,6 @@ def judge(predictor: Predictor, crops: Iterable[LabelledCrop]) -> list[Outcome]:
     return outcomes
 
 
-def _pooled(outcomes: Sequence[Outcome]) -> PixelCounts:
-    return sum((outcome.counts for outcome in outcomes), PixelCounts())
-
-
 def rows_of(model: str, outcomes: Sequence[Outcome], score_threshold: float, rounds: int = 300) -> list[ResultRow]:
     """Per subset: score AUC against all pristine crops, pooled IoUs, false area; for pristine crops the false-alarm rate.
 
@@ -55,27 +52,24 @@ def rows_of(model: str, outcomes: Sequence[Outcome], score_threshold: float, rou
     pristine = [outcome for outcome in outcomes if outcome.subset == PRISTINE]
     rows: list[ResultRow] = []
 
-    def add(subset: str, metric: str, items: Sequence[Outcome], statistic: Callable[[Sequence[Outcome]], float]) -> None:
-        def of(indices: npt.NDArray[np.intp]) -> float:
-            return statistic([items[i] for i in indices])
-
-        low, high = bootstrap(of, [item.group for item in items], rounds)
+    def add(subset: str, metric: str, items: Sequence[Outcome], statistic: Statistic) -> None:
+        low, high = bootstrap(statistic, [item.group for item in items], rounds)
         count = sum(item.subset == subset or subset == "all" for item in items)
-        rows.append(ResultRow(model, subset, metric, statistic(items), low, high, count))
+        rows.append(ResultRow(model, subset, metric, statistic(np.arange(len(items))), low, high, count))
 
     families = sorted({outcome.subset for outcome in outcomes} - {PRISTINE})
     for subset in families:
         own = [outcome for outcome in outcomes if outcome.subset == subset]
-        add(subset, "auc", own + pristine, _auc)
-        add(subset, "fg_iou", own, lambda items: _pooled(items).fg_iou)
-        add(subset, "bg_iou", own, lambda items: _pooled(items).bg_iou)
-        add(subset, "miou", own, lambda items: _pooled(items).miou)
+        add(subset, "auc", own + pristine, _auc(own + pristine))
+        for metric in ("fg_iou", "bg_iou", "miou"):
+            add(subset, metric, own, _pooled(own, metric))
     if families and pristine:
-        add("all", "auc", outcomes, _auc)
-        add("all", "fg_iou", [o for o in outcomes if o.label], lambda items: _pooled(items).fg_iou)
+        manipulated = [outcome for outcome in outcomes if outcome.label]
+        add("all", "auc", outcomes, _auc(outcomes))
+        add("all", "fg_iou", manipulated, _pooled(manipulated, "fg_iou"))
     if pristine:
-        add(PRISTINE, "bg_iou", pristine, lambda items: _pooled(items).bg_iou)
-        add(PRISTINE, "false_area", pristine, lambda items: _pooled(items).false_area)
+        for metric in ("bg_iou", "false_area"):
+            add(PRISTINE, metric, pristine, _pooled(pristine, metric))
         alarms = sum(outcome.score >= score_threshold for outcome in pristine)
         rows.append(
             ResultRow(model, PRISTINE, "false_alarms", alarms / len(pristine), *wilson(alarms, len(pristine)), len(pristine))
@@ -137,5 +131,12 @@ class MeanMask:
         return Prediction(pixel_map, pixel_map >= self.threshold, 0.5)
 
 
-def _auc(items: Sequence[Outcome]) -> float:
-    return area_under_roc(np.array([item.score for item in items]), np.array([item.label for item in items], np.bool_))
+def _auc(items: Sequence[Outcome]) -> Statistic:
+    scores, labels = np.array([item.score for item in items]), np.array([item.label for item in items], np.bool_)
+    return lambda drawn: area_under_roc(scores[drawn], labels[drawn])
+
+
+def _pooled(items: Sequence[Outcome], metric: str) -> Statistic:
+    """A metric of `PixelCounts` over the drawn items' added counts."""
+    counts = np.array([(item.counts.tp, item.counts.fp, item.counts.fn, item.counts.tn) for item in items])
+    return lambda drawn: float(getattr(PixelCounts(*counts[drawn].sum(axis=0).tolist()), metric))

@@ -15,9 +15,11 @@ import numpy.typing as npt
 from tamperlens.errors import ModelError
 from tamperlens.types import FaceBox, FaceCrop, FaceDetector, FloatArray, UInt8Array
 
-__all__ = ["DETECTORS", "ENLARGE", "YuNet", "crop_face", "inside_slices", "paste_map"]
+__all__ = ["DETECTORS", "ENLARGE", "VIDEO_SCALES", "FaceTracks", "YuNet", "crop_face", "inside_slices", "paste_map"]
 
 ENLARGE = 2.0  # the paper enlarges the detected box by two, so that the crop shows face and surroundings
+
+VIDEO_SCALES = (640,)  # what YuNet searches a video's frames at: one size, for speed
 
 _YUNET_FILE = "face_detection_yunet_2023mar.onnx"
 
@@ -186,3 +188,74 @@ def paste_map(canvas: FloatArray, crop: FaceCrop, crop_map: FloatArray) -> None:
         )
     on_canvas, on_crop = inside_slices(crop, *canvas.shape)
     canvas[on_canvas] = np.maximum(canvas[on_canvas], crop_map[on_crop])
+
+
+class FaceTracks:
+    """The faces of a clip, followed through it from detections on some of its frames.
+
+    Hand the detections of every ``stride``-th frame to `add`, in order; `boxes` then gives every face of any frame. A
+    face's box is read off a straight line fitted to its detections within ``reach`` frames, one and a half strides, near ones
+    weighing more: that fills the frames in between and evens out how detections jitter, without lagging behind a moving face. So the boxes of
+    a frame are settled once detections up to ``reach`` frames later are in.
+
+    ``overlap``: a detection belongs to a face whose last box it meets with at least this intersection over union.
+    """
+
+    def __init__(self, stride: int = 5, overlap: float = 0.3) -> None:
+        if stride < 1:
+            raise ValueError(f"stride is a number of frames, at least 1; got {stride}")
+        self.stride, self.reach, self.overlap = stride, -(-3 * stride // 2), overlap
+        self._faces: list[list[tuple[int, FloatArray]]] = []  # per face: frame index, x0 y0 x1 y1 confidence landmarks
+
+    def add(self, index: int, found: Sequence[FaceBox]) -> None:
+        """Takes in the detections of frame ``index``, larger than all before."""
+        recent = [face for face in self._faces if index - face[-1][0] <= self.reach]
+        values = [
+            np.concatenate([[box.x0, box.y0, box.x1, box.y1, box.confidence], box.landmarks.ravel()]).astype(np.float32)
+            for box in found
+        ]
+        meetings = sorted(
+            ((_iou(face[-1][1], value), -f, -v) for f, face in enumerate(recent) for v, value in enumerate(values)), reverse=True
+        )
+        free_faces, free_values = set(range(len(recent))), set(range(len(values)))
+        for common, f, v in meetings:  # the surest meeting first
+            if common >= self.overlap and -f in free_faces and -v in free_values:
+                recent[-f].append((index, values[-v]))
+                free_faces.remove(-f)
+                free_values.remove(-v)
+        self._faces.extend([(index, values[v])] for v in sorted(free_values))
+
+    def boxes(self, index: int) -> dict[int, FaceBox]:
+        """The faces of frame ``index``, by a number that each keeps through the clip."""
+        found = {}
+        for number, face in enumerate(self._faces):
+            near = [(at - index, value) for at, value in face if abs(at - index) < self.reach]
+            if near and _seen_around([at for at, _ in near], self.stride):
+                line = _at_zero([at for at, _ in near], np.stack([value for _, value in near]), self.reach)
+                x0, y0, x1, y1, confidence = (float(value) for value in line[:5])
+                found[number] = FaceBox(x0, y0, x1, y1, min(max(confidence, 0.0), 1.0), line[5:].reshape(5, 2))
+        return found
+
+
+def _seen_around(offsets: Sequence[int], stride: int) -> bool:
+    """Whether a face is seen on both sides, or else so near that the next look could not have missed it."""
+    return min(offsets) <= 0 <= max(offsets) or min(abs(offset) for offset in offsets) < stride
+
+
+def _at_zero(offsets: Sequence[int], values: FloatArray, reach: int) -> FloatArray:
+    """Value at offset 0, or at the nearest offset where all lie on one side, of the line fitted with tricube weights."""
+    at = np.asarray(offsets, np.float64)
+    at = at - np.clip(0, at.min(), at.max())
+    weight = (1 - np.minimum(np.abs(at) / reach, 1) ** 3) ** 3
+    total, first, second = weight.sum(), (weight * at).sum(), (weight * at * at).sum()
+    spread = total * second - first * first
+    share = weight * (second - first * at) / spread if spread > 1e-9 else weight / total
+    return np.asarray(share @ values, np.float32)
+
+
+def _iou(a: FloatArray, b: FloatArray) -> float:
+    """Intersection over union of two boxes x0, y0, x1, y1."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    common = max(float(width), 0.0) * max(float(height), 0.0)
+    areas = sum(float((box[2] - box[0]) * (box[3] - box[1])) for box in (a, b))
+    return common / (areas - common) if areas > common else 0.0
