@@ -1,0 +1,26 @@
+"""Photo and video files to upright RGB pictures, and pictures to files."""
+
+import os
+from typing import Literal
+
+from tamperlens.media.opening import checked, open_photo, open_video, pillow
+from tamperlens.media.photo import MAX_PIXELS, read_photo, write_png
+from tamperlens.media.video import VideoInfo, frames, video_info, write_video
+
+__all__ = ["MAX_PIXELS", "VideoInfo", "frames", "kind_of", "read_photo", "video_info", "write_png", "write_video"]
+
+
+def kind_of(path: str | os.PathLike[str]) -> Literal["photo", "video"]:
+    """Whether a file is a photo or a video, from its content. Animated GIF, PNG, WebP and AVIF count as photos.
+
+    Only headers are read, so a "photo" or "video" may still turn out broken later. Raises ``MediaError`` for a file
+    that is missing, empty or not recognised, and ``UnsupportedMedia`` for other known kinds.
+    """
+    file = checked(path)
+    with pillow():
+        photo = open_photo(file)
+        if photo is not None:
+            photo.close()
+            return "photo"
+    with open_video(file):
+        return "video"
