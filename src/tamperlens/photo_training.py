@@ -68,6 +68,7 @@ def train_on_photos(folders: list[Path], out: Path, config: TrainConfig, console
         windows=config.windows,
         max_side=config.max_side,
         pristine=config.pristine,
+        untouched=config.untouched,
         seed=config.seed,
     )
     crops = list(forged_crops(by_split["val"], config.families, VALIDATION_PER_FAMILY, sides=VALIDATION_SIDES, seed=1))

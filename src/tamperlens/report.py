@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from tamperlens.card import ModelCard
 from tamperlens.figures import draw_overlay
 from tamperlens.media import write_png
 from tamperlens.types import BoolArray, Inspection, ResultRow, UInt8Array, Verdict
 
-__all__ = ["failure_record", "inspection_record", "rows_to_markdown", "write_pictures"]
+__all__ = ["card_to_markdown", "failure_record", "inspection_record", "rows_to_markdown", "write_pictures"]
 
 
 def inspection_record(inspection: Inspection) -> dict[str, Any]:
@@ -75,6 +76,47 @@ def rows_to_markdown(rows: Sequence[ResultRow]) -> str:
         cells = [_cell(own[metric]) if metric in own else "-" for metric in metrics]
         lines.append(f"| {model} | {subset} | {count} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def card_to_markdown(card: ModelCard) -> str:
+    """A model card for people: what the model is and learned from, its thresholds, limits and measured figures."""
+    training, results = card.training, card.results
+    photos = ", ".join(f"{split} {count}" for split, count in training.get("photos", {}).items())
+    error = results.get("expected_calibration_error_on_validation")
+    lines = [
+        f"## {card.name}",
+        "",
+        f"Network `{card.network}`, task `{card.task}`; weights SHA-256 `{card.weights_sha256}`.",
+        "",
+        f"- Trained {training.get('date', '-')} with the code of commit `{str(training.get('commit', '-'))[:12]}`:"
+        f" {training.get('crops_seen', 0):,} crops in {training.get('steps', 0):,} steps.",
+        *(f"- Data: {name}: {terms}." for name, terms in training.get("data", {}).items()),
+        f"- Photos: {photos}; no person is in two splits.",
+        f"- Thresholds: {training.get('thresholds', '-')}. Raw score for manipulated {card.score_threshold:.4f}, for"
+        f" inconclusive {card.doubt_threshold or card.score_threshold:.4f}; pixel map {card.map_threshold}.",
+        f"- Expected calibration error on validation: {'-' if error is None else f'{error:.3f}'}.",
+        "",
+        "Known limits:",
+        "",
+        *(f"- {limit}" for limit in card.limits),
+        "",
+    ]
+    rows = [
+        ResultRow(card.name, row["subset"], row["metric"], *(_nan(row[key]) for key in ("value", "low", "high")), row["n"])
+        for row in results.get("test", [])
+    ]
+    forged = [row for row in rows if not row.subset.startswith("pristine:")]
+    alarms = [row for row in rows if row.subset.startswith("pristine:")]
+    if forged:
+        unseen = ", ".join(results.get("unseen_families", []))
+        lines += [f"Forged crops of test people (family never trained on: {unseen}):", "", rows_to_markdown(forged)]
+    if alarms:
+        lines += ["Real photos, inspected whole:", "", rows_to_markdown(alarms)]
+    return "\n".join(lines)
+
+
+def _nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _cell(row: ResultRow) -> str:

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from tamperlens.card import ModelCard
 from tamperlens.data.live import Batch
 from tamperlens.errors import DataError, ModelError
+from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE
 from tamperlens.model import Model, parse_name, save
 
 __all__ = ["Progress", "TrainConfig", "train"]
@@ -44,6 +45,7 @@ class TrainConfig(BaseModel):
     max_side: Annotated[int, Field(ge=32)] = 512  # crops larger than this are shrunk to it, in training and in use
     families: tuple[str, ...] = ("self_blend", "swap")  # forged on the fly, when training on photos
     pristine: Annotated[float, Field(ge=0, le=1)] = 0.4  # share of crops left pristine, when training on photos
+    untouched: tuple[float, float] = (UNTOUCHED_BEFORE, UNTOUCHED_AFTER)  # odds of no processing before, after the forgery
     seed: int = 0
     workers: Annotated[int, Field(ge=0)] = 1
     threads: Annotated[int, Field(ge=0)] = 0  # for arithmetic; 0 leaves the choice to PyTorch

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tamperlens.data.portraits import FacePhoto, load_portrait
-from tamperlens.forge.sampler import draw_family, make_sample
+from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE, draw_family, make_sample
 from tamperlens.types import LabelledCrop
 
 __all__ = ["Batch", "LiveCrops", "to_batch"]
@@ -57,11 +57,13 @@ class LiveCrops(Dataset[Batch]):
         windows: Sequence[int] = (256,),
         max_side: int = 512,
         pristine: float = 0.4,
+        untouched: tuple[float, float] = (UNTOUCHED_BEFORE, UNTOUCHED_AFTER),
         seed: int = 0,
     ) -> None:
         self.photos, self.families = list(photos), list(families)
         self.batches, self.batch_size = batches, batch_size
-        self.windows, self.max_side, self.pristine, self.seed = tuple(windows), max_side, pristine, seed
+        self.windows, self.max_side, self.seed = tuple(windows), max_side, seed
+        self.pristine, self.untouched = pristine, untouched
 
     def __len__(self) -> int:
         return self.batches
@@ -80,7 +82,10 @@ class LiveCrops(Dataset[Batch]):
         widest = max(window, min(self.max_side, round(WIDEST * window)))
         side = round(float(np.exp(rng.uniform(np.log(window), np.log(widest)))))
         target = load_portrait(self._photo(rng), rng)
-        sample = make_sample(target, lambda: load_portrait(self._photo(rng), rng), family, side, rng)
+        before, after = self.untouched
+        sample = make_sample(
+            target, lambda: load_portrait(self._photo(rng), rng), family, side, rng, before=before, after=after
+        )
         return _window(sample, window, rng)
 
 

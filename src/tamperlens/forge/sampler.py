@@ -10,7 +10,7 @@ from tamperlens.forge.pipeline import apply_pipeline
 from tamperlens.forge.portrait import Portrait, resize, scaled
 from tamperlens.types import BoolArray, LabelledCrop
 
-__all__ = ["draw_family", "make_sample"]
+__all__ = ["UNTOUCHED_AFTER", "UNTOUCHED_BEFORE", "draw_family", "make_sample"]
 
 UNTOUCHED_BEFORE = 0.35  # odds that a pristine base is as photographed
 UNTOUCHED_AFTER = 0.5  # odds that the finished picture is not processed again
