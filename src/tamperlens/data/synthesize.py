@@ -1,0 +1,217 @@
+"""Real clips or photos -> a tree in FaceForensics++'s layout with stand-in methods, so that everything runs without its data.
+
+What is made is no FaceForensics++: the methods' folders are named `standin_...`, their codes start with "s", and every file
+carries a provenance tag in its metadata.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tamperlens.data.methods import METHODS
+from tamperlens.errors import DataError, MediaError
+from tamperlens.forge.portrait import Portrait, resize
+from tamperlens.forge.standins import STANDINS
+from tamperlens.forge.whole import portrait_of
+from tamperlens.media import frames, kind_of, read_photo, write_video
+from tamperlens.types import BoolArray, FaceBox, FaceDetector, FloatArray, UInt8Array
+
+__all__ = ["COMPRESSIONS", "TAG", "Footage", "footage_of", "synthesize"]
+
+TAG = "stand-in made by tamperlens from real footage; not FaceForensics++"
+FPS = 25
+# level -> how it is encoded; FaceForensics++'s raw is libx264rgb at crf 0, which loses nothing
+COMPRESSIONS: dict[str, tuple[str, int]] = {"raw": ("libx264rgb", 0), "c23": ("libx264", 23), "c40": ("libx264", 40)}
+SPLIT_SHARES = {"train": 0.72, "val": 0.14, "test": 0.14}  # of the pairs, as 720 / 140 / 140 videos
+SMOOTHING = 5  # frames over which a clip's landmarks are averaged
+
+
+@dataclass(frozen=True)
+class Footage:
+    """One person's clip: frames that can be streamed again and again, and where the face lies in each."""
+
+    name: str
+    stream: Callable[[], Iterator[UInt8Array]]  # RGB uint8 (H, W, 3), even sides
+    landmarks: FloatArray  # (N, 5, 2)
+    boxes: tuple[FaceBox, ...]  # N
+
+    @property
+    def donor(self) -> Portrait:
+        """The first frame's face."""
+        return portrait_of(next(self.stream()), self.boxes[0])
+
+
+def footage_of(path: Path, detector: FaceDetector, *, count: int, longest: int, rng: np.random.Generator) -> Footage:
+    """The first ``count`` frames of a clip, or a photo under a small camera move, its longer side at most ``longest`` pixels.
+
+    Raises `DataError` where no face is found, `MediaError` where the file cannot be read.
+    """
+    if kind_of(path) == "photo":
+        return _camera_move(path, detector, count, longest, rng)
+
+    def stream() -> Iterator[UInt8Array]:
+        for frame in frames(path):
+            if frame.index >= count:
+                return
+            yield _even(_limited(frame.image, longest))
+
+    boxes: list[FaceBox] = []
+    for image in stream():
+        found = detector(image)
+        if found:
+            boxes.append(found[0])
+        elif boxes:
+            boxes.append(boxes[-1])
+        else:
+            raise DataError(f"no face was found in the first frame of {path}; give clips that begin with a face")
+    points = np.stack([box.landmarks for box in boxes])
+    reach = SMOOTHING // 2
+    padded = np.concatenate([points[:1].repeat(reach, 0), points, points[-1:].repeat(reach, 0)])
+    smooth = np.stack([padded[i : i + SMOOTHING].mean(axis=0) for i in range(len(points))]).astype(np.float32)
+    return Footage(path.stem, stream, smooth, tuple(boxes))
+
+
+def _limited(image: UInt8Array, longest: int) -> UInt8Array:
+    factor = min(1.0, longest / max(image.shape[:2]))
+    return resize(image, round(image.shape[1] * factor), round(image.shape[0] * factor))
+
+
+def _even(image: UInt8Array) -> UInt8Array:
+    return np.ascontiguousarray(image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2])
+
+
+def _camera_move(path: Path, detector: FaceDetector, count: int, longest: int, rng: np.random.Generator) -> Footage:
+    """A photo as a hand-held camera would film it: a slow zoom, pan and turn, and a slight shake."""
+    image = _even(_limited(read_photo(path).image, longest))
+    found = detector(image)
+    if not found:
+        raise DataError(f"no face was found in {path}; give photos that show a face")
+    height, width = image.shape[:2]
+    start, end = rng.uniform(1.05, 1.12, size=2)
+    pan, turn, phase = rng.normal(0, 0.006, size=2), float(rng.normal(0, 0.6)), rng.uniform(0, 2 * np.pi, size=2)
+    moves = []
+    for place in np.linspace(0, 1, count):
+        shake = 0.001 * np.sin(2 * np.pi * (2 + 3 * place) + phase)
+        move = cv2.getRotationMatrix2D((width / 2, height / 2), turn * place, float(start + (end - start) * place))
+        move[:, 2] += (pan * place + shake) * (width, height)
+        moves.append(move)
+
+    def stream() -> Iterator[UInt8Array]:
+        for move in moves:
+            moved = cv2.warpAffine(image, move, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+            yield np.asarray(moved, np.uint8)
+
+    def moved_points(points: FloatArray, move: FloatArray) -> FloatArray:
+        return np.asarray(points @ move[:, :2].T + move[:, 2], np.float32)
+
+    face = found[0]
+    landmarks = np.stack([moved_points(face.landmarks, move) for move in moves])
+    boxes = []
+    for move, points in zip(moves, landmarks, strict=True):
+        (x0, y0), (x1, y1) = moved_points(np.array([[face.x0, face.y0], [face.x1, face.y1]], np.float32), move)
+        boxes.append(FaceBox(float(x0), float(y0), float(x1), float(y1), face.confidence, points))
+    return Footage(path.stem, stream, landmarks, tuple(boxes))
+
+
+def synthesize(
+    sources: Sequence[Path],
+    out: Path,
+    detector: FaceDetector,
+    *,
+    methods: Sequence[str] = tuple(STANDINS),
+    compressions: Sequence[str] = tuple(COMPRESSIONS),
+    count: int = 25,
+    longest: int = 480,
+    seed: int = 0,
+    progress: Callable[[Iterable[Path]], Iterable[Path]] = lambda paths: paths,
+) -> list[str]:
+    """Write the tree under ``out`` from files of one person each; returns what was left out and why.
+
+    Files become clips 000, 001, ... in the order given; neighbours are pairs, and each of a pair is target and source once.
+    Split files hold whole pairs, so no person is in two splits. Files that are there already are kept: a run that was cut off
+    continues. Raises `DataError` for unknown methods or compressions and for fewer than six usable files.
+    """
+    unknown = [name for name in methods if name not in STANDINS] + [name for name in compressions if name not in COMPRESSIONS]
+    if unknown:
+        raise DataError(
+            f"unknown {', '.join(unknown)}; methods are {', '.join(STANDINS)}, compressions {', '.join(COMPRESSIONS)}"
+        )
+    clips: list[Footage] = []
+    left_out = []
+    for path in progress(sources):
+        rng = np.random.default_rng([seed, len(clips)])
+        try:
+            clip = footage_of(path, detector, count=count, longest=longest, rng=rng)
+            _write_levels(out / "original_sequences" / "youtube", f"{len(clips):03d}", clip.stream, compressions)
+        except (DataError, MediaError) as error:
+            left_out.append(str(error))
+            continue
+        clips.append(clip)
+    if len(clips) < 6:
+        raise DataError(f"{len(clips)} usable files are too few for three splits; give at least 6, one person each")
+    if len(clips) % 2:
+        left_out.append(f"{clips[-1].name} has no partner: clips are paired, and their number is odd")
+    pairs = [(first, first + 1) for first in range(0, len(clips) - 1, 2)]
+    _write_splits(out / "splits", pairs)
+    for code in methods:
+        folder = out / "manipulated_sequences" / METHODS[code].folder
+        for target, source in [*pairs, *((second, first) for first, second in pairs)]:
+            _write_manipulated(folder, code, clips[target], clips[source], (target, source), compressions, seed)
+    return left_out
+
+
+def _write_splits(folder: Path, pairs: Sequence[tuple[int, int]]) -> None:
+    held = {name: max(1, round(SPLIT_SHARES[name] * len(pairs))) for name in ("val", "test")}
+    bounds = {"train": (0, len(pairs) - held["val"] - held["test"])}
+    bounds["val"] = (bounds["train"][1], bounds["train"][1] + held["val"])
+    bounds["test"] = (bounds["val"][1], len(pairs))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (start, stop) in bounds.items():
+        named = [[f"{first:03d}", f"{second:03d}"] for first, second in pairs[start:stop]]
+        (folder / f"{name}.json").write_text(json.dumps(named, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_levels(
+    folder: Path, name: str, stream: Callable[[], Iterator[UInt8Array]], compressions: Sequence[str], tag: str = TAG
+) -> None:
+    for level in compressions:
+        path = folder / level / "videos" / f"{name}.mp4"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            codec, crf = COMPRESSIONS[level]
+            write_video(path, stream(), FPS, codec=codec, crf=crf, metadata={"comment": tag})
+
+
+def _write_manipulated(
+    folder: Path,
+    code: str,
+    target: Footage,
+    source: Footage,
+    numbers: tuple[int, int],
+    compressions: Sequence[str],
+    seed: int,
+) -> None:
+    """One manipulated clip at every level, and its mask video (lossless, 0 and 255)."""
+    name, donor = f"{numbers[0]:03d}_{numbers[1]:03d}", source.donor
+
+    def forged() -> Iterator[tuple[UInt8Array, BoolArray]]:
+        standin = STANDINS[code](donor, np.random.default_rng([seed, *numbers, *code.encode()]))
+        for number, image in enumerate(target.stream()):
+            yield standin(image, target.landmarks[number], target.boxes[number], number / FPS)
+
+    def images() -> Iterator[UInt8Array]:
+        return (image for image, _ in forged())
+
+    def masks() -> Iterator[UInt8Array]:
+        return (np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2) for _, mask in forged())
+
+    tag = f"{TAG}; {METHODS[code].name} ({code}), target {numbers[0]:03d}, source {numbers[1]:03d}"
+    _write_levels(folder, name, images, compressions, tag)
+    mask_path = folder / "masks" / "videos" / f"{name}.mp4"
+    if not mask_path.exists():
+        mask_path.parent.mkdir(parents=True, exist_ok=True)
+        write_video(mask_path, masks(), FPS, metadata={"comment": tag})
