@@ -17,7 +17,7 @@ from tamperlens.metrics import (
 )
 from tamperlens.types import BoolArray, FloatArray, LabelledCrop, Prediction, Predictor, ResultRow, UInt8Array
 
-__all__ = ["PRISTINE", "MeanMask", "Outcome", "fit_calibration", "judge", "operating_point", "rows_of"]
+__all__ = ["PRISTINE", "MeanMask", "Outcome", "best_map_threshold", "fit_calibration", "judge", "operating_point", "rows_of"]
 
 PRISTINE = "pristine"
 Statistic = Callable[[npt.NDArray[np.intp]], float]  # indices of drawn items -> figure
@@ -75,6 +75,17 @@ def rows_of(model: str, outcomes: Sequence[Outcome], score_threshold: float, rou
             ResultRow(model, PRISTINE, "false_alarms", alarms / len(pristine), *wilson(alarms, len(pristine)), len(pristine))
         )
     return rows
+
+
+def best_map_threshold(
+    predictor: Predictor, crops: Iterable[LabelledCrop], candidates: Sequence[float] = tuple(np.arange(0.2, 0.81, 0.05).round(2))
+) -> float:
+    """The map threshold (tau 1) of the best pooled mIoU over all crops, pristine ones included."""
+    pooled = [PixelCounts() for _ in candidates]
+    for crop in crops:
+        pixel_map = predictor(crop.image).pixel_map
+        pooled = [counts + count_pixels(pixel_map >= tau, crop.mask) for counts, tau in zip(pooled, candidates, strict=True)]
+    return float(candidates[int(np.argmax([counts.miou for counts in pooled]))])
 
 
 def operating_point(outcomes: Sequence[Outcome], false_alarms: float) -> float:
