@@ -8,19 +8,20 @@ and on --controls, a folder of real photos that no model was trained on. Prints 
 
 import argparse
 import subprocess
+import tomllib
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 
-from tamperlens.card import ModelCard
+from tamperlens.card import NEAREST, ModelCard
 from tamperlens.data.portraits import find_face_photos, forged_crops, split_of
 from tamperlens.evaluation import MeanMask, best_map_threshold, fit_calibration, judge, operating_point
 from tamperlens.export import to_onnx
 from tamperlens.faces import YuNet
 from tamperlens.metrics import expected_calibration_error
 from tamperlens.model import load, save
-from tamperlens.quality import CONTROLS, DELIVERIES, false_alarm_rows, forgery_rows
+from tamperlens.quality import DELIVERIES, false_alarm_rows, forgery_rows
 from tamperlens.report import card_to_markdown, rows_to_markdown
 from tamperlens.runtime import OnnxPredictor, TorchPredictor
 from tamperlens.training import TrainConfig
@@ -28,12 +29,7 @@ from tamperlens.types import ResultRow
 
 UNSEEN = ("reenact",)  # a family no shipped model was trained on
 FALSE_ALARMS, DOUBT = 0.01, 0.05  # shares of pristine validation crops above the two thresholds
-LIMITS = [
-    "Trained on forgeries made by this project, not on FaceForensics++ nor on any generator's output.",
-    "Wholly generated faces and pictures without a manipulated region are not what it looks for.",
-    "Faces under 48 pixels are not judged; crops over 512 pixels are judged at 512.",
-    "Portraits of one country's politicians and of 87 Londoners: other faces, cameras and styles are untested in training.",
-]
+
 PAGE = """# Model cards
 
 Written by `runs/ship.py` from the cards beside the weights. All figures are on this project's own forgeries of people held out
@@ -51,25 +47,31 @@ def main() -> None:
     parser.add_argument("photos", type=Path, nargs="+")
     parser.add_argument("--controls", type=Path)
     parser.add_argument("--control-photos", type=int, default=300)
+    parser.add_argument("--control-border", type=int, default=0, help="pixels cut off each side of the control photos")
+    parser.add_argument("--max-side", type=int, help="crops are shrunk to this side; the training setting otherwise")
+    parser.add_argument("--about", type=Path, default=Path("runs/data.toml"), help="what the photos are, and known limits")
     parser.add_argument("--per-family", type=int, default=60)
     parser.add_argument("--deliveries", nargs="+", default=list(DELIVERIES), choices=list(DELIVERIES))
     parser.add_argument("--page", type=Path, help="write the cards of all models in --out as one Markdown page")
     parser.add_argument("--out", type=Path, default=Path("src/tamperlens/weights"))
     arguments = parser.parse_args()
 
+    about = tomllib.loads(arguments.about.read_text(encoding="utf-8"))
     model, card = load(arguments.run / "best")
     config = TrainConfig.model_validate(card.training["config"])
     detector = YuNet(scales=(480,))
     photos = find_face_photos(arguments.photos, detector, arguments.run / "faces.json")
     people = {split: [photo for photo in photos if split_of(photo.person) == split] for split in ("train", "val", "test")}
 
-    raw = card.model_copy(update={"calibration": None, "max_side": config.max_side})
+    raw = card.model_copy(update={"calibration": None, "max_side": arguments.max_side or config.max_side})
     mixed = list(forged_crops(people["val"], config.families, 120, sides=(128, 512), seed=3))
     model.map_threshold = best_map_threshold(TorchPredictor(model, raw), mixed)
     raw = raw.model_copy(update={"map_threshold": model.map_threshold})
     outcomes = judge(TorchPredictor(model, raw), mixed)
     calibration = fit_calibration(outcomes)
-    score_threshold, doubt_threshold = (max(1e-3, operating_point(outcomes, rate)) for rate in (FALSE_ALARMS, DOUBT))
+    score_threshold, doubt_threshold = (
+        max(2 * NEAREST, operating_point(outcomes, rate)) for rate in (FALSE_ALARMS, DOUBT)
+    )
     model.score_threshold = score_threshold
     ece = expected_calibration_error(
         np.array([calibration(o.score) for o in outcomes]), np.array([o.label for o in outcomes])
@@ -79,13 +81,11 @@ def main() -> None:
         update={
             "calibration": calibration,
             "doubt_threshold": min(doubt_threshold, score_threshold),
-            "limits": LIMITS,
+            "limits": about["limits"],
+            "max_side": raw.max_side,
             "training": card.training
             | {
-                "data": {
-                    "london": "Face Research Lab London Set, CC BY 4.0, DeBruine and Jones 2017, figshare 5047666 v5",
-                    "congress": "official portraits of members of the US Congress, public domain, unitedstates/images",
-                },
+                "data": about["data"],
                 "photos": {split: len(own) for split, own in people.items()},
                 "date": date.today().isoformat(),
                 "commit": commit,
@@ -113,9 +113,11 @@ def main() -> None:
         rows += [ResultRow(r.model, f"{r.subset}, {delivery}", r.metric, r.value, r.low, r.high, r.count) for r in own]
     own = list(false_alarm_rows(predictor, YuNet(), [Path(photo.path) for photo in people["test"]], "test people"))
     if arguments.controls:
-        paths = sorted(arguments.controls.glob("*.jpg"))[: arguments.control_photos]
-        controls = [name for name in CONTROLS if name in ("as photographed", "blurred 1.0", "JPEG 75")]
-        own += false_alarm_rows(predictor, YuNet(), paths, arguments.controls.name, controls=controls)
+        found = sorted(arguments.controls.rglob("*.jpg"))
+        chosen = np.random.default_rng(0).permutation(len(found))[: arguments.control_photos]
+        paths, label = [found[index] for index in chosen], arguments.controls.name
+        controls = ("as photographed", "blurred 1.0", "JPEG 75")
+        own += false_alarm_rows(predictor, YuNet(), paths, label, controls=controls, border=arguments.control_border)
     print(f"\n{rows_to_markdown(own)}")
     rows += own
     results = card.results | {

@@ -113,7 +113,7 @@ def test_a_40_pixel_face_is_inconclusive_and_says_why(tmp_path) -> None:
     code, out, _ = run("inspect", "--json", path)
     record = json.loads(out)
     assert code == 0 and record["verdict"] == "inconclusive" and len(record["faces"]) == 1
-    assert "pixels wide" in record["reasons"][0] and record["faces"][0]["score"] is None
+    assert "pixels large" in record["reasons"][0] and record["faces"][0]["score"] is None
 
 
 def test_a_picture_12000_pixels_wide(tmp_path) -> None:
@@ -124,6 +124,8 @@ def test_a_picture_12000_pixels_wide(tmp_path) -> None:
     code, out, _ = run("inspect", "--json", path, "--out", tmp_path / "out")
     record = json.loads(out)
     assert code == 0 and len(record["faces"]) == 1 and 6000 < record["faces"][0]["box"][0] < 6512
+    with Image.open(tmp_path / "out" / "wide.mask.png") as mask:
+        assert mask.size == (12000, 1200)
 
 
 def test_an_unknown_model_is_one_line_and_exit_code_2(photo) -> None:
@@ -136,7 +138,7 @@ def test_forge_writes_picture_mask_and_manifest(photo, tmp_path) -> None:
     code, _, _ = run("forge", photo, "--out", tmp_path / "forged", "--family", "resynthesis", "--seed", 3)
     assert code == 0
     names = sorted(path.name for path in (tmp_path / "forged").iterdir())
-    assert names == ["hopper.resynthesis.3.mask.png", "hopper.resynthesis.3.png", "manifest.jsonl"]
+    assert names == ["hopper.resynthesis.3.png", "hopper.resynthesis.3.truth.png", "manifest.jsonl"]
     code, _, err = run("forge", photo, "--out", tmp_path, "--family", "morph")
     assert code == cli.UNUSABLE and "expected one of self_blend, swap" in err
     code, _, err = run("forge", photo, "--out", tmp_path, "--family", "swap")
@@ -147,6 +149,28 @@ def test_train_refuses_what_is_no_folder(tmp_path) -> None:
     pytest.importorskip("torch")
     code, _, err = run("train", tmp_path / "nowhere", "--out", tmp_path / "run")
     assert code == cli.UNUSABLE and "is no folder" in err
+
+
+def test_an_out_that_is_no_folder_is_refused_before_any_work(photo, tmp_path) -> None:
+    (tmp_path / "file").touch()
+    for call in (("inspect", photo), ("forge", photo), ("train", tmp_path)):
+        code, out, err = run(*call, "--out", tmp_path / "file")
+        assert code == cli.UNUSABLE and out == "" and "cannot be used as a folder" in err
+        assert len(err.strip().splitlines()) == 1
+
+
+def test_inspecting_a_forgery_beside_its_truth_leaves_the_truth_alone(photo, tmp_path) -> None:
+    run("forge", photo, "--out", tmp_path / "d", "--seed", 4)
+    truth = (tmp_path / "d" / "hopper.self_blend.4.truth.png").read_bytes()
+    run("inspect", tmp_path / "d" / "hopper.self_blend.4.png", "--out", tmp_path / "d")
+    assert (tmp_path / "d" / "hopper.self_blend.4.truth.png").read_bytes() == truth
+
+
+def test_forging_goes_on_after_a_photo_without_a_face(photo, tmp_path) -> None:
+    plain = tmp_path / "plain.png"
+    Image.fromarray(np.full((300, 400, 3), 90, np.uint8)).save(plain)
+    code, out, err = run("forge", plain, photo, "--out", tmp_path / "d")
+    assert code == cli.NOT_INSPECTED and "no face was found" in err and "hopper.self_blend.0.png" in out
 
 
 def test_the_version() -> None:

@@ -1,5 +1,6 @@
 import json
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -25,8 +26,6 @@ def forged(family: str, seed: int):
 def test_pixels_outside_the_mask_are_the_targets_bytes(family: str) -> None:
     for seed in SEEDS:
         target, forgery = forged(family, seed)
-        if forgery.parameters.get("background_processed"):
-            continue  # there the surroundings are the processed side, by design
         assert np.array_equal(forgery.image[~forgery.mask], target.image[~forgery.mask])
 
 
@@ -35,9 +34,8 @@ def test_most_of_the_mask_changed(family: str) -> None:
     for seed in SEEDS:
         target, forgery = forged(family, seed)
         assert forgery.mask.any() and not forgery.mask.all()
-        if not forgery.parameters.get("background_processed"):
-            changed = (forgery.image != target.image).any(axis=2)
-            assert changed[forgery.mask].mean() > 0.5, forgery.parameters
+        changed = (forgery.image != target.image).any(axis=2)
+        assert changed[forgery.mask].mean() > 0.5, forgery.parameters
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -48,13 +46,6 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(family: str)
     assert not np.array_equal(first.image, other.image)
     json.dumps(dict(first.parameters))  # parameters can be written down
     assert first.parameters["family"] == family
-
-
-def test_self_blending_with_a_processed_background_masks_the_blended_region() -> None:
-    seeds = (seed for seed in range(50) if forged("self_blend", seed)[1].parameters["background_processed"])
-    target, forgery = forged("self_blend", next(seeds))
-    assert 0 < forgery.mask.mean() < 0.5
-    assert (forgery.image != target.image).any(axis=2)[~forgery.mask].mean() > 0.5
 
 
 @pytest.mark.parametrize("name", REGIONS)
@@ -100,9 +91,8 @@ def test_pristine_and_forged_samples_share_their_history() -> None:
             for family in ("pristine", "inpaint")
         )
         assert not pristine.mask.any() and fake.mask.any()
-        near = np.asarray(Image.fromarray(fake.mask).resize((80, 80)).resize((160, 160))) | fake.mask
-        assert np.array_equal(pristine.image[:8], fake.image[:8])
-        assert np.array_equal(pristine.image[~near][:100], fake.image[~near][:100])
+        near = cv2.dilate(fake.mask.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0  # shrinking spreads the seam
+        assert not near.all() and np.array_equal(pristine.image[~near], fake.image[~near])
 
 
 def test_forging_a_whole_picture_touches_only_the_mask() -> None:

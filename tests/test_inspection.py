@@ -80,7 +80,7 @@ def test_a_face_too_small_is_said_and_not_scored() -> None:
     face = inspection.faces[0]
     assert inspection.verdict is face.verdict is Verdict.INCONCLUSIVE
     assert face.score is None and inspection.score is None
-    assert "47 pixels wide" in inspection.reasons[0]
+    assert "47 pixels large" in inspection.reasons[0]
 
 
 def test_a_small_face_beside_a_judged_one_is_mentioned() -> None:

@@ -71,6 +71,8 @@ def test_the_threshold_keeps_false_alarms_within_the_rate(values: list[int], rat
     scores = np.array(values, float)
     threshold = metrics.false_positive_rate_threshold(scores, rate)
     assert (scores >= threshold).mean() <= rate + 1e-9
+    if rate < 1 and len(set(values)) > 1:
+        assert threshold not in scores or (scores >= scores.min()).mean() <= rate + 1e-9  # midway: rounding decides nothing
 
 
 def test_calibration_error_by_hand() -> None:

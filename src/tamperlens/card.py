@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tamperlens.errors import ModelError
 
@@ -32,7 +32,7 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    slope: float
+    slope: Annotated[float, Field(gt=0)]  # a higher raw score never means a lower probability
     intercept: float
 
     def __call__(self, raw: float) -> float:
@@ -60,6 +60,13 @@ class ModelCard(BaseModel):
     training: dict[str, Any] = {}
     results: dict[str, Any] = {}
     limits: list[str] = []
+
+    @model_validator(mode="after")
+    def _thresholds_can_be_told_from_zero(self) -> "ModelCard":
+        thresholds = [value for value in (self.score_threshold, self.doubt_threshold) if value is not None]
+        if self.calibration and min(thresholds) <= NEAREST:
+            raise ValueError(f"with a calibration, score thresholds must lie above {NEAREST}, below which scores are one")
+        return self
 
     def save(self, path: Path | str) -> None:
         """Write the card as indented JSON."""

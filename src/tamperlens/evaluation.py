@@ -77,14 +77,18 @@ def rows_of(model: str, outcomes: Sequence[Outcome], score_threshold: float, rou
     return rows
 
 
+MAP_THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))  # 0.2 to 0.8
+
+
 def best_map_threshold(
-    predictor: Predictor, crops: Iterable[LabelledCrop], candidates: Sequence[float] = tuple(np.arange(0.2, 0.81, 0.05).round(2))
+    predictor: Predictor, crops: Iterable[LabelledCrop], candidates: Sequence[float] = MAP_THRESHOLDS
 ) -> float:
     """The map threshold (tau 1) of the best pooled mIoU over all crops, pristine ones included."""
     pooled = [PixelCounts() for _ in candidates]
     for crop in crops:
         pixel_map = predictor(crop.image).pixel_map
-        pooled = [counts + count_pixels(pixel_map >= tau, crop.mask) for counts, tau in zip(pooled, candidates, strict=True)]
+        found = [count_pixels(pixel_map >= tau, crop.mask) for tau in candidates]
+        pooled = [before + counts for before, counts in zip(pooled, found, strict=True)]
     return float(candidates[int(np.argmax([counts.miou for counts in pooled]))])
 
 

@@ -194,9 +194,9 @@ class FaceTracks:
     """The faces of a clip, followed through it from detections on some of its frames.
 
     Hand the detections of every ``stride``-th frame to `add`, in order; `boxes` then gives every face of any frame. A
-    face's box is read off a straight line fitted to its detections within ``reach`` frames, one and a half strides, near ones
-    weighing more: that fills the frames in between and evens out how detections jitter, without lagging behind a moving face. So the boxes of
-    a frame are settled once detections up to ``reach`` frames later are in.
+    face's box is read off a straight line fitted to its detections within ``reach`` frames (one and a half strides),
+    near ones weighing more: that fills the frames in between and evens out how detections jitter, without lagging behind
+    a moving face. So the boxes of a frame are settled once detections up to ``reach`` frames later are in.
 
     ``overlap``: a detection belongs to a face whose last box it meets with at least this intersection over union.
     """
@@ -209,14 +209,13 @@ class FaceTracks:
 
     def add(self, index: int, found: Sequence[FaceBox]) -> None:
         """Takes in the detections of frame ``index``, larger than all before."""
-        recent = [face for face in self._faces if index - face[-1][0] <= self.reach]
+        recent = [face for face in self._faces if index - face[-1][0] <= 3 * self.stride]  # it may be missed twice
         values = [
             np.concatenate([[box.x0, box.y0, box.x1, box.y1, box.confidence], box.landmarks.ravel()]).astype(np.float32)
             for box in found
         ]
-        meetings = sorted(
-            ((_iou(face[-1][1], value), -f, -v) for f, face in enumerate(recent) for v, value in enumerate(values)), reverse=True
-        )
+        pairs = [(f, v) for f in range(len(recent)) for v in range(len(values))]
+        meetings = sorted(((_iou(recent[f][-1][1], values[v]), -f, -v) for f, v in pairs), reverse=True)
         free_faces, free_values = set(range(len(recent))), set(range(len(values)))
         for common, f, v in meetings:  # the surest meeting first
             if common >= self.overlap and -f in free_faces and -v in free_values:

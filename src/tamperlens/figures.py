@@ -1,11 +1,13 @@
-"""Pictures for people: the overlay of what was found."""
+"""Pictures for people: the overlay of what was found, the sheet of a dataset's crops."""
+
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
 
-from tamperlens.types import FaceFinding, Inspection, UInt8Array, Verdict
+from tamperlens.types import FaceFinding, Inspection, LabelledCrop, UInt8Array, Verdict
 
-__all__ = ["draw_overlay", "heat"]
+__all__ = ["draw_contact_sheet", "draw_overlay", "heat"]
 
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 COLORS = {
@@ -49,3 +51,37 @@ def _draw_face(canvas: UInt8Array, finding: FaceFinding, unit: int) -> None:
     bottom = max(height + base, round(box.y0) - unit)
     cv2.rectangle(canvas, (left, bottom - height - base), (left + width + 2 * unit, bottom), color, -1)
     cv2.putText(canvas, text, (left + unit, bottom - base // 2), font, scale, (255, 255, 255), unit, cv2.LINE_AA)
+
+
+def draw_contact_sheet(crops: Iterable[LabelledCrop], columns: int = 8, cell: int = 192) -> UInt8Array:
+    """Crops side by side in squares of ``cell`` pixels with the outlines of their masks; RGB uint8 ``(H, W, 3)``.
+
+    Each subset begins a new line and is named in its crops' corner. Raises ``ValueError`` where there is no crop.
+    """
+    lines: list[list[UInt8Array]] = []
+    last = None
+    for crop in crops:
+        if crop.subset != last or len(lines[-1]) == columns:
+            lines.append([])
+        last = crop.subset
+        lines[-1].append(_draw_cell(crop, cell))
+    if not lines:
+        raise ValueError("a contact sheet needs at least one crop; got none")
+    gap = 2
+    sheet = np.full((len(lines) * (cell + gap) - gap, columns * (cell + gap) - gap, 3), 255, np.uint8)
+    for y, line in enumerate(lines):
+        for x, picture in enumerate(line):
+            top, left = y * (cell + gap), x * (cell + gap)
+            sheet[top : top + cell, left : left + cell] = picture
+    return sheet
+
+
+def _draw_cell(crop: LabelledCrop, cell: int) -> UInt8Array:
+    picture = np.ascontiguousarray(cv2.resize(crop.image, (cell, cell), interpolation=cv2.INTER_AREA))
+    mask = cv2.resize(crop.mask.astype(np.uint8), (cell, cell), interpolation=cv2.INTER_NEAREST)
+    outlines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    for color, width in (((255, 255, 255), 3), (COLORS[Verdict.MANIPULATED], 1)):  # seen on light and dark skin
+        cv2.drawContours(picture, outlines, -1, color, width)
+    for color, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+        cv2.putText(picture, crop.subset, (4, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, width, cv2.LINE_AA)
+    return np.asarray(picture, np.uint8)

@@ -14,7 +14,7 @@ from tamperlens.faces import crop_face, inside_slices, paste_map
 from tamperlens.media import read_photo
 from tamperlens.types import FaceBox, FaceCrop, FaceDetector, FaceFinding, Frame, Inspection, Prediction, Predictor, Verdict
 
-__all__ = ["MIN_FACE", "MIN_INSIDE", "inspect_photo"]
+__all__ = ["MIN_FACE", "MIN_INSIDE", "inspect_frame", "inspect_photo"]
 
 MIN_FACE = 48  # pixels: no smaller face was trained on or measured
 MIN_INSIDE = 0.25  # share of the x2 crop that must lie inside the picture: less is a face cut off by the border
@@ -60,7 +60,7 @@ def inspect_frame(path: str, frame: Frame, detector: FaceDetector, predictor: Pr
 def _fit_crop(face: FaceBox, frame: Frame) -> FaceCrop | str:
     """The crop around a face, or why it cannot be judged."""
     if face.size < MIN_FACE:
-        return f"the face is {face.size:.0f} pixels wide; below {MIN_FACE} the model has not been tested"
+        return f"the face is {int(face.size)} pixels large; below {MIN_FACE} the model has not been tested"
     try:
         crop = crop_face(frame.image, face)
     except ValueError:

@@ -107,14 +107,20 @@ def average_precision(scores: Scores, labels: BoolArray) -> float:
 
 
 def false_positive_rate_threshold(pristine_scores: Scores, rate: float) -> float:
-    """The lowest threshold at which at most ``rate`` of the pristine scores reach it (score >= threshold is an alarm)."""
-    ranked = np.sort(pristine_scores)[::-1]
+    """A threshold that at most ``rate`` of the pristine scores reach (score >= threshold is an alarm).
+
+    It lies midway between the last score that may raise an alarm and the first that may not, so that rounding decides nothing;
+    a little above the highest score where none may.
+    """
+    ranked = np.unique(pristine_scores)
     if not len(ranked):
         return NAN
-    allowed = int(np.floor(rate * len(ranked)))
-    if allowed >= len(ranked):
-        return float(ranked[-1])
-    return float(np.nextafter(ranked[allowed], np.inf))
+    allowed = np.array([(pristine_scores >= score).mean() for score in ranked]) <= rate + 1e-12
+    if allowed.all():
+        return float(ranked[0])
+    highest_quiet = float(ranked[~allowed][-1])
+    lowest_alarm = float(ranked[allowed][0]) if allowed.any() else 1.1 * highest_quiet + 1e-3
+    return (highest_quiet + lowest_alarm) / 2
 
 
 def expected_calibration_error(probabilities: Scores, labels: BoolArray, bins: int = 10) -> float:

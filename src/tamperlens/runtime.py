@@ -98,6 +98,9 @@ class OnnxPredictor(_CardPredictor):
             options.intra_op_num_threads = threads
             options.log_severity_level = 3
             self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            names = {value.name for value in (*self._session.get_inputs(), *self._session.get_outputs())}
+            if not {"images", "pixel_map", "score"} <= names:
+                raise ValueError(f"it has {', '.join(sorted(names))}; expected images, pixel_map and score")
         except FileNotFoundError:
             raise ModelError(f"no model at {path}: give the path of an .onnx file with its .json card beside it") from None
         except Exception as error:  # ONNX Runtime's own errors share no public base class

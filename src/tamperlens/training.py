@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, cast
 
 import torch
 from lightning_fabric import Fabric
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from tamperlens.card import ModelCard
 from tamperlens.data.live import Batch
 from tamperlens.errors import DataError, ModelError
+from tamperlens.forge import FAMILIES
 from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE
 from tamperlens.model import Model, parse_name, save
 
@@ -42,16 +43,28 @@ class TrainConfig(BaseModel):
     steps: Annotated[int, Field(ge=1)] = 10_000
     cooldown: Annotated[float, Field(ge=0, le=1)] = 0.0  # last share of the steps over which the learning rate falls to zero
     windows: tuple[int, ...] = (256,)  # paper: random 256 x 256 crops; one size is drawn per micro batch
-    max_side: Annotated[int, Field(ge=32)] = 512  # crops larger than this are shrunk to it, in training and in use
+    max_side: Annotated[int, Field(ge=32)] = 512  # crops larger than this are shrunk to it before a window is cut, and in use
     families: tuple[str, ...] = ("self_blend", "swap")  # forged on the fly, when training on photos
     pristine: Annotated[float, Field(ge=0, le=1)] = 0.4  # share of crops left pristine, when training on photos
     untouched: tuple[float, float] = (UNTOUCHED_BEFORE, UNTOUCHED_AFTER)  # odds of no processing before, after the forgery
     seed: int = 0
-    workers: Annotated[int, Field(ge=0)] = 1
+    workers: Annotated[int, Field(ge=0)] = 1  # when training on photos, each keeps up to 700 decoded faces (2 GB)
     threads: Annotated[int, Field(ge=0)] = 0  # for arithmetic; 0 leaves the choice to PyTorch
     precision: Literal["auto", "bf16-mixed", "32-true"] = "auto"
     validate_every: Annotated[int, Field(ge=1)] = 500
     checkpoint_every: Annotated[int, Field(ge=1)] = 100
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "TrainConfig":
+        if unknown := [name for name in self.families if name not in FAMILIES]:
+            raise ValueError(f"families: {', '.join(unknown)} unknown; expected some of {', '.join(FAMILIES)}")
+        if self.batch_size % min(self.micro_batch, self.batch_size):
+            raise ValueError(f"batch_size {self.batch_size} is no multiple of micro_batch {self.micro_batch}")
+        if not self.windows or min(self.windows) < 32:
+            raise ValueError(f"windows are sides in pixels, each at least 32; got {self.windows}")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas lie in [0, 1); got {self.betas}")
+        return self
 
 
 class Progress(BaseModel):
@@ -79,7 +92,7 @@ def train(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    fabric = Fabric(accelerator="auto", devices="auto" if torch.cuda.is_available() else 1, precision=_precision(config))
+    fabric = Fabric(accelerator="auto", devices=1, precision=_precision(config))
     fabric.launch()
     torch.manual_seed(config.seed)
     model = Model.create(config.model)
@@ -89,9 +102,9 @@ def train(
     )
     out.mkdir(parents=True, exist_ok=True)
     _claim(out, config)
-    start, best = _resume(out, model, optimizer)
     forward, optimizer = fabric.setup(model, optimizer)
     forward.mark_forward_method("logit_map")
+    start, best = _resume(out, model, optimizer)
     accumulate = max(1, config.batch_size // config.micro_batch)
     loader: Any = DataLoader(
         data,
@@ -132,7 +145,7 @@ def train(
                 figure = validation.get("miou", float(done))
                 if figure >= best:
                     best = figure
-                    save(model, out / "best", _card(config, done, accumulate, validation))
+                    save(model, out / "best", _card(model, config, done, accumulate, validation))
             progress = Progress(
                 step=done,
                 loss=sum(losses) / len(losses),
@@ -140,8 +153,8 @@ def train(
                 crops_per_second=seen / (time.perf_counter() - clock),
                 validation=validation,
             )
-            _log(out / "log.csv", progress)
             _checkpoint(out, model, optimizer, done, best)
+            _log(out / "log.csv", progress)
             report(progress)
             losses, seen, clock = [], 0, time.perf_counter()
     return out / "best"
@@ -179,14 +192,14 @@ def _claim(out: Path, config: TrainConfig) -> None:
     path.write_text(config.model_dump_json(indent=2) + "\n")
 
 
-def _card(config: TrainConfig, steps: int, accumulate: int, validation: dict[str, float]) -> ModelCard:
+def _card(model: Model, config: TrainConfig, steps: int, accumulate: int, validation: dict[str, float]) -> ModelCard:
     network, task = parse_name(config.model)
     return ModelCard(
         name=config.model,
         network=network,
         task=task,
-        map_threshold=0.5,
-        score_threshold=0.5,
+        map_threshold=model.map_threshold,
+        score_threshold=model.score_threshold,
         max_side=config.max_side,
         training={
             "steps": steps,
@@ -207,7 +220,7 @@ def _checkpoint(out: Path, model: Model, optimizer: Any, step: int, best: float)
     os.replace(temporary, out / "checkpoint.safetensors")
 
 
-def _resume(out: Path, model: Model, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+def _resume(out: Path, model: Model, optimizer: Any) -> tuple[int, float]:
     path = out / "checkpoint.safetensors"
     if not path.exists():
         return 0, float("-inf")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tamperlens.data.clips import PHOTO_SUFFIXES
 from tamperlens.errors import DataError, MediaError
 from tamperlens.faces import crop_face
 from tamperlens.forge.portrait import Portrait, scaled
@@ -19,7 +20,6 @@ from tamperlens.types import FaceBox, FaceDetector, FloatArray, LabelledCrop, UI
 
 __all__ = ["FacePhoto", "find_face_photos", "forged_crops", "load_portrait", "split_of"]
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 WIDE = 2.8  # kept around a face, in face sizes: the x2 crop and room to move it
 MAX_KEPT_SIDE = 1000  # pixels
 MIN_FACE = 64  # pixels: smaller faces cannot carry a forgery worth learning
@@ -35,9 +35,11 @@ class FacePhoto:
     landmarks: tuple[tuple[float, float], ...]  # five x, y
 
 
-def person_of(path: Path) -> str:
-    """Whose photo it is, from ``folder/name_0001.jpg``: folder and name without a trailing number."""
-    return f"{path.parent.name}/{re.sub(r'_[0-9]+$', '', path.stem)}"
+def person_of(path: Path, root: Path) -> str:
+    """Whose photo it is: of ``root/ann/1.jpg`` the folder's, ann; of ``root/ann_0001.jpg`` the name's without its number."""
+    inside = path.relative_to(root)
+    name = inside.parts[0] if len(inside.parts) > 1 else re.sub(r"_[0-9]+$", "", path.stem)
+    return f"{root.name}/{name}"
 
 
 def split_of(person: str, validation: float = 0.15, test: float = 0.15) -> str:
@@ -57,13 +59,16 @@ def find_face_photos(
     The list is kept in ``cache`` (JSON) and taken from there when it was made from the same files. Photos that cannot be
     read or show no such face are left out; a folder without any is a `DataError`.
     """
-    paths = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    roots = {
+        path: folder
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file()
+    }
+    paths = sorted(roots)
     stamp = hashlib.sha256("\n".join(f"{path} {path.stat().st_size}" for path in paths).encode()).hexdigest()
-    if cache and cache.exists() and (kept := json.loads(cache.read_text()))["stamp"] == stamp:
-        return [
-            FacePhoto(row["path"], row["person"], tuple(row["box"]), tuple(tuple(point) for point in row["landmarks"]))
-            for row in kept["photos"]
-        ]
+    if cache and (kept := _kept(cache, stamp)):
+        return kept
     photos = []
     for path in progress(paths):
         try:
@@ -74,7 +79,7 @@ def find_face_photos(
             face = faces[0]
             landmarks = tuple((round(float(x), 2), round(float(y), 2)) for x, y in face.landmarks)
             box = tuple(round(float(v), 2) for v in (face.x0, face.y0, face.x1, face.y1))
-            photos.append(FacePhoto(str(path), person_of(path), box, landmarks))  # type: ignore[arg-type]
+            photos.append(FacePhoto(str(path), person_of(path, roots[path]), box, landmarks))  # type: ignore[arg-type]
     if not photos:
         raise DataError(
             f"no face of {MIN_FACE} pixels or more was found in {', '.join(map(str, folders))} ({len(paths)} photos read); "
@@ -86,7 +91,20 @@ def find_face_photos(
     return photos
 
 
-@lru_cache(maxsize=1024)
+def _kept(cache: Path, stamp: str) -> list[FacePhoto]:
+    """The list in ``cache``; empty where it is of other files, missing or broken."""
+    try:
+        kept = json.loads(cache.read_text())
+        rows = kept["photos"] if kept["stamp"] == stamp else []
+        return [
+            FacePhoto(row["path"], row["person"], tuple(row["box"]), tuple(tuple(point) for point in row["landmarks"]))
+            for row in rows
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+@lru_cache(maxsize=700)
 def _surroundings(photo: FacePhoto) -> Portrait:
     """The face with more around it than any crop needs, kept decoded: the same people are drawn again and again."""
     portrait = _cut(read_photo(photo.path).image, photo.box, np.array(photo.landmarks, np.float32), WIDE / 2)

@@ -11,7 +11,6 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -19,7 +18,16 @@ import numpy as np
 from tamperlens.errors import DataError
 from tamperlens.types import BoolArray, UInt8Array
 
-__all__ = ["TarWriter", "decode_crop", "decode_mask", "encode_crop", "encode_mask", "join_tars", "replace_file", "writing"]
+__all__ = [
+    "TarWriter",
+    "decode_crop",
+    "decode_mask",
+    "encode_crop",
+    "encode_mask",
+    "join_tars",
+    "replace_file",
+    "writing",
+]
 
 BLOCK = tarfile.BLOCKSIZE
 # Of PNG's settings those that encode and decode fastest: on noisy photographs the slow ones save a few percent.
@@ -62,12 +70,8 @@ class TarWriter:
             self._file.write(bytes(-len(content) % BLOCK))
         return start, len(content)
 
-    def __enter__(self) -> "TarWriter":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Closes the file, without the end mark that a whole tar has: see `join_tars`."""
         with writing(self.path):
             self._file.close()
 

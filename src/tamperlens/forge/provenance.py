@@ -28,15 +28,18 @@ def tagged(image: UInt8Array) -> UInt8Array:
 
 
 def write_forgery(folder: Path, stem: str, forgery: Forgery, source: str, seed: int) -> tuple[Path, Path]:
-    """Write ``<stem>.png`` (tagged), ``<stem>.mask.png`` (0 and 255) and a line of ``manifest.jsonl``; returns both paths."""
+    """Write ``<stem>.png`` (tagged), ``<stem>.truth.png`` (the exact mask, 0 and 255) and a line of ``manifest.jsonl``.
+
+    Returns the two pictures' paths.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    picture, mask = folder / f"{stem}.png", folder / f"{stem}.mask.png"
+    picture, mask = folder / f"{stem}.png", folder / f"{stem}.truth.png"
     info = PngImagePlugin.PngInfo()
     info.add_text("Comment", TAG)
     info.add_text("Forgery", json.dumps(dict(forgery.parameters)))
     Image.fromarray(tagged(forgery.image)).save(picture, pnginfo=info)
     Image.fromarray(forgery.mask).save(mask)
-    line = {"picture": picture.name, "mask": mask.name, "source": source, "seed": seed, "tag": TAG, **forgery.parameters}
+    line = {"picture": picture.name, "truth": mask.name, "source": source, "seed": seed, "tag": TAG, **forgery.parameters}
     with open(folder / MANIFEST, "a", encoding="utf-8") as manifest:
         manifest.write(json.dumps(line) + "\n")
     return picture, mask

@@ -34,13 +34,14 @@ def make_sample(
     """
     side = min(side, target.image.shape[0])
     work = min(target.image.shape[0], round(side * float(rng.choice([1.0, rng.uniform(1.0, 1.6)]))))
-    target = scaled(target, work)
+    target = untouched = scaled(target, work)
     history = int(rng.integers(2**63))
     image, _ = apply_pipeline(target.image, np.random.default_rng(history), before)
     target = Portrait(image, target.landmarks)
     mask: BoolArray = np.zeros(image.shape[:2], np.bool_)
     if family != "pristine":
-        other = target
+        # A self-blend may also put the untouched face onto the processed picture: softness is not always the forger's.
+        other = untouched if rng.random() < 0.25 else target
         if family == "swap":
             other = donor()
             other = scaled(other, min(work, other.image.shape[0]))

@@ -14,17 +14,15 @@ __all__ = ["self_blend"]
 
 
 def self_blend(target: Portrait, donor: Portrait, rng: np.random.Generator) -> Forgery:
-    """The target's own face, in another processing, blended back onto it; ``donor`` is not used."""
+    """The target's own face, in another processing, blended back onto it.
+
+    ``donor``: the same picture with another history (or the target itself), so that either side of the seam may be the
+    processed one.
+    """
     alpha, region = draw_region(target.landmarks, target.image.shape[:2], rng)
-    view = shift(target.image, rng) if rng.random() < 0.7 else target.image
+    view = shift(donor.image, rng) if rng.random() < 0.7 else donor.image
     view = drift_color(view, rng) if rng.random() < 0.7 else view
     view, steps = mismatch(view, rng)
-    # Either side of the seam may be the processed one; the mask stays the blended region.
-    background = target.image
-    swapped = bool(rng.random() < 0.25)
-    if swapped:
-        view, background = background, view
     opacity = float(rng.choice([1.0, 1.0, rng.uniform(0.6, 1.0)]))
-    image = blend(background, view, alpha * np.float32(opacity))
-    drawn = {"steps": steps, "background_processed": swapped, "opacity": round(opacity, 2)}
-    return Forgery(image, alpha > 0, {"family": "self_blend", **region, **drawn})
+    image = blend(target.image, view, alpha * np.float32(opacity))
+    return Forgery(image, alpha > 0, {"family": "self_blend", **region, "steps": steps, "opacity": round(opacity, 2)})

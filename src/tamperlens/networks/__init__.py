@@ -27,5 +27,5 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "vgg5": vgg5,
     "vgg3": vgg3,
     "fn3": FN3,
-    "contrast": Contrast,  # ours: the default detector
+    "contrast": Contrast,  # ours: the default model's
 }

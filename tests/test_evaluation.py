@@ -1,0 +1,96 @@
+import math
+
+import numpy as np
+import pytest
+
+from tamperlens.evaluation import MeanMask, Outcome, best_map_threshold, fit_calibration, judge, operating_point, rows_of
+from tamperlens.metrics import PixelCounts
+from tamperlens.types import LabelledCrop, Prediction
+
+
+def crop(manipulated: bool, group: str = "a", subset: str = "swap") -> LabelledCrop:
+    image, mask = np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.bool_)
+    if manipulated:
+        image[4:12, 4:12] = 200
+        mask[4:12, 4:12] = True
+    return LabelledCrop(image, mask, subset if manipulated else "pristine", group)
+
+
+class Bright:
+    """Calls bright pixels manipulated, at 0.45 of certainty."""
+
+    name, calibrated, score_threshold, doubt_threshold = "bright", False, 0.1, 0.05
+
+    def __call__(self, image) -> Prediction:
+        pixel_map = np.where(image[..., 0] > 100, np.float32(0.45), np.float32(0.1))
+        mask = pixel_map >= 0.4
+        return Prediction(pixel_map, mask, float(mask.mean()))
+
+
+class Everything:
+    name, calibrated, score_threshold, doubt_threshold = "everything", False, 0.1, 0.05
+
+    def __call__(self, image) -> Prediction:
+        mask = np.ones(image.shape[:2], np.bool_)
+        return Prediction(mask.astype(np.float32), mask, 1.0)
+
+
+CROPS = [crop(number % 2 == 0, group=f"person{number}") for number in range(12)]
+
+
+def figures(predictor) -> dict[tuple[str, str], float]:
+    rows = rows_of(predictor.name, judge(predictor, CROPS), predictor.score_threshold, rounds=20)
+    return {(row.subset, row.metric): row.value for row in rows}
+
+
+def test_a_perfect_predictor_gets_perfect_rows() -> None:
+    found = figures(Bright())
+    assert found["swap", "auc"] == found["swap", "fg_iou"] == found["swap", "bg_iou"] == found["all", "auc"] == 1
+    assert found["pristine", "bg_iou"] == 1 and found["pristine", "false_area"] == found["pristine", "false_alarms"] == 0
+
+
+def test_calling_everything_manipulated_gets_chance_and_full_false_alarms() -> None:
+    found = figures(Everything())
+    assert found["swap", "auc"] == 0.5 and found["swap", "fg_iou"] == pytest.approx(0.25)
+    assert found["pristine", "bg_iou"] == 0 and found["pristine", "false_area"] == found["pristine", "false_alarms"] == 1
+
+
+def test_rows_count_crops_and_carry_intervals() -> None:
+    rows = {(row.subset, row.metric): row for row in rows_of("m", judge(Bright(), CROPS), 0.1, rounds=20)}
+    assert rows["swap", "fg_iou"].count == 6 and rows["pristine", "false_alarms"].count == 6 and rows["all", "auc"].count == 12
+    assert rows["swap", "fg_iou"].low == rows["swap", "fg_iou"].high == 1
+    assert rows["pristine", "false_alarms"].high == pytest.approx(0.39, abs=0.01)  # six photos prove little
+
+
+def test_the_map_threshold_is_the_one_of_the_best_miou() -> None:
+    assert 0.1 < best_map_threshold(Bright(), CROPS) <= 0.45
+
+
+def outcomes(scores: list[tuple[float, bool]]) -> list[Outcome]:
+    return [Outcome("swap", str(number), label, score, PixelCounts()) for number, (score, label) in enumerate(scores)]
+
+
+def test_the_operating_point_looks_at_pristine_scores_only() -> None:
+    scores = [(number / 100, False) for number in range(100)] + [(2.0, True)] * 50
+    threshold = operating_point(outcomes(scores), 0.05)
+    assert sum(score >= threshold for score, label in scores if not label) == 5
+
+
+def test_calibration_recovers_the_probabilities_that_made_the_labels() -> None:
+    rng = np.random.default_rng(0)
+    raw = rng.uniform(0.01, 0.99, 20_000)
+    truth = 1 / (1 + np.exp(-(1.5 * np.log(raw / (1 - raw)) + 0.0)))
+    calibration = fit_calibration(outcomes(list(zip(raw.tolist(), (rng.random(20_000) < truth).tolist(), strict=True))))
+    assert calibration.slope == pytest.approx(1.5, abs=0.08) and calibration.intercept == pytest.approx(0.0, abs=0.08)
+
+
+def test_calibration_of_separated_classes_is_finite() -> None:
+    calibration = fit_calibration(outcomes([(0.01, False)] * 20 + [(0.9, True)] * 20))
+    assert math.isfinite(calibration.slope) and calibration(0.9) > 0.9 and calibration(0.01) < 0.1
+
+
+def test_the_mean_mask_knows_only_where_faces_are() -> None:
+    baseline = MeanMask(CROPS)
+    found = figures(baseline)
+    assert found["swap", "auc"] == 0.5 and found["swap", "fg_iou"] > 0.7 and found["pristine", "false_area"] > 0.2
+    assert baseline(np.zeros((50, 50, 3), np.uint8)).pixel_map.shape == (50, 50)
