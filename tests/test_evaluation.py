@@ -63,7 +63,7 @@ def test_rows_count_crops_and_carry_intervals() -> None:
 
 
 def test_the_map_threshold_is_the_one_of_the_best_miou() -> None:
-    assert 0.1 < best_map_threshold(Bright(), CROPS) <= 0.45
+    assert 0.1 < best_map_threshold([Bright()(crop.image).pixel_map for crop in CROPS], CROPS) <= 0.45
 
 
 def outcomes(scores: list[tuple[float, bool]]) -> list[Outcome]:

@@ -96,6 +96,13 @@ def test_the_bootstrap_draws_whole_groups() -> None:
     assert all(math.isnan(bound) for bound in metrics.bootstrap(lambda drawn: 1.0, ["a"] * 9))
 
 
+def test_the_peak_is_the_mean_of_the_surest_pixels() -> None:
+    pixel_map = np.zeros((10, 10), np.float32)
+    pixel_map[3, 4], pixel_map[7, 7] = 1.0, 0.5
+    assert metrics.peak(pixel_map, 0.01) == 1.0 and metrics.peak(pixel_map, 0.02) == 0.75
+    assert metrics.peak(pixel_map, 1.0) == pytest.approx(0.015) and metrics.peak(pixel_map, 1e-9) == 1.0
+
+
 def test_undefined_values_are_left_out_of_means() -> None:
     assert metrics.mean_defined([1.0, float("nan"), 0.0]) == 0.5
     assert math.isnan(metrics.mean_defined([float("nan")]))

@@ -55,6 +55,8 @@ class ModelCard(BaseModel):
     mean: tuple[float, float, float] = IMAGENET_MEAN  # of RGB values in [0, 1]
     std: tuple[_Positive, _Positive, _Positive] = IMAGENET_STD
     max_side: Annotated[int, Field(ge=32)] | None = None  # pixels; larger crops are shrunk to it before the network
+    #: The raw score is the mean of this share of a crop's surest pixels; None: the task's own score (Eq. 6 for seg).
+    peak_share: Annotated[float, Field(gt=0, le=1)] | None = None
     calibration: Calibration | None = None  # None: scores are not calibrated
     weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of the safetensors file
     training: dict[str, Any] = {}

@@ -242,6 +242,40 @@ def train(
 
 
 @app.command()
+def synthesize(
+    sources: Annotated[list[Path], typer.Argument(help="Real photos or clips, one person each, or folders of them.")],
+    root: Annotated[Path, typer.Option("--out", help="Where the tree is built; one that is there is continued.")],
+    methods: Annotated[str, typer.Option(help="Stand-ins: sDF,sF2F,sFS,sNT.")] = "",
+    compressions: Annotated[str, typer.Option(help="Levels: raw,c23,c40.")] = "",
+    people: Annotated[int, typer.Option(min=6, help="Use at most so many people.")] = 1000,
+    frames: Annotated[int, typer.Option(min=1, help="Frames of each clip.")] = 25,
+    side: Annotated[int, typer.Option(min=64, help="Longer side of the pictures, in pixels.")] = 480,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same tree.")] = 0,
+) -> None:
+    """Build a tree in FaceForensics++'s layout from real footage, with stand-ins for its four methods and their masks."""
+    from tamperlens.data import synthesize as room
+    from tamperlens.faces import YuNet
+    from tamperlens.forge.standins import STANDINS
+
+    _make_folder(root)
+    with _bar() as bar:
+        left_out = room.synthesize(
+            room.files_of(sources)[:people],
+            root,
+            YuNet(scales=(480,)),
+            methods=_codes(methods) or tuple(STANDINS),
+            compressions=_codes(compressions) or tuple(room.COMPRESSIONS),
+            count=frames,
+            longest=side,
+            seed=seed,
+            progress=lambda items: bar.track(list(items), description="clips"),
+        )
+    for reason in left_out:
+        _complain(f"left out: {reason}")
+    out.print(f"{root}: a tree of stand-ins, not FaceForensics++; splits in {root / 'splits'}", markup=False)
+
+
+@app.command()
 def doctor(
     root: Annotated[Path, typer.Argument(help="The dataset's folder.")],
     reader: Reader = "faceforensics",

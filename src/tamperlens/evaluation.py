@@ -81,12 +81,11 @@ MAP_THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))  # 0.2
 
 
 def best_map_threshold(
-    predictor: Predictor, crops: Iterable[LabelledCrop], candidates: Sequence[float] = MAP_THRESHOLDS
+    pixel_maps: Iterable[FloatArray], crops: Iterable[LabelledCrop], candidates: Sequence[float] = MAP_THRESHOLDS
 ) -> float:
     """The map threshold (tau 1) of the best pooled mIoU over all crops, pristine ones included."""
     pooled = [PixelCounts() for _ in candidates]
-    for crop in crops:
-        pixel_map = predictor(crop.image).pixel_map
+    for pixel_map, crop in zip(pixel_maps, crops, strict=True):
         found = [count_pixels(pixel_map >= tau, crop.mask) for tau in candidates]
         pooled = [before + counts for before, counts in zip(pooled, found, strict=True)]
     return float(candidates[int(np.argmax([counts.miou for counts in pooled]))])

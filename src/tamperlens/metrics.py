@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tamperlens.types import BoolArray
+from tamperlens.types import BoolArray, FloatArray
 
 __all__ = [
     "PixelCounts",
@@ -21,6 +21,7 @@ __all__ = [
     "expected_calibration_error",
     "false_positive_rate_threshold",
     "mean_defined",
+    "peak",
     "wilson",
 ]
 
@@ -130,6 +131,13 @@ def expected_calibration_error(probabilities: Scores, labels: BoolArray, bins: i
     place = np.minimum((probabilities * bins).astype(int), bins - 1)
     members = [place == b for b in set(place.tolist())]
     return float(sum(abs(probabilities[own].mean() - labels[own].mean()) * own.mean() for own in members))
+
+
+def peak(pixel_map: FloatArray, share: float) -> float:
+    """Mean of the surest ``share`` of a pixel map's values: what the strongest region says, however small it is."""
+    values = pixel_map.ravel()
+    count = max(1, round(share * values.size))
+    return float(np.partition(values, values.size - count)[values.size - count :].mean())
 
 
 def wilson(hits: int, count: int) -> tuple[float, float]:

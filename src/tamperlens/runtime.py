@@ -13,6 +13,7 @@ import numpy as np
 
 from tamperlens.card import ModelCard
 from tamperlens.errors import MissingExtra, ModelError
+from tamperlens.metrics import peak
 from tamperlens.types import FloatArray, Prediction, UInt8Array
 
 if TYPE_CHECKING:
@@ -80,9 +81,10 @@ class _CardPredictor:
         images = np.ascontiguousarray(small.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)
         pixel_maps, scores = self._run(images)
         pixel_map = np.asarray(pixel_maps[0, 0], np.float32)
+        raw = float(scores[0]) if self.card.peak_share is None else peak(pixel_map, self.card.peak_share)
         if factor < 1:
             pixel_map = np.asarray(cv2.resize(pixel_map, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-        return Prediction(pixel_map, pixel_map >= self.card.map_threshold, self._calibrate(float(scores[0])))
+        return Prediction(pixel_map, pixel_map >= self.card.map_threshold, self._calibrate(raw))
 
 
 class OnnxPredictor(_CardPredictor):

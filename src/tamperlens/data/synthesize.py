@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tamperlens.data.clips import PHOTO_SUFFIXES, VIDEO_SUFFIXES
 from tamperlens.data.methods import METHODS
 from tamperlens.errors import DataError, MediaError
 from tamperlens.forge.portrait import Portrait, resize
@@ -20,7 +21,7 @@ from tamperlens.forge.whole import portrait_of
 from tamperlens.media import frames, kind_of, read_photo, write_video
 from tamperlens.types import BoolArray, FaceBox, FaceDetector, FloatArray, UInt8Array
 
-__all__ = ["COMPRESSIONS", "TAG", "Footage", "footage_of", "synthesize"]
+__all__ = ["COMPRESSIONS", "TAG", "Footage", "files_of", "footage_of", "synthesize"]
 
 TAG = "stand-in made by tamperlens from real footage; not FaceForensics++"
 FPS = 25
@@ -73,6 +74,17 @@ def footage_of(path: Path, detector: FaceDetector, *, count: int, longest: int, 
     padded = np.concatenate([points[:1].repeat(reach, 0), points, points[-1:].repeat(reach, 0)])
     smooth = np.stack([padded[i : i + SMOOTHING].mean(axis=0) for i in range(len(points))]).astype(np.float32)
     return Footage(path.stem, stream, smooth, tuple(boxes))
+
+
+def files_of(sources: Sequence[Path]) -> list[Path]:
+    """The photos and clips among ``sources``, folders taken apart, in name order within each folder."""
+    files: list[Path] = []
+    for source in sources:
+        if source.is_dir():
+            files += sorted(p for p in source.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES | VIDEO_SUFFIXES)
+        else:
+            files.append(source)
+    return files
 
 
 def _limited(image: UInt8Array, longest: int) -> UInt8Array:

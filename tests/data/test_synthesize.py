@@ -1,0 +1,114 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from faces_at_hand import hopper, hopper_face, hopper_portrait, mirrored
+from tamperlens.data import READERS
+from tamperlens.data.synthesize import TAG, footage_of, synthesize
+from tamperlens.errors import DataError
+from tamperlens.faces import YuNet
+from tamperlens.forge import learned
+from tamperlens.forge.standins import STANDINS, aligned_face
+from tamperlens.media import frames, video_info, write_video
+
+DETECTOR = YuNet(scales=(480,))
+
+
+@pytest.mark.parametrize("code", STANDINS)
+def test_a_standin_changes_its_mask_and_nothing_else(code: str) -> None:
+    image, face = hopper(), hopper_face()
+    standin = STANDINS[code](mirrored(hopper_portrait()), np.random.default_rng(0))
+    forged, mask = standin(image, face.landmarks, face, 0.2)
+    again, _ = STANDINS[code](mirrored(hopper_portrait()), np.random.default_rng(0))(image, face.landmarks, face, 0.2)
+    assert forged.shape == image.shape and forged.dtype == np.uint8 and np.array_equal(forged, again)
+    assert np.array_equal(forged[~mask], image[~mask])
+    assert 0.02 < mask.mean() < 0.6
+    assert (forged != image).any(axis=2)[mask].mean() > 0.6
+
+
+def test_neural_textures_draws_the_whole_square_again() -> None:
+    image, face = hopper(), hopper_face()
+    forged, mask = STANDINS["sNT"](hopper_portrait(), np.random.default_rng(0))(image, face.landmarks, face, 0.0)
+    rows, columns = np.nonzero(mask)
+    assert mask[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].all()  # a full rectangle
+    assert np.ptp(rows) + 1 == pytest.approx(1.7 * face.size, abs=2)
+    assert (forged != image).any(axis=2)[mask].mean() > 0.9
+
+
+def test_the_learned_renderers_draw_what_they_are_shown() -> None:
+    face = aligned_face(hopper(), hopper_face().landmarks)
+    drawn = learned.decode(learned.encode(face))
+    assert drawn.shape == face.shape == (64, 64, 3)
+    assert np.abs(drawn.astype(int) - face).mean() < 30 < np.abs(drawn.astype(int) - 255 + face).mean()
+    square = hopper_portrait(128).image
+    assert np.abs(learned.render(square).astype(int) - square).mean() < 15
+
+
+def test_a_photo_becomes_a_clip_that_moves_and_keeps_its_landmarks(tmp_path) -> None:
+    path = tmp_path / "p.png"
+    Image.fromarray(hopper()).save(path)
+    clip = footage_of(path, DETECTOR, count=6, longest=320, rng=np.random.default_rng(0))
+    first, *_, last = clip.stream()
+    assert first.shape[0] % 2 == first.shape[1] % 2 == 0 and max(first.shape) <= 320
+    assert not np.array_equal(first, last) and np.array_equal(first, next(clip.stream()))
+    for image, landmarks in ((first, clip.landmarks[0]), (last, clip.landmarks[-1])):
+        assert np.abs(DETECTOR(image)[0].landmarks - landmarks).max() < 6
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """Six people (one face in six lights), tiny, raw only."""
+    folder, out = tmp_path_factory.mktemp("people"), tmp_path_factory.mktemp("tree")
+    for number in range(6):
+        image = (255 * (hopper() / 255.0) ** (0.7 + 0.1 * number)).astype(np.uint8)
+        Image.fromarray(image).resize((256, 300)).save(folder / f"{number}.png")
+    (folder / "9.png").write_text("no picture")
+    paths = sorted(folder.glob("*.png"))
+    left_out = synthesize(paths, out, DETECTOR, methods=("sFS", "sNT"), compressions=("raw",), count=3, longest=300)
+    return out, left_out, paths
+
+
+def test_the_tree_is_read_as_faceforensics_and_raw_differs_only_in_the_mask(tree) -> None:
+    out, left_out, _ = tree
+    assert len(left_out) == 1 and "9.png" in left_out[0]
+    clips = READERS["faceforensics"](out, splits=out / "splits", allow_custom_split=True)
+    assert {clip.method for clip in clips} == {"P", "sFS", "sNT"} and len(clips) == 6 + 2 * 6
+    for clip in clips:
+        assert TAG in video_info(clip.path).tags["comment"]
+        if clip.manipulated:
+            pairs = zip(frames(clip.path), frames(clip.original), frames(clip.released_mask), strict=True)
+            for forged, original, released in pairs:
+                mask = released.image[..., 0] > 127
+                assert np.array_equal(forged.image[~mask], original.image[~mask])
+                assert (forged.image != original.image).any(axis=2)[mask].mean() > 0.6
+
+
+def test_no_person_is_in_two_splits(tree) -> None:
+    out, _, _ = tree
+    people = [
+        {name for pair in json.loads((out / "splits" / f"{split}.json").read_text()) for name in pair}
+        for split in ("train", "val", "test")
+    ]
+    assert all(people) and len(set.union(*people)) == sum(len(own) for own in people) == 6
+
+
+def test_a_run_that_was_cut_off_continues_with_the_same_bytes(tree, tmp_path) -> None:
+    out, _, paths = tree
+    folder = out / "manipulated_sequences" / "standin_FaceSwap" / "raw" / "videos"
+    victim, kept = folder / "000_001.mp4", folder / "002_003.mp4"
+    before, stamp = victim.read_bytes(), kept.stat().st_mtime_ns
+    victim.unlink()
+    synthesize(paths, out, DETECTOR, methods=("sFS",), compressions=("raw",), count=3, longest=300)
+    assert victim.read_bytes() == before and kept.stat().st_mtime_ns == stamp
+
+
+def test_a_clip_can_be_a_source_and_too_few_people_are_refused(tmp_path) -> None:
+    write_video(tmp_path / "clip.mp4", [np.ascontiguousarray(hopper()[::2, ::2])] * 4, 25)
+    clip = footage_of(tmp_path / "clip.mp4", DETECTOR, count=3, longest=480, rng=np.random.default_rng(0))
+    assert len(list(clip.stream())) == len(clip.boxes) == len(clip.landmarks) == 3
+    with pytest.raises(DataError, match="1 usable files are too few"):
+        synthesize([tmp_path / "clip.mp4"], tmp_path / "out", DETECTOR, compressions=("raw",), count=2, longest=200)
+    with pytest.raises(DataError, match="unknown sXX"):
+        synthesize([], tmp_path / "out", DETECTOR, methods=("sXX",))
