@@ -3,7 +3,10 @@
 # make check  lint, types and import contracts
 PYTHON ?= python3
 BIN := .venv/bin
-export UV_FIND_LINKS := $(or $(UV_FIND_LINKS),$(PIP_FIND_LINKS))
+# pip separates places by spaces, uv by commas
+empty :=
+comma := ,
+export UV_FIND_LINKS := $(or $(UV_FIND_LINKS),$(subst $(empty) $(empty),$(comma),$(strip $(PIP_FIND_LINKS))))
 # uv where it can be had, plain pip otherwise
 INSTALL = $(BIN)/python -m $(if $(shell $(BIN)/python -m uv --version 2>/dev/null),uv pip install --python $(BIN)/python,pip install) -c constraints.txt
 
