@@ -43,10 +43,17 @@ def autoencoder() -> tuple[nn.Module, nn.Module]:
     return encoder, decoder
 
 
-def renderer() -> nn.Module:
-    """A renderer (3, 128, 128) -> (3, 128, 128)."""
-    down = (_block(3, 16), _block(16, 32, 2), _block(32, 48, 2), _block(48, 48))
-    return nn.Sequential(*down, Up(48, 32), Up(32, 16), nn.Conv2d(16, 3, 3, 1, 1), nn.Sigmoid())
+class Renderer(nn.Module):
+    """(3, 128, 128) -> the same: what it is shown, and a correction. Detail is learned, colours are the picture's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        down = (_block(3, 16, 2), _block(16, 32, 2), _block(32, 48), _block(48, 48))
+        self.correction = nn.Sequential(*down, Up(48, 32), Up(32, 16), nn.Conv2d(16, 3, 3, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, 128, 128) in [0, 1] -> the same."""
+        return (x + self.correction(x)).clamp(0, 1)
 
 
 def _tensor(images: list[np.ndarray]) -> Tensor:
@@ -85,6 +92,7 @@ def main() -> None:
     parser.add_argument("photos", type=Path, nargs="+")
     parser.add_argument("--minutes", type=float, default=4.0, help="for each of the two")
     parser.add_argument("--out", type=Path, default=Path("src/tamperlens/forge/renderers"))
+    parser.add_argument("--only", nargs="+", default=["autoencoder", "renderer"], choices=["autoencoder", "renderer"])
     parser.add_argument("--faces", type=Path, help="where found faces are kept")
     arguments = parser.parse_args()
     torch.manual_seed(0)
@@ -102,13 +110,16 @@ def main() -> None:
         images["train"] += [np.ascontiguousarray(image[:, ::-1]) for image in images["train"]]
     arguments.out.mkdir(parents=True, exist_ok=True)
 
-    encoder, decoder = autoencoder()
-    train, held = _tensor(faces["train"]), _tensor(faces["val"])
-    fit(nn.Sequential(encoder, decoder), train, train, (held, held), arguments.minutes)
-    export(encoder, (1, 3, AUTOENCODER_SIDE, AUTOENCODER_SIDE), arguments.out / "encoder.onnx")
-    export(decoder, (1, 24, AUTOENCODER_SIDE // 8, AUTOENCODER_SIDE // 8), arguments.out / "decoder.onnx")
+    if "autoencoder" in arguments.only:
+        encoder, decoder = autoencoder()
+        train, held = _tensor(faces["train"]), _tensor(faces["val"])
+        fit(nn.Sequential(encoder, decoder), train, train, (held, held), arguments.minutes)
+        export(encoder, (1, 3, AUTOENCODER_SIDE, AUTOENCODER_SIDE), arguments.out / "encoder.onnx")
+        export(decoder, (1, 24, AUTOENCODER_SIDE // 8, AUTOENCODER_SIDE // 8), arguments.out / "decoder.onnx")
+    if "renderer" not in arguments.only:
+        return
 
-    drawing = renderer()
+    drawing = Renderer()
     train, held = _tensor(squares["train"]), _tensor(squares["val"])
     shown, held_shown = (_tensor([coarse(image) for image in squares[split]]) for split in ("train", "val"))
     fit(drawing, shown, train, (held_shown, held), arguments.minutes)

@@ -80,7 +80,7 @@ def _moved_mouth(frame: UInt8Array, landmarks: FloatArray, seconds: float, speed
     y, x = np.mgrid[:height, :width].astype(np.float32)
     weight = np.exp(-(((x - mouth_x) / (0.55 * eyes)) ** 2 + ((y - mouth_y) / (0.40 * eyes)) ** 2))
     opening = amount * eyes * (0.6 + 0.4 * np.sin(2 * np.pi * speed * seconds))
-    moved_y = y - opening * weight * np.tanh((y - mouth_y) / (0.15 * eyes))
+    moved_y = (y - opening * weight * np.tanh((y - mouth_y) / (0.15 * eyes))).astype(np.float32)
     moved = cv2.remap(frame, x, moved_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(moved, np.uint8)
 
