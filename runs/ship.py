@@ -8,6 +8,7 @@ and on --controls, a folder of real photos that no model was trained on. Prints 
 
 import argparse
 import subprocess
+import tempfile
 import tomllib
 from dataclasses import replace
 from datetime import date
@@ -16,20 +17,23 @@ from pathlib import Path
 import numpy as np
 
 from tamperlens.card import NEAREST, ModelCard
-from tamperlens.data.portraits import find_face_photos, forged_crops, split_of
-from tamperlens.evaluation import MeanMask, Outcome, best_map_threshold, fit_calibration, operating_point
+from tamperlens.data.portraits import FacePhoto, find_face_photos, forged_crops, split_of
+from tamperlens.evaluation import PRISTINE, MeanMask, Outcome, best_map_threshold, fit_calibration, operating_point
 from tamperlens.export import to_onnx
 from tamperlens.faces import YuNet
+from tamperlens.inspection import inspect_frame
+from tamperlens.media import read_photo
 from tamperlens.metrics import PixelCounts, area_under_roc, expected_calibration_error, peak
-from tamperlens.model import load, save
-from tamperlens.quality import DELIVERIES, false_alarm_rows, forgery_rows
+from tamperlens.model import Model, load, save
+from tamperlens.quality import CONTROLS, DELIVERIES, false_alarm_rows, forgery_rows
 from tamperlens.report import card_to_markdown, rows_to_markdown
-from tamperlens.runtime import OnnxPredictor, TorchPredictor
+from tamperlens.runtime import OnnxPredictor
 from tamperlens.training import TrainConfig
-from tamperlens.types import FloatArray, LabelledCrop, ResultRow
+from tamperlens.types import FloatArray, Frame, LabelledCrop, ResultRow
 
 UNSEEN = ("reenact",)  # a family no shipped model was trained on
 PEAK_SHARES = (None, 0.01, 0.02, 0.05, 0.1)  # ways to score a crop: Eq. 6, or the mean of so many of its surest pixels
+THRESHOLD_CONTROLS = ("as photographed", "blurred 1.0", "denoised", "sharpened", "JPEG 75")
 FALSE_ALARMS, DOUBT = 0.01, 0.05  # shares of pristine validation crops above the two thresholds
 
 PAGE = """# Model cards
@@ -67,7 +71,8 @@ def main() -> None:
 
     raw = card.model_copy(update={"calibration": None, "max_side": arguments.max_side or config.max_side})
     mixed = list(forged_crops(people["val"], config.families, 120, sides=(128, 512), seed=3))
-    predictor = TorchPredictor(model, raw)
+    with tempfile.TemporaryDirectory() as folder:
+        predictor = _exported(model, raw, Path(folder) / "raw.onnx")
     maps = [predictor(crop.image).pixel_map for crop in mixed]
     tau = model.map_threshold = best_map_threshold(maps, mixed)
     judged = {share: _outcomes(maps, mixed, tau, share) for share in PEAK_SHARES}
@@ -76,8 +81,11 @@ def main() -> None:
     for share, own in judged.items():
         print(f"validation AUC of the score by {f'the surest {share:.0%}' if share else 'Eq. 6'}: {_auc(own):.3f}")
     calibration = fit_calibration(outcomes)
+    with tempfile.TemporaryDirectory() as folder:
+        predictor = _exported(model, raw.model_copy(update={"peak_share": peak_share}), Path(folder) / "raw.onnx")
+    photographs = _photo_outcomes(predictor, people["val"])
     score_threshold, doubt_threshold = (
-        max(2 * NEAREST, operating_point(outcomes, rate)) for rate in (FALSE_ALARMS, DOUBT)
+        max(2 * NEAREST, operating_point(outcomes, rate), operating_point(photographs, rate)) for rate in (FALSE_ALARMS, DOUBT)
     )
     model.score_threshold = score_threshold
     ece = expected_calibration_error(
@@ -89,7 +97,7 @@ def main() -> None:
             "calibration": calibration,
             "peak_share": peak_share,
             "doubt_threshold": min(doubt_threshold, score_threshold),
-            "limits": about["limits"],
+            "limits": about["limits"] + about["limits_of"].get(config.model, []),
             "max_side": raw.max_side,
             "training": card.training
             | {
@@ -100,7 +108,8 @@ def main() -> None:
                 "thresholds": f"score thresholds at {FALSE_ALARMS:.0%} (manipulated) and {DOUBT:.0%} (inconclusive) false "
                 f"alarms, Platt scaling, the map threshold of the best mIoU, and the score "
                 f"({f'mean of the surest {peak_share:.0%} of pixels' if peak_share else 'Eq. 6'}) of the best AUC, on "
-                f"{len(outcomes)} crops of validation people",
+                f"{len(outcomes)} crops of validation people; the score thresholds also on {len(photographs)} of their photos "
+                f"inspected whole, {', '.join(THRESHOLD_CONTROLS)}",
             },
         }
     )
@@ -139,6 +148,24 @@ def main() -> None:
     if arguments.page:
         cards = [ModelCard.load(path) for path in sorted(arguments.out.glob("*.json"))]
         arguments.page.write_text(PAGE + "\n".join(card_to_markdown(card) for card in cards), encoding="utf-8")
+
+
+def _exported(model: Model, card: ModelCard, path: Path) -> OnnxPredictor:
+    to_onnx(model, path)
+    card.save(path.with_suffix(".json"))
+    return OnnxPredictor(path)
+
+
+def _photo_outcomes(predictor: OnnxPredictor, photos: list[FacePhoto]) -> list[Outcome]:
+    """The scores of real photos, inspected whole as a user would, as they are and processed."""
+    detector, outcomes = YuNet(), []
+    for photo in photos:
+        image = read_photo(photo.path).image
+        for control in THRESHOLD_CONTROLS:
+            score = inspect_frame(photo.path, Frame(CONTROLS[control](image)), detector, predictor).score
+            if score is not None:
+                outcomes.append(Outcome(PRISTINE, photo.person, False, score, PixelCounts()))
+    return outcomes
 
 
 def _outcomes(
