@@ -41,7 +41,7 @@ def pan(count: int, width: int, height: int) -> Iterator[UInt8Array]:
         x = width / 2 - scale * photo.shape[1] / 2 + 0.1 * width * np.sin(index / 15)
         y = 0.05 * height + 0.02 * height * np.cos(index / 9)
         move = np.array([[scale, 0, x], [0, scale, y]])
-        picture = cv2.warpAffine(photo, move, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        picture = cv2.warpAffine(photo, move, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         yield np.clip(picture + rng.normal(0, 2, picture.shape), 0, 255).astype(np.uint8)
 
 

@@ -57,6 +57,8 @@ def main() -> None:
     parser.add_argument("--max-side", type=int, help="crops are shrunk to this side; the training setting otherwise")
     parser.add_argument("--about", type=Path, default=Path("runs/data.toml"), help="what the photos are, and known limits")
     parser.add_argument("--per-family", type=int, default=60)
+    parser.add_argument("--per-validation-family", type=int, default=120)
+    parser.add_argument("--photos-inspected", type=int, help="whole photos of validation and of test people; all otherwise")
     parser.add_argument("--deliveries", nargs="+", default=list(DELIVERIES), choices=list(DELIVERIES))
     parser.add_argument("--page", type=Path, help="write the cards of all models in --out as one Markdown page")
     parser.add_argument("--out", type=Path, default=Path("src/tamperlens/weights"))
@@ -70,7 +72,7 @@ def main() -> None:
     people = {split: [photo for photo in photos if split_of(photo.person) == split] for split in ("train", "val", "test")}
 
     raw = card.model_copy(update={"calibration": None, "max_side": arguments.max_side or config.max_side})
-    mixed = list(forged_crops(people["val"], config.families, 120, sides=(128, 512), seed=3))
+    mixed = list(forged_crops(people["val"], config.families, arguments.per_validation_family, sides=(128, 512), seed=3))
     with tempfile.TemporaryDirectory() as folder:
         predictor = _exported(model, raw, Path(folder) / "raw.onnx")
     maps = [predictor(crop.image).pixel_map for crop in mixed]
@@ -83,7 +85,7 @@ def main() -> None:
     calibration = fit_calibration(outcomes)
     with tempfile.TemporaryDirectory() as folder:
         predictor = _exported(model, raw.model_copy(update={"peak_share": peak_share}), Path(folder) / "raw.onnx")
-    photographs = _photo_outcomes(predictor, people["val"])
+    photographs = _photo_outcomes(predictor, people["val"][: arguments.photos_inspected])
     score_threshold, doubt_threshold = (
         max(2 * NEAREST, operating_point(outcomes, rate), operating_point(photographs, rate)) for rate in (FALSE_ALARMS, DOUBT)
     )
@@ -130,7 +132,8 @@ def main() -> None:
     ):
         print(f"\n{delivery}, people of the test split\n\n{rows_to_markdown(forged)}", flush=True)
         rows += [replace(row, subset=f"{row.subset}, {delivery}") for row in forged]
-    alarms = list(false_alarm_rows(shipped, YuNet(), [Path(photo.path) for photo in people["test"]], "test people"))
+    tested = [Path(photo.path) for photo in people["test"][: arguments.photos_inspected]]
+    alarms = list(false_alarm_rows(shipped, YuNet(), tested, "test people"))
     if arguments.controls:
         found = sorted(arguments.controls.rglob("*.jpg"))
         chosen = np.random.default_rng(0).permutation(len(found))[: arguments.control_photos]

@@ -33,7 +33,7 @@ def test_a_table_for_people(photo) -> None:
     assert code == 0 and err == ""
     assert re.search(r"hopper\.png: (manipulated|no evidence|inconclusive)\n  1 of 1 face: ", out)
     assert re.search(r"face +box x0 y0 x1 y1 +score +marked +verdict", out)
-    assert "scores are calibrated" in out and "evidence, not proof" in out
+    assert "scores are calibrated" in out and "evidence, not proof" in out and tamperlens.inspect(photo).limits[0] in out
 
 
 def test_one_json_object_per_file(photo, tmp_path) -> None:

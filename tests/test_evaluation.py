@@ -19,7 +19,7 @@ def crop(manipulated: bool, group: str = "a", subset: str = "swap") -> LabelledC
 class Bright:
     """Calls bright pixels manipulated, at 0.45 of certainty."""
 
-    name, calibrated, score_threshold, doubt_threshold = "bright", False, 0.1, 0.05
+    name, calibrated, limits, score_threshold, doubt_threshold = "bright", False, (), 0.1, 0.05
 
     def __call__(self, image) -> Prediction:
         pixel_map = np.where(image[..., 0] > 100, np.float32(0.45), np.float32(0.1))
@@ -28,7 +28,7 @@ class Bright:
 
 
 class Everything:
-    name, calibrated, score_threshold, doubt_threshold = "everything", False, 0.1, 0.05
+    name, calibrated, limits, score_threshold, doubt_threshold = "everything", False, (), 0.1, 0.05
 
     def __call__(self, image) -> Prediction:
         mask = np.ones(image.shape[:2], np.bool_)

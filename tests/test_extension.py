@@ -53,7 +53,7 @@ def middle_face(image) -> list:
 class AllRed:
     """A newcomer's predictor: somebody else's method."""
 
-    name, calibrated, score_threshold, doubt_threshold = "all-red", False, 0.001, 0.001
+    name, calibrated, limits, score_threshold, doubt_threshold = "all-red", False, (), 0.001, 0.001
 
     def __call__(self, image) -> Prediction:
         mask = (image[..., 0] > 250) & (image[..., 1] < 5)

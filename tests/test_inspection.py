@@ -16,6 +16,7 @@ class FakePredictor:
 
     name = "fake 000000000000"
     calibrated = False
+    limits = ("It looks left only.",)
     score_threshold = 0.6
     doubt_threshold = 0.4
 
@@ -72,7 +73,7 @@ def test_the_largest_value_stays_where_crops_overlap_and_any_manipulated_face_de
     inspection = inspected([box(20, 60, 60), box(120, 60, 60)], 0.1, 0.9)
     assert [face.verdict for face in inspection.faces] == ["no_evidence", "manipulated"]
     assert inspection.verdict is Verdict.MANIPULATED and inspection.score == 0.9
-    assert "1 of 2 faces" in inspection.reasons[0]
+    assert "1 of 2 faces" in inspection.reasons[0] and inspection.limits == ("It looks left only.",)
 
 
 def test_a_face_too_small_is_said_and_not_scored() -> None:

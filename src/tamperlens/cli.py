@@ -125,8 +125,10 @@ def inspect(
                 failed = True
                 _complain_of(path, error)
     if not as_json:
-        out.print(f"\nModel {predictor.name}; scores are {'calibrated' if predictor.calibrated else 'uncalibrated'}. "
-                  "A verdict is evidence, not proof.", style="dim")
+        kind = "calibrated" if predictor.calibrated else "uncalibrated"
+        out.print(f"\nModel {predictor.name}; scores are {kind}. A verdict is evidence, not proof. Known limits:", style="dim")
+        for limit in predictor.limits:
+            out.print(f"  - {limit}", style="dim", markup=False)
     if failed:
         raise typer.Exit(NOT_INSPECTED)
 

@@ -4,8 +4,10 @@ Boxes and crops are in pixels of the upright picture: x to the right, y down, up
 """
 
 import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from operator import itemgetter
 from pathlib import Path
 
 import cv2
@@ -228,7 +230,9 @@ class FaceTracks:
         """The faces of frame ``index``, by a number that each keeps through the clip."""
         found = {}
         for number, face in enumerate(self._faces):
-            near = [(at - index, value) for at, value in face if abs(at - index) < self.reach]
+            first = bisect_right(face, index - self.reach, key=itemgetter(0))
+            last = bisect_left(face, index + self.reach, key=itemgetter(0))
+            near = [(at - index, value) for at, value in face[first:last]]
             if near and _seen_around([at for at, _ in near], self.stride):
                 line = _at_zero([at for at, _ in near], np.stack([value for _, value in near]), self.reach)
                 x0, y0, x1, y1, confidence = (float(value) for value in line[:5])

@@ -51,6 +51,7 @@ def inspect_frame(path: str, frame: Frame, detector: FaceDetector, predictor: Pr
         faces=tuple(findings),
         model=predictor.name,
         calibrated=predictor.calibrated,
+        limits=predictor.limits,
         image=frame.image,
         pixel_map=pixel_map,
         mask=mask,

@@ -34,6 +34,7 @@ def inspection_record(inspection: Inspection) -> dict[str, Any]:
         ],
         "model": inspection.model,
         "calibrated": inspection.calibrated,
+        "limits": list(inspection.limits),
         "width": inspection.image.shape[1],
         "height": inspection.image.shape[0],
     }

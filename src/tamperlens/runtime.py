@@ -59,6 +59,7 @@ class _CardPredictor:
     def __init__(self, card: ModelCard, weights_sha256: str) -> None:
         self.card = card
         self.name = f"{card.name} {weights_sha256[:12]}"
+        self.limits = tuple(card.limits)
         self.calibrated = card.calibration is not None
         self.score_threshold = self._calibrate(card.score_threshold)
         self.doubt_threshold = self._calibrate(card.doubt_threshold or card.score_threshold)

@@ -149,6 +149,7 @@ class Inspection:
     faces: tuple[FaceFinding, ...]
     model: str  # the model's name and weights hash
     calibrated: bool  # whether scores are calibrated probabilities on the model card's validation data
+    limits: tuple[str, ...]  # what the model is known to miss, in words for people
     image: UInt8Array = field(repr=False)  # (H, W, 3) the upright picture
     pixel_map: FloatArray = field(repr=False)  # (H, W), the largest value of any face's map; 0 outside all crops
     mask: BoolArray = field(repr=False)  # (H, W)
@@ -182,6 +183,7 @@ class Predictor(Protocol):
 
     name: str
     calibrated: bool
+    limits: tuple[str, ...]  # what it is known to miss, in words for people
     score_threshold: float  # a crop whose score reaches it is called manipulated
     doubt_threshold: float  # a crop whose score reaches it, but not score_threshold, is inconclusive
 
