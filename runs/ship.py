@@ -26,7 +26,7 @@ from tamperlens.media import read_photo
 from tamperlens.metrics import PixelCounts, area_under_roc, expected_calibration_error, peak
 from tamperlens.model import Model, load, save
 from tamperlens.quality import CONTROLS, DELIVERIES, false_alarm_rows, forgery_rows
-from tamperlens.report import card_to_markdown, rows_to_markdown
+from tamperlens.report import rows_to_markdown
 from tamperlens.runtime import OnnxPredictor
 from tamperlens.training import TrainConfig
 from tamperlens.types import FloatArray, Frame, LabelledCrop, ResultRow
@@ -35,15 +35,6 @@ UNSEEN = ("reenact",)  # a family no shipped model was trained on
 PEAK_SHARES = (None, 0.01, 0.02, 0.05, 0.1)  # ways to score a crop: Eq. 6, or the mean of so many of its surest pixels
 THRESHOLD_CONTROLS = ("as photographed", "blurred 1.0", "denoised", "sharpened", "JPEG 75")
 FALSE_ALARMS, DOUBT = 0.01, 0.05  # shares of pristine validation crops above the two thresholds
-
-PAGE = """# Model cards
-
-Written by `runs/ship.py` from the cards beside the weights. All figures are on this project's own forgeries of people held out
-from training, and on real photos; none is a FaceForensics++ figure. Intervals are 95 %, by bootstrap over people, or
-Wilson's for shares. AUC is against all pristine crops of the same table. Crops come from photos as photographed, forged, then
-delivered as the subset says. `mean-mask` in docs/log.md is the baseline that knows only where faces are.
-
-"""
 
 
 def main() -> None:
@@ -60,7 +51,6 @@ def main() -> None:
     parser.add_argument("--per-validation-family", type=int, default=120)
     parser.add_argument("--photos-inspected", type=int, help="whole photos of validation and of test people; all otherwise")
     parser.add_argument("--deliveries", nargs="+", default=list(DELIVERIES), choices=list(DELIVERIES))
-    parser.add_argument("--page", type=Path, help="write the cards of all models in --out as one Markdown page")
     parser.add_argument("--out", type=Path, default=Path("src/tamperlens/weights"))
     arguments = parser.parse_args()
 
@@ -148,9 +138,6 @@ def main() -> None:
         "test": [_record(row) for row in rows if row.model == shipped.name],
     }
     ModelCard.model_validate(card.model_dump() | {"results": results}).save(stem.with_suffix(".json"))
-    if arguments.page:
-        cards = [ModelCard.load(path) for path in sorted(arguments.out.glob("*.json"))]
-        arguments.page.write_text(PAGE + "\n".join(card_to_markdown(card) for card in cards), encoding="utf-8")
 
 
 def _exported(model: Model, card: ModelCard, path: Path) -> OnnxPredictor:

@@ -193,20 +193,17 @@ def go(out, limit=0.0):
             os._exit(code)
     return os.waitpid(pid, 0)[1]
 
-def used():
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-assert go(base / "first") == 0
-before = used()
-assert go(base / "second") == 0
-took = used() - before
-killed = 0
-for number in range(10):
-    killed += go(base / ("often" if number < 5 else f"once{{number}}"), chance.uniform(0.05, 0.8) * took) == signal.SIGPROF
+assert go(base / "calm") == 0
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+longest, number, kills = usage.ru_utime + usage.ru_stime, 0, 0
+while kills < 10:
+    if go(base / str(number), chance.uniform(0.05, 0.8) * longest) == signal.SIGPROF:
+        kills += 1
+        number += kills % 2 == 0  # every store is killed twice ...
+    else:
+        number, longest = number + 1, 0.8 * longest  # ... unless it was done before
 for out in sorted(base.iterdir()):
     assert go(out) == 0, out
-print(killed)
 """
 
 
@@ -214,9 +211,8 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(clips, calm, tmp_p
     script = KILLER.format(tests=str(Path(__file__).parent), root=str(clips), base=str(tmp_path))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 5  # of the ten; the others ended before it came to that
     stores = sorted(tmp_path.iterdir())
-    assert len(stores) == 8
+    assert len(stores) >= 6
     for store in stores:
         assert content(store) == content(calm), store
 
