@@ -13,7 +13,7 @@ PAGE = """# Model cards
 Written by `runs/cards.py` from the cards beside the weights, which `runs/ship.py` writes. All figures are on this project's
 own forgeries of people held out from training, and on real photos; none is a FaceForensics++ figure. Intervals are 95 %, by
 bootstrap over people, or Wilson's for shares. AUC is against all pristine crops of the same table. Crops come from photos as
-photographed, forged, then delivered as the subset says. `mean-mask` in docs/log.md is the baseline that only knows where faces are.
+photographed, forged, then delivered as the subset says. `mean-mask` in docs/log.md is the baseline: it knows where faces are.
 
 """
 
