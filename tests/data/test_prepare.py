@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -302,6 +303,27 @@ def test_a_process_that_dies_costs_only_the_unit_that_kills_it(clips, calm, tmp_
     whole = content(calm)
     made = {name: bytes_ for name, bytes_ in content(tmp_path / "s").items() if name.startswith(SHARDS)}
     assert len(made) == 3 and all(whole[name] == bytes_ for name, bytes_ in made.items())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_a_killed_run_takes_its_workers_along_and_goes_on(clips, calm, tmp_path):
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import test_prepare as t; t.run(*map(t.Path, sys.argv[2:]), workers=2)"
+    script = tmp_path / "main.py"
+    script.write_text(f"if __name__ == '__main__':\n    {code}\n")
+    out = tmp_path / "s"
+    main = subprocess.Popen([sys.executable, script, Path(__file__).parent, clips, out])
+    while main.poll() is None and not list((out / SHARDS).glob("*")):
+        time.sleep(0.01)
+    children = Path(f"/proc/{main.pid}/task/{main.pid}/children").read_text().split()
+    main.kill()
+    main.wait()
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{child}/cmdline").exists() and Path(f"/proc/{child}/cmdline").read_bytes() for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    run(clips, out, workers=2)
+    assert len(children) >= 2 and content(out) == content(calm)
 
 
 @pytest.mark.slow

@@ -1,12 +1,13 @@
 """One unit of preparing: an original and everything made from it -> one shard of crops and masks, and their rows.
 
-Frames stream by: the original is decoded once and its faces are followed; each manipulated frame is met by the original's
-frame of the same index and cut with the same box. A file that cannot be used fails alone, with its reason.
+Frames stream by: the original is decoded once and its faces are followed; each manipulated frame is met by the
+original's frame of the same index and cut with the same box. A file that cannot be used fails alone, with its reason.
 """
 
 import json
 import math
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from tamperlens.data.following import Follower, FrameStream, follow_faces
 from tamperlens.data.manifest import PARTS, SHARDS, CropRow, PrepareSettings, Shard, replace_text, write_rows
 from tamperlens.data.masks import NoiseFloor, mask_of_picture, noise_floor, refuse_noise
 from tamperlens.data.shards import TarWriter, encode_crop, encode_mask, join_tars
-from tamperlens.data.units import ClipResult, Group, Task, UnitRecord, hash_of, recipe_of
+from tamperlens.data.units import ClipResult, Group, Task, UnitRecord, recipe_of
 from tamperlens.errors import DataError, MediaError, TamperlensError
 from tamperlens.faces import crop_face, inside_slices
 from tamperlens.types import BoolArray, FaceBox, Frame, UInt8Array
@@ -67,8 +68,9 @@ def crop_unit(task: Task) -> UnitRecord:
 
 
 def _crop_group(group: Group, task: Task) -> list["_ClipRun"]:
-    base = task.store / SHARDS
-    runs = [_ClipRun(clip, task.settings, base / f".{task.unit.name}.{hash_of(clip.id)}.tmp") for clip in group.clips]
+    names = [f"{task.unit.name}.{uuid.uuid4().hex[:12]}.tmp" for _ in group.clips]
+    pairs = zip(group.clips, names, strict=True)
+    runs = [_ClipRun(clip, task.settings, task.store / SHARDS / name) for clip, name in pairs]
     step = math.gcd(*(run.step for run in runs))
     follower = Follower()
     frames = follow_faces(group.original, task.detector, step, task.settings.detect_every)

@@ -19,8 +19,8 @@ __all__ = ["StoreCrops"]
 class StoreCrops(Dataset[Batch]):
     """Batches of windows cut from a store's crops, equally many of every method, pristine among them.
 
-    Item ``i`` is batch ``i`` and depends on the store, ``seed`` and ``i`` alone. Each method's crops are gone through in
-    random order, every one once before any comes again, so that a method of few crops counts as much as the others.
+    Item ``i`` is batch ``i`` and depends on the store, ``seed`` and ``i`` alone. Each method's crops are gone through
+    in random order, every one once before any comes again, so that a method of few crops counts as much as the others.
 
     ``methods``: codes to draw from, all by default. ``policy``: ``native`` or ``resized``, as in the paper (section 4).
     ``windows``: sides in pixels; one is drawn per batch. ``mirror``: whether half of the windows are mirrored.

@@ -35,7 +35,7 @@ def follow_faces(
 
 
 class Follower:
-    """Chooses one face of several: the one that changed most so far, or else the largest, in all frames taken together."""
+    """Chooses one face of several: the one that changed most in all frames so far, or else the largest."""
 
     def __init__(self) -> None:
         self._seen: dict[int, tuple[float, float]] = {}  # face -> share of the changed pixels, size; summed over frames

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tamperlens.data.shards import replace_file, writing
+from tamperlens.data.shards import replacing
 from tamperlens.errors import DataError
 
 __all__ = [
@@ -157,10 +157,8 @@ def write_info(folder: Path, info: StoreInfo) -> None:
 
 def replace_text(path: Path, text: str) -> None:
     """Writes a small file, whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    with writing(path):
+    with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        replace_file(temporary, path)
 
 
 def read_info(folder: Path) -> StoreInfo:
@@ -190,28 +188,23 @@ def read_info(folder: Path) -> StoreInfo:
 def write_rows(rows: Iterable[CropRow], path: Path) -> None:
     """Writes rows as Parquet, whole or not at all."""
     table = pa.Table.from_pylist([vars(row) for row in rows], schema=SCHEMA)
-    temporary = path.with_name(path.name + ".tmp")
-    with writing(path):
+    with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
-        replace_file(temporary, path)
 
 
 def join_tables(parts: Sequence[Path], path: Path) -> dict[str, dict[str, int]]:
     """Joins Parquet files of rows, one after the other, and returns their number by split and method."""
     counts: dict[str, dict[str, int]] = {}
-    temporary = path.with_name(path.name + ".tmp")
-    with writing(path):
-        with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
-            waiting: list[Any] = []
-            for part in parts:
-                waiting.append(table := pq.read_table(part, schema=SCHEMA))
-                for split, method in zip(table["split"].to_pylist(), table["method"].to_pylist(), strict=True):
-                    own = counts.setdefault(split or "none", {})
-                    own[method] = own.get(method, 0) + 1
-                if sum(len(one) for one in waiting) > 100_000:  # rows: memory stays bounded
-                    writer.write_table(pa.concat_tables(waiting))
-                    waiting = []
-            if waiting:
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+        waiting: list[Any] = []
+        for part in parts:
+            waiting.append(table := pq.read_table(part, schema=SCHEMA))
+            for split, method in zip(table["split"].to_pylist(), table["method"].to_pylist(), strict=True):
+                own = counts.setdefault(split or "none", {})
+                own[method] = own.get(method, 0) + 1
+            if sum(len(one) for one in waiting) > 100_000:  # rows: memory stays bounded
                 writer.write_table(pa.concat_tables(waiting))
-        replace_file(temporary, path)
+                waiting = []
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting))
     return {split: dict(sorted(own.items())) for split, own in sorted(counts.items())}

@@ -1,8 +1,9 @@
 """A dataset's clips -> a prepared store of crops, masks and their table.
 
-The work is cut into units (an original with everything made from it); each leaves a shard, its rows and a record of what
-came of it, every one written beside and renamed. So a run can be killed at any moment: the next one does what has no
-record yet, tries again what failed, and ends with the bytes of an undisturbed run. Machines share a store the same way.
+The work is cut into units (an original with everything made from it); each leaves a shard, its rows and a record of
+what came of it, every one written beside and renamed. So a run can be killed at any moment: the next one does what has
+no record yet, tries again what failed, and ends with the bytes of an undisturbed run. Machines share a store the same
+way.
 """
 
 import hashlib
@@ -84,11 +85,12 @@ def prepare(
 
     ``splits``: a folder of split files, by default those that came with the dataset. ``workers`` processes, or a Ray
     cluster (``ray``: its address, or ``local``). ``shard`` (i, n): only the i-th of n shares of the work, i from 1; the
-    run that ends last completes the store. A failed clip fails the run at its end, unless ``keep_going``: then the store
-    is completed without it. What failed is tried again by later runs, up to ``attempts`` times or until its files change.
+    run that ends last completes the store. A failed clip fails the run at its end, unless ``keep_going``: then the
+    store is completed without it. What failed is tried again by later runs, up to ``attempts`` times or until its files
+    change.
 
-    Raises ``DataError`` for clips that failed, a store of other settings or another version, a store that another run is
-    working on, and a store folder that cannot be written.
+    Raises ``DataError`` for clips that failed, a store of other settings or another version, a store that another run
+    is working on, and a store folder that cannot be written.
     """
     if settings.recipe is not None and settings.recipe not in RECIPES:
         raise DataError(f"unknown mask recipe {settings.recipe!r}; known are {', '.join(RECIPES)}")
@@ -136,9 +138,9 @@ def _told(failed: Sequence[ClipFailure], out: Path, total: int) -> str:
     listed = "; ".join(f"{failure.clip}: {failure.reason}" for failure in failed[:10])
     more = f"; and {len(failed) - 10} more, listed in {out / PARTS}" if len(failed) > 10 else ""
     return (
-        f"{len(failed)} of {total} clips failed ({listed}{more}); mend or remove them and start again, which does only what "
-        "is left, or complete the store without them (--keep-going); what failed often is tried again once its files "
-        "change, or with more --attempts"
+        f"{len(failed)} of {total} clips failed ({listed}{more}); mend or remove them and start again, which does only "
+        "what is left, or complete the store without them (--keep-going); what failed often is tried again once its "
+        "files change, or with more --attempts"
     )
 
 
@@ -168,7 +170,8 @@ def _lock(held: ExitStack, path: Path, out: Path, shared: bool, wait: bool = Fal
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         raise DataError(
-            f"another run is preparing {out} (it holds {path}); wait for it to end, stop it, or give another store folder"
+            f"another run is preparing {out} (it holds {path}); wait for it to end, stop it, or give another "
+            "store folder"
         ) from None
 
 
@@ -190,9 +193,9 @@ def _page(units: Sequence[Unit], settings: PrepareSettings, detector: str) -> St
 
 
 def _kept(out: Path, wanted: StoreInfo) -> StoreInfo | None:
-    """The page of the store that is there, if any. Raises ``DataError`` where it cannot become the one that is wanted."""
+    """The page of the store that is there, if any. Raises ``DataError`` where it cannot become the wanted one."""
     if not (out / INFO).exists():
-        ours = {LOCK, SHARDS, PARTS, f"{INFO}.tmp"}
+        ours = {LOCK, SHARDS, PARTS, *(path.name for path in out.glob(f"{INFO}.*.tmp"))}
         if out.is_dir() and (others := sorted({path.name for path in out.iterdir()} - ours)):
             raise DataError(
                 f"{out} holds other things ({', '.join(others[:3])}) and no store; give an empty or a new folder"
@@ -221,7 +224,7 @@ def _run(
     attempts: int,
     progress: Callable[[Progress], None],
 ) -> dict[str, UnitRecord]:
-    """Does what of these units has no record yet, or failed and may be tried again; returns the records of all by name."""
+    """Does what of these units has no record yet, or failed and may be tried again; returns all records by name."""
     tasks, kept = list[Task](), dict[str, UnitRecord]()
     for unit in own:
         record = _record(out, unit, digest)
@@ -298,7 +301,8 @@ def _finish(out: Path, info: StoreInfo, records: Sequence[UnitRecord], keep_goin
         parts = [out / PARTS / f"{record.unit}.parquet" for record in records if record.shard]
         counts = join_tables(parts, out / MANIFEST)
         with writing(out / SHARDS):
-            for path in set((out / SHARDS).iterdir()) - {out / SHARDS / shard.file for shard in shards}:
+            strays = set((out / SHARDS).iterdir()) - {out / SHARDS / shard.file for shard in shards}
+            for path in (*strays, *out.glob("*.tmp")):
                 path.unlink()  # left behind by killed runs, or of clips that are gone
         info = info.model_copy(
             update={

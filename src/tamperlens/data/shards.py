@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import tarfile
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ __all__ = [
     "encode_crop",
     "encode_mask",
     "join_tars",
-    "replace_file",
+    "replacing",
     "writing",
 ]
 
@@ -41,13 +42,13 @@ _MASK_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 6, cv2.IMWRITE_PNG_BILEVEL, 1)
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns what goes wrong while ``path`` is written (a full disk, a read-only folder) into a ``DataError`` naming it."""
+    """Turns errors while ``path`` is written (a full disk, a read-only folder) into a ``DataError`` naming it."""
     try:
         yield
     except OSError as error:
         raise DataError(
-            f"{path} cannot be written ({error.strerror or error}); free space or change permissions there, or give another "
-            "store folder, then start again: what is finished stays"
+            f"{path} cannot be written ({error.strerror or error}); free space or change permissions there, or "
+            "give another store folder, then start again: what is finished stays"
         ) from error
 
 
@@ -81,35 +82,42 @@ def join_tars(parts: Sequence[Path], whole: Path) -> tuple[list[int], int, str]:
 
     Returns how far each part's members moved, the size of the whole in bytes and its SHA-256.
     """
-    shifts, digest, temporary = [], hashlib.sha256(), whole.with_name(whole.name + ".tmp")
-    with writing(whole):
-        with temporary.open("wb") as target:
-            for part in parts:
-                shifts.append(target.tell())
-                with part.open("rb") as source:
-                    while block := source.read(1 << 20):
-                        digest.update(block)
-                        target.write(block)
-            end = bytes(2 * BLOCK)
-            digest.update(end)
-            target.write(end)
-            size = target.tell()
-        replace_file(temporary, whole)
+    shifts, digest = [], hashlib.sha256()
+    with replacing(whole) as temporary, temporary.open("wb") as target:
         for part in parts:
-            part.unlink(missing_ok=True)
+            shifts.append(target.tell())
+            with part.open("rb") as source:
+                while block := source.read(1 << 20):
+                    digest.update(block)
+                    target.write(block)
+        end = bytes(2 * BLOCK)
+        digest.update(end)
+        target.write(end)
+        size = target.tell()
+    for part in parts:
+        part.unlink(missing_ok=True)
     return shifts, size, digest.hexdigest()
 
 
-def replace_file(temporary: Path, path: Path) -> None:
-    """Puts a finished temporary file in its place so that after a power cut there is the old file or the new, whole."""
-    with temporary.open("rb") as stream:
-        os.fsync(stream.fileno())
-    os.replace(temporary, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file that takes the place of ``path`` once it is written: even after a power cut there is the old
+    file or the new one, whole. Its name is nobody else's, so that a run may overtake what is left of a killed one.
+    """
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    with writing(path):
+        try:
+            yield temporary
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def encode_crop(image: UInt8Array) -> bytes:

@@ -25,8 +25,8 @@ Indices = npt.NDArray[np.int64]
 class Store:
     """A complete store. Safe to share between threads and to send to worker processes.
 
-    Raises ``DataError``, naming the file and the fix, for a folder that is none, a store of another version, one that is
-    not complete, and one whose files are missing or damaged.
+    Raises ``DataError``, naming the file and the fix, for a folder that is none, a store of another version, one that
+    is not complete, and one whose files are missing or damaged.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -34,8 +34,8 @@ class Store:
         self.info: StoreInfo = read_info(self.path)
         if not self.info.complete:
             raise DataError(
-                f"{self.path / INFO}: the store is not complete; run the tamperlens prepare that began it once more, which "
-                "goes on where it was stopped"
+                f"{self.path / INFO}: the store is not complete; run the tamperlens prepare that began it once more, "
+                "which goes on where it was stopped"
             )
         for shard in self.info.shards:
             file = self.path / SHARDS / shard.file
@@ -75,7 +75,7 @@ class Store:
         return CropRow(**self.table.slice(int(index), 1).to_pylist()[0])
 
     def crop(self, index: int) -> LabelledCrop:
-        """Crop ``index`` whole, at native resolution, with its mask. Raises ``DataError`` where the shard is damaged."""
+        """Crop ``index`` whole, at native resolution, with its mask; ``DataError`` where the shard is damaged."""
         row = self.row(index)
         file = self.path / SHARDS / row.shard
         try:
@@ -92,7 +92,7 @@ class Store:
     def crops(
         self, split: str | None, *, methods: Sequence[str] | None = None, policy: str | None = None, window: int = 256
     ) -> Iterator[LabelledCrop]:
-        """All crops of a split in the store's order, for evaluation: whole, or their central windows by a policy's name."""
+        """All crops of a split in the store's order, for evaluation: whole, or a policy's central windows."""
         wanted = self.methods if methods is None else list(methods)
         indices = np.sort(np.concatenate([np.zeros(0, np.int64), *(self.rows(split, method) for method in wanted)]))
         if not len(indices):
@@ -112,7 +112,7 @@ class Store:
         return "; ".join(parts)
 
     def count_empty_masks(self) -> int:
-        """Crops of manipulated clips in which no pixel is marked: nothing was changed there, or the recipe is blind to it."""
+        """Crops of manipulated clips without a marked pixel: nothing changed there, or the recipe is blind to it."""
         counted = zip(self.table["method"].to_pylist(), self.table["label"].to_pylist(), strict=True)
         return sum(METHODS[method].manipulated and not label for method, label in counted)
 

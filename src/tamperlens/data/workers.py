@@ -1,14 +1,15 @@
 """Ways of running the tasks of preparing: in this process, in many processes, on a Ray cluster.
 
-All yield ``(task, record)`` as tasks end, in any order; in place of the record of a task that took its process down stands
-a text that says so. What a task does is a property of the task alone, so all of them make the same store.
+All yield ``(task, record)`` as tasks end, in any order; in place of the record of a task that took its process down
+stands a text that says so. What a task does is a property of the task alone, so all of them make the same store.
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 
 from tamperlens.data.cropping import crop_unit
 from tamperlens.data.units import Task, UnitRecord
@@ -28,7 +29,7 @@ def run_here(tasks: Sequence[Task]) -> Results:
 
 
 def run_processes(tasks: Sequence[Task], workers: int) -> Results:
-    """``workers`` processes. Where one dies, its tasks are tried once more, each alone, to tell which of them did it."""
+    """``workers`` processes. Where one dies, the tasks at hand are tried again, each alone, to tell which did it."""
     suspects: list[Task] = []
     waiting = list(reversed(tasks))
     while waiting:
@@ -44,7 +45,7 @@ def run_processes(tasks: Sequence[Task], workers: int) -> Results:
 def _run_pool(waiting: list[Task], workers: int, suspects: list[Task]) -> Results:
     """Takes tasks off the end of ``waiting`` until none is left or a process dies; then names the tasks at hand."""
     running: dict[Future[UnitRecord], Task] = {}
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent)
     try:
         while waiting or running:
             while waiting and len(running) < workers:
@@ -57,6 +58,17 @@ def _run_pool(waiting: list[Task], workers: int, suspects: list[Task]) -> Result
         suspects.extend(running.values())
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """A killed run takes its workers along: nothing goes on writing behind the back of the next one."""
+
+    def watch() -> None:
+        if (parent := parent_process()) is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def run_on_ray(tasks: Sequence[Task], address: str, workers: int = 0) -> Results:
