@@ -164,9 +164,7 @@ def bootstrap(
     if len(pools) < 2:
         return NAN, NAN
     rng = np.random.default_rng(seed)
-    values = [
-        statistic(np.concatenate([pools[i] for i in rng.integers(len(pools), size=len(pools))])) for _ in range(rounds)
-    ]
+    values = [statistic(np.concatenate([pools[i] for i in rng.integers(len(pools), size=len(pools))])) for _ in range(rounds)]
     defined = [value for value in values if not np.isnan(value)]
     if not defined:
         return NAN, NAN

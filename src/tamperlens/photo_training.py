@@ -69,9 +69,19 @@ def train_on_photos(folders: list[Path], out: Path, config: TrainConfig, console
         max_side=config.max_side,
         pristine=config.pristine,
         untouched=config.untouched,
+        compressed=config.compressed,
         seed=config.seed,
     )
-    crops = list(forged_crops(by_split["val"], config.families, VALIDATION_PER_FAMILY, sides=VALIDATION_SIDES, seed=1))
+    crops = list(
+        forged_crops(
+            by_split["val"],
+            config.families,
+            VALIDATION_PER_FAMILY,
+            sides=VALIDATION_SIDES,
+            seed=1,
+            compressed=config.compressed,
+        )
+    )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=console) as bar:
         task = bar.add_task("training", total=config.steps)

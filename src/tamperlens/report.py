@@ -103,9 +103,7 @@ def card_to_markdown(card: ModelCard) -> str:
         "",
     ]
     rows = [
-        ResultRow(
-            card.name, row["subset"], row["metric"], _nan(row["value"]), _nan(row["low"]), _nan(row["high"]), row["n"]
-        )
+        ResultRow(card.name, row["subset"], row["metric"], _nan(row["value"]), _nan(row["low"]), _nan(row["high"]), row["n"])
         for row in results.get("test", [])
     ]
     forged = [row for row in rows if not row.subset.startswith("pristine:")]

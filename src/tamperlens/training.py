@@ -24,7 +24,7 @@ from tamperlens.data.live import Batch
 from tamperlens.errors import DataError, ModelError
 from tamperlens.forge import FAMILIES
 from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE
-from tamperlens.model import Model, parse_name, save
+from tamperlens.model import Model, load, parse_name, save
 
 __all__ = ["Progress", "TrainConfig", "train"]
 
@@ -47,6 +47,8 @@ class TrainConfig(BaseModel):
     families: tuple[str, ...] = ("self_blend", "swap")  # forged on the fly, when training on photos
     pristine: Annotated[float, Field(ge=0, le=1)] = 0.4  # share of crops left pristine, when training on photos
     untouched: tuple[float, float] = (UNTOUCHED_BEFORE, UNTOUCHED_AFTER)  # odds of no processing before, after the forgery
+    compressed: Annotated[float, Field(ge=0, le=1)] = 0.0  # odds that the finished crop is compressed last, on photos
+    init: str = ""  # start from the weights of a saved model, given by the path stem of its two files, instead of random ones
     seed: int = 0
     workers: Annotated[int, Field(ge=0)] = 1  # when training on photos, each keeps up to 700 decoded faces (2 GB)
     threads: Annotated[int, Field(ge=0)] = 0  # for arithmetic; 0 leaves the choice to PyTorch
@@ -95,7 +97,7 @@ def train(
     fabric = Fabric(accelerator="auto", devices=1, precision=_precision(config))
     fabric.launch()
     torch.manual_seed(config.seed)
-    model = Model.create(config.model)
+    model = _started(config)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(
         model.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
@@ -158,6 +160,17 @@ def train(
             report(progress)
             losses, seen, clock = [], 0, time.perf_counter()
     return out / "best"
+
+
+def _started(config: TrainConfig) -> Model:
+    if not config.init:
+        return Model.create(config.model)
+    model, card = load(config.init)
+    if card.name != config.model:
+        raise DataError(
+            f"init: {config.init} is a {card.name}, but the run trains {config.model}; give weights of the same model"
+        )
+    return model
 
 
 def _precision(config: TrainConfig) -> Any:

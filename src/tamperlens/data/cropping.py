@@ -93,9 +93,7 @@ def _crop_group(group: Group, task: Task) -> list["_ClipRun"]:
             run.finish()
     except TamperlensError:  # the store cannot be written, the detector cannot run: nothing to do with this clip
         raise
-    except (
-        Exception
-    ) as error:  # one strange file among thousands must not end the run; it is listed, and fails it later
+    except Exception as error:  # one strange file among thousands must not end the run; it is listed, and fails it later
         for run in runs:
             run.fail(f"{type(error).__name__}: {error}")
     finally:
@@ -149,9 +147,7 @@ class _ClipRun:
             return None
         drawn = self._drawn.at(index)
         if drawn is None:
-            raise DataError(
-                f"{self.clip.released_mask} has no frame {index}; fetch the mask again, or use a difference recipe"
-            )
+            raise DataError(f"{self.clip.released_mask} has no frame {index}; fetch the mask again, or use a difference recipe")
         return mask_of_picture(drawn.image)
 
     def keep(self, frame: Frame, face: FaceBox | None) -> None:
@@ -176,9 +172,7 @@ class _ClipRun:
             mask = np.pad(self.mask[whole], [(s.start, crop.side - s.stop) for s in own], mode="edge")
         self._write(frame, face, encode_crop(crop.image), mask, crop.left, crop.top, crop.side)
 
-    def _write(
-        self, frame: Frame, face: FaceBox, image: bytes, mask: BoolArray, left: int, top: int, side: int
-    ) -> None:
+    def _write(self, frame: Frame, face: FaceBox, image: bytes, mask: BoolArray, left: int, top: int, side: int) -> None:
         clip, recipe = self.clip, self.recipe if self.mask is not None else None
         pixels = int(np.count_nonzero(mask))
         row = CropRow(
@@ -247,9 +241,7 @@ class _ClipRun:
             what = f"{self._missing} frames fewer" if self._missing else f"{extra} frames more"
             self._notes.append(f"{what} than its original; those that both have are used")
         if not self._rows:
-            self.fail(
-                f"{self.clip.path}: no face was found in the {self._looked} frames looked at; leave this clip out"
-            )
+            self.fail(f"{self.clip.path}: no face was found in the {self._looked} frames looked at; leave this clip out")
         elif self._floors:
             self._quiet()
 

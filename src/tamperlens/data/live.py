@@ -58,12 +58,13 @@ class LiveCrops(Dataset[Batch]):
         max_side: int = 512,
         pristine: float = 0.4,
         untouched: tuple[float, float] = (UNTOUCHED_BEFORE, UNTOUCHED_AFTER),
+        compressed: float = 0.0,
         seed: int = 0,
     ) -> None:
         self.photos, self.families = list(photos), list(families)
         self.batches, self.batch_size = batches, batch_size
         self.windows, self.max_side, self.seed = tuple(windows), max_side, seed
-        self.pristine, self.untouched = pristine, untouched
+        self.pristine, self.untouched, self.compressed = pristine, untouched, compressed
 
     def __len__(self) -> int:
         return self.batches
@@ -84,7 +85,14 @@ class LiveCrops(Dataset[Batch]):
         target = load_portrait(self._photo(rng), rng)
         before, after = self.untouched
         sample = make_sample(
-            target, lambda: load_portrait(self._photo(rng), rng), family, side, rng, before=before, after=after
+            target,
+            lambda: load_portrait(self._photo(rng), rng),
+            family,
+            side,
+            rng,
+            before=before,
+            after=after,
+            compressed=self.compressed,
         )
         return _window(sample, window, rng)
 

@@ -167,9 +167,7 @@ def read_info(folder: Path) -> StoreInfo:
     try:
         values: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(
-            f"{folder} is no prepared store ({INFO} is missing); make one with: tamperlens prepare"
-        ) from None
+        raise DataError(f"{folder} is no prepared store ({INFO} is missing); make one with: tamperlens prepare") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}); prepare the store again in an empty folder") from error
     version = values.get("version") if isinstance(values, dict) else None

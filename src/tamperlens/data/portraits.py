@@ -144,10 +144,11 @@ def forged_crops(
     seed: int = 0,
     before: float = UNTOUCHED_BEFORE,
     after: float = UNTOUCHED_AFTER,
+    compressed: float = 0.0,
 ) -> Iterator[LabelledCrop]:
     """A fixed set of whole crops to measure on: ``per_family`` of each family, and as many pristine ones as of all families.
 
-    Each crop depends on ``seed``, its family and its number alone. ``before`` and ``after`` are `make_sample`'s.
+    Each crop depends on ``seed``, its family and its number alone. ``before``, ``after`` and ``compressed`` are `make_sample`'s.
     """
     for family in (*families, "pristine"):
         for number in range(per_family * (len(families) if family == "pristine" else 1)):
@@ -163,5 +164,6 @@ def forged_crops(
                 rng,
                 before=before,
                 after=after,
+                compressed=compressed,
                 group=person.person,
             )

@@ -170,8 +170,7 @@ def _lock(held: ExitStack, path: Path, out: Path, shared: bool, wait: bool = Fal
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         raise DataError(
-            f"another run is preparing {out} (it holds {path}); wait for it to end, stop it, or give another "
-            "store folder"
+            f"another run is preparing {out} (it holds {path}); wait for it to end, stop it, or give another store folder"
         ) from None
 
 
@@ -186,9 +185,7 @@ def _page(units: Sequence[Unit], settings: PrepareSettings, detector: str) -> St
         detector=detector,
         inputs_hash=hashlib.sha256(inputs.encode()).hexdigest()[:16],
         split_set=next((clip.split_set for unit in units for clip in unit.clips if clip.split_set), None),
-        recipes=tuple(
-            sorted({str(recipe_of(clip, settings)) for unit in units for clip in unit.clips if clip.manipulated})
-        ),
+        recipes=tuple(sorted({str(recipe_of(clip, settings)) for unit in units for clip in unit.clips if clip.manipulated})),
     )
 
 
@@ -197,9 +194,7 @@ def _kept(out: Path, wanted: StoreInfo) -> StoreInfo | None:
     if not (out / INFO).exists():
         ours = {LOCK, SHARDS, PARTS, *(path.name for path in out.glob(f"{INFO}.*.tmp"))}
         if out.is_dir() and (others := sorted({path.name for path in out.iterdir()} - ours)):
-            raise DataError(
-                f"{out} holds other things ({', '.join(others[:3])}) and no store; give an empty or a new folder"
-            )
+            raise DataError(f"{out} holds other things ({', '.join(others[:3])}) and no store; give an empty or a new folder")
         return None
     kept = read_info(out)
     if kept.settings_hash != wanted.settings_hash:
@@ -207,9 +202,7 @@ def _kept(out: Path, wanted: StoreInfo) -> StoreInfo | None:
         changed = ", ".join(f"{name} {before[name]} and not {now[name]}" for name in now if before[name] != now[name])
         raise DataError(f"{out} was prepared with other settings ({changed}); give these, or another store folder")
     if kept.complete and not kept.failed and kept.inputs_hash != wanted.inputs_hash:
-        raise DataError(
-            f"{out} is complete, and made from other clips or splits than are here now; give another store folder"
-        )
+        raise DataError(f"{out} is complete, and made from other clips or splits than are here now; give another store folder")
     return kept
 
 

@@ -96,9 +96,7 @@ class Store:
         wanted = self.methods if methods is None else list(methods)
         indices = np.sort(np.concatenate([np.zeros(0, np.int64), *(self.rows(split, method) for method in wanted)]))
         if not len(indices):
-            raise DataError(
-                f"{self.path} has no crops of {', '.join(wanted)} in split {split!r}; it has {self.contents()}"
-            )
+            raise DataError(f"{self.path} has no crops of {', '.join(wanted)} in split {split!r}; it has {self.contents()}")
         for index in indices:
             crop = self.crop(index)
             yield POLICIES[policy](crop, window, None) if policy else crop

@@ -3,11 +3,12 @@
 import cv2
 import numpy as np
 
+from tamperlens.forge.learned import render
 from tamperlens.forge.pipeline import draw_step
 from tamperlens.forge.portrait import resize
 from tamperlens.types import BoolArray, FloatArray, UInt8Array
 
-__all__ = ["bottleneck", "drift_color", "match_color", "mismatch", "shift", "upsampling_grid"]
+__all__ = ["bottleneck", "drift_color", "match_color", "mismatch", "redraw", "shift", "upsampling_grid"]
 
 # A region betrays itself by another history: each of these changes texture, so at least one is always drawn.
 _TEXTURE = ("noise", "blur", "resample", "resample", "sharpen", "denoise", "jpeg", "motion")
@@ -58,6 +59,18 @@ def bottleneck(image: UInt8Array, face_side: float, rng: np.random.Generator) ->
     small = resize(image, max(8, round(width * factor)), max(8, round(height * factor)))
     order = int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4]))
     return np.asarray(cv2.resize(small, (width, height), interpolation=order), dtype=np.uint8), rendered
+
+
+def redraw(image: UInt8Array, region: BoolArray) -> UInt8Array:
+    """``image`` with the square around ``region`` drawn again by the learned renderer."""
+    x, y, width, height = cv2.boundingRect(region.astype(np.uint8))
+    side = min(max(width, height, 16), *image.shape[:2])
+    left = int(np.clip(x + (width - side) // 2, 0, image.shape[1] - side))
+    top = int(np.clip(y + (height - side) // 2, 0, image.shape[0] - side))
+    square = (slice(top, top + side), slice(left, left + side))
+    drawn = image.copy()
+    drawn[square] = render(image[square])
+    return drawn
 
 
 def upsampling_grid(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:

@@ -15,7 +15,7 @@ import numpy as np
 from tamperlens.forge.portrait import resize
 from tamperlens.types import UInt8Array
 
-__all__ = ["STEPS", "apply_pipeline", "draw_step", "h264", "jpeg", "noise", "webp"]
+__all__ = ["STEPS", "apply_pipeline", "compress", "draw_step", "h264", "jpeg", "noise", "webp"]
 
 Step = Callable[[UInt8Array, np.random.Generator], tuple[UInt8Array, object]]
 
@@ -174,3 +174,11 @@ def apply_pipeline(
         image, step = draw_step(image, rng)
         steps.append(step)
     return image, steps
+
+
+def compress(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
+    """The last thing that happens to most pictures: JPEG, WebP or a video codec, at the qualities in use."""
+    how = str(rng.choice(["jpeg", "webp", "h264"], p=[0.5, 0.15, 0.35]))
+    if how == "jpeg":
+        return jpeg(image, int(rng.integers(45, 96)), subsample=bool(rng.random() < 0.7))
+    return webp(image, int(rng.integers(50, 96))) if how == "webp" else h264(image, int(rng.integers(18, 33)))

@@ -15,6 +15,7 @@ __all__ = ["FACE_WIDE", "REGIONS", "blend", "draw_region", "height_of", "smooth_
 # name: (centre x, centre y, half width, half height) in face coordinates (see `face_frame`)
 REGIONS: dict[str, tuple[float, float, float, float]] = {
     "face": (0.0, 0.45, 1.05, 1.25),
+    "head": (0.0, 0.25, 1.45, 1.90),
     "inner_face": (0.0, 0.50, 0.85, 0.90),
     "lower_face": (0.0, 1.00, 0.85, 0.70),
     "upper_face": (0.0, 0.00, 1.00, 0.60),

@@ -1,8 +1,8 @@
-"""Re-synthesis: the face rendered anew at limited resolution, as autoencoders and renderers do, and pasted back."""
+"""Re-synthesis: the face drawn anew, at limited resolution or by a learned renderer, and pasted back."""
 
 import numpy as np
 
-from tamperlens.forge.content import bottleneck, drift_color, mismatch, upsampling_grid
+from tamperlens.forge.content import bottleneck, drift_color, mismatch, redraw, upsampling_grid
 from tamperlens.forge.portrait import Forgery, Portrait
 from tamperlens.forge.regions import blend, draw_region, height_of
 from tamperlens.forge.swap import poisson
@@ -11,10 +11,15 @@ __all__ = ["resynthesis"]
 
 
 def resynthesis(target: Portrait, donor: Portrait, rng: np.random.Generator) -> Forgery:
-    """The target's face through a resolution bottleneck, pasted back; ``donor`` is not used."""
+    """The target's face through a resolution bottleneck or a learned renderer, pasted back; ``donor`` is not used."""
     alpha, region = draw_region(target.landmarks, target.image.shape[:2], rng)
-    content, rendered = bottleneck(target.image, height_of(alpha), rng)
-    steps: list[object] = [["bottleneck", rendered]]
+    steps: list[object] = []
+    if rng.random() < 0.3:
+        content = redraw(target.image, alpha > 0)
+        steps.append(["learned renderer"])
+    else:
+        content, rendered = bottleneck(target.image, height_of(alpha), rng)
+        steps.append(["bottleneck", rendered])
     if rng.random() < 0.4:
         content = upsampling_grid(content, rng)
         steps.append(["upsampling_grid"])

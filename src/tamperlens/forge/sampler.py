@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from tamperlens.forge import FAMILIES
-from tamperlens.forge.pipeline import apply_pipeline
+from tamperlens.forge import FAMILIES, WITH_DONOR
+from tamperlens.forge.pipeline import apply_pipeline, compress
 from tamperlens.forge.portrait import Portrait, resize, scaled
 from tamperlens.types import BoolArray, LabelledCrop
 
@@ -25,12 +25,13 @@ def make_sample(
     *,
     before: float = UNTOUCHED_BEFORE,
     after: float = UNTOUCHED_AFTER,
+    compressed: float = 0.0,
     group: str = "",
 ) -> LabelledCrop:
     """A crop of ``side`` pixels: the target, pristine or forged by ``family``, in a drawn history.
 
-    ``before`` and ``after`` are the odds that the picture is left untouched before and after the forgery. Only the forging step
-    itself differs between the classes. ``donor`` is called for families that may use one.
+    ``before`` and ``after`` are the odds that the picture is left untouched before and after the forgery, ``compressed`` those
+    that it is compressed last of all. Only the forging step itself differs between the classes. ``donor`` is called for families that may use one.
     """
     side = min(side, target.image.shape[0])
     work = min(target.image.shape[0], round(side * float(rng.choice([1.0, rng.uniform(1.0, 1.6)]))))
@@ -42,7 +43,7 @@ def make_sample(
     if family != "pristine":
         # A self-blend may also put the untouched face onto the processed picture: softness is not always the forger's.
         other = untouched if rng.random() < 0.25 else target
-        if family == "swap":
+        if family in WITH_DONOR:
             other = donor()
             other = scaled(other, min(work, other.image.shape[0]))
             # Half of the donors share the target's history, so that the donor's own processing is not the only trace.
@@ -54,6 +55,8 @@ def make_sample(
         image = resize(image, side, side)
         mask = cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) >= 0.5
     image, _ = apply_pipeline(image, rng, after, most=2)
+    if rng.random() < compressed:
+        image = compress(image, rng)
     return LabelledCrop(image, mask, family, group)
 
 

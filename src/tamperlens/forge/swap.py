@@ -54,4 +54,3 @@ def swap(target: Portrait, donor: Portrait, rng: np.random.Generator) -> Forgery
     image = poisson(content, target.image, alpha > 0) if by == "poisson" else blend(target.image, content, alpha)
     parameters = {"family": "swap", **region, "steps": steps, "color_matched": matched, "blend": by}
     return Forgery(image, alpha > 0, parameters)
-
