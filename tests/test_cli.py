@@ -9,14 +9,14 @@ from typer.testing import CliRunner
 
 import tamperlens
 from faces_at_hand import hopper, hopper_face
-from tamperlens import cli
+from tamperlens.cli import console
 
 VERDICTS = {"manipulated", "no_evidence", "inconclusive"}
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
     """Exit code, standard output, standard error of one call, as a shell would see them."""
-    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    result = CliRunner().invoke(console.app, [str(argument) for argument in arguments])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.stdout, result.stderr
 
@@ -98,7 +98,7 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
 def test_a_bad_file_is_one_line_and_the_others_are_inspected(kind: str, photo, tmp_path) -> None:
     path, words = bad_files(tmp_path)[kind]
     code, out, err = run("inspect", "--json", path, photo)
-    assert code == cli.NOT_INSPECTED
+    assert code == console.NOT_INSPECTED
     assert len(err.strip().splitlines()) == 1 and err.startswith("error: ") and words in err and "Traceback" not in err
     bad, good = (json.loads(line) for line in out.splitlines())
     assert bad["path"] == str(path) and bad["verdict"] == "inconclusive" and bad["error"] == bad["reasons"][0]
@@ -130,7 +130,7 @@ def test_a_picture_12000_pixels_wide(tmp_path) -> None:
 
 def test_an_unknown_model_is_one_line_and_exit_code_2(photo) -> None:
     code, _, err = run("inspect", photo, "--model", "vgg6-seg")
-    assert code == cli.UNUSABLE and err.startswith("error: no shipped model is called 'vgg6-seg'")
+    assert code == console.UNUSABLE and err.startswith("error: no shipped model is called 'vgg6-seg'")
     assert len(err.strip().splitlines()) == 1
 
 
@@ -140,22 +140,22 @@ def test_forge_writes_picture_mask_and_manifest(photo, tmp_path) -> None:
     names = sorted(path.name for path in (tmp_path / "forged").iterdir())
     assert names == ["hopper.resynthesis.3.png", "hopper.resynthesis.3.truth.png", "manifest.jsonl"]
     code, _, err = run("forge", photo, "--out", tmp_path, "--family", "morph")
-    assert code == cli.UNUSABLE and "expected one of self_blend, swap" in err
+    assert code == console.UNUSABLE and "expected one of self_blend, swap" in err
     code, _, err = run("forge", photo, "--out", tmp_path, "--family", "swap")
-    assert code == cli.UNUSABLE and "--donor" in err
+    assert code == console.UNUSABLE and "--donor" in err
 
 
 def test_train_refuses_what_is_no_folder(tmp_path) -> None:
     pytest.importorskip("torch")
     code, _, err = run("train", tmp_path / "nowhere", "--out", tmp_path / "run")
-    assert code == cli.UNUSABLE and "is no folder" in err
+    assert code == console.UNUSABLE and "is no folder" in err
 
 
 def test_an_out_that_is_no_folder_is_refused_before_any_work(photo, tmp_path) -> None:
     (tmp_path / "file").touch()
     for call in (("inspect", photo), ("forge", photo), ("train", tmp_path)):
         code, out, err = run(*call, "--out", tmp_path / "file")
-        assert code == cli.UNUSABLE and out == "" and "cannot be used as a folder" in err
+        assert code == console.UNUSABLE and out == "" and "cannot be used as a folder" in err
         assert len(err.strip().splitlines()) == 1
 
 
@@ -170,7 +170,7 @@ def test_forging_goes_on_after_a_photo_without_a_face(photo, tmp_path) -> None:
     plain = tmp_path / "plain.png"
     Image.fromarray(np.full((300, 400, 3), 90, np.uint8)).save(plain)
     code, out, err = run("forge", plain, photo, "--out", tmp_path / "d")
-    assert code == cli.NOT_INSPECTED and "no face was found" in err and "hopper.self_blend.0.png" in out
+    assert code == console.NOT_INSPECTED and "no face was found" in err and "hopper.self_blend.0.png" in out
 
 
 def test_the_version() -> None:

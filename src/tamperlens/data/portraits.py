@@ -148,7 +148,7 @@ def forged_crops(
 ) -> Iterator[LabelledCrop]:
     """A fixed set of whole crops to measure on: ``per_family`` of each family, and as many pristine ones as of all families.
 
-    Each crop depends on ``seed``, its family and its number alone. ``before``, ``after`` and ``compressed`` are `make_sample`'s.
+    Each crop depends on ``seed``, its family and its number alone. ``before``, ``after``, ``compressed``: see `make_sample`.
     """
     for family in (*families, "pristine"):
         for number in range(per_family * (len(families) if family == "pristine" else 1)):

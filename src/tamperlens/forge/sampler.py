@@ -31,7 +31,8 @@ def make_sample(
     """A crop of ``side`` pixels: the target, pristine or forged by ``family``, in a drawn history.
 
     ``before`` and ``after`` are the odds that the picture is left untouched before and after the forgery, ``compressed`` those
-    that it is compressed last of all. Only the forging step itself differs between the classes. ``donor`` is called for families that may use one.
+    that it is compressed last of all. Only the forging step itself differs between the classes. ``donor`` is called for
+    families that use one.
     """
     side = min(side, target.image.shape[0])
     work = min(target.image.shape[0], round(side * float(rng.choice([1.0, rng.uniform(1.0, 1.6)]))))

@@ -1,0 +1,9 @@
+"""The command line: each command composes what the rooms offer and computes nothing itself."""
+
+# Each module adds its commands to the app; the order is that of --help.
+# isort: off
+from tamperlens.cli import inspecting, models, datasets
+from tamperlens.cli.console import app
+# isort: on
+
+__all__ = ["app", "datasets", "inspecting", "models"]

@@ -1,0 +1,117 @@
+"""What every command shares: the app, the two consoles, exit codes, and one-line errors."""
+
+import io
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from typer.core import TyperGroup
+
+from tamperlens import __version__
+from tamperlens.errors import DataError, TamperlensError
+
+__all__ = [
+    "NOT_INSPECTED",
+    "UNUSABLE",
+    "app",
+    "codes",
+    "complain",
+    "complain_of",
+    "errors",
+    "make_folder",
+    "out",
+    "progress_bar",
+    "stems_of",
+]
+
+
+class _Guarded(TyperGroup):
+    """Errors made for people end in one line and exit code 2, not in a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        for stream in (sys.stdout, sys.stderr):  # a file name may hold what a terminal cannot show
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            return super().invoke(ctx)
+        except (TamperlensError, OSError) as error:
+            complain(" ".join(str(error).split()))
+            raise typer.Exit(UNUSABLE) from error
+
+
+app = typer.Typer(
+    cls=_Guarded,
+    help="Finds manipulated faces in photos and shows which pixels were manipulated.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+out = Console(highlight=False, soft_wrap=True, emoji=False)
+
+NOT_INSPECTED = 1  # exit code: some file could not be inspected
+UNUSABLE = 2  # exit code: the call itself cannot be carried out
+
+
+def complain(message: str) -> None:
+    """One line on stderr."""
+    errors.print(f"error: {message}", style="red", markup=False)
+
+
+def complain_of(path: Path, error: BaseException) -> str:
+    """One line about one file; returns the reason without the file's name in front."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    complain(reason if str(path) in reason else f"{path}: {reason}")
+    return reason
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(__version__)
+        raise typer.Exit()
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
+
+
+def make_folder(folder: Path | None) -> None:
+    """Make the folder that results go to before any work is done for it."""
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be used as a folder ({error.strerror}); give another --out") from error
+
+
+def stems_of(paths: list[Path]) -> dict[Path, str]:
+    """The stem of each file's pictures; files of one name keep their suffix, and their number if need be."""
+    stems: dict[Path, str] = {}
+    for path in dict.fromkeys(paths):
+        stem, taken = path.stem, set(stems.values())
+        if stem in taken:
+            stem = path.name
+        number = 2
+        while stem in taken:
+            stem, number = f"{path.name}.{number}", number + 1
+        stems[path] = stem
+    return stems
+
+
+def progress_bar() -> Bar:
+    """A progress bar with the time that is left, on stderr."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Bar(*columns, console=errors, transient=True)
+
+
+def codes(methods: str) -> tuple[str, ...] | None:
+    """The codes of "DF,F2F", or None for an empty list."""
+    return tuple(code.strip() for code in methods.split(",") if code.strip()) or None

@@ -1,0 +1,79 @@
+"""Commands that make models and what they learn from: forge, train."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tamperlens.cli.console import NOT_INSPECTED, app, complain_of, make_folder, out, stems_of
+from tamperlens.errors import DataError, MissingExtra, TamperlensError
+
+if TYPE_CHECKING:
+    from tamperlens.types import FaceBox, UInt8Array
+
+
+@app.command()
+def forge(
+    photos: Annotated[list[Path], typer.Argument(help="Real photos to forge; the largest face of each is used.")],
+    folder: Annotated[Path, typer.Option("--out", help="Where pictures, masks and manifest.jsonl go.")],
+    family: Annotated[str, typer.Option(help="Forgery family.")] = "self_blend",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    donor: Annotated[Path | None, typer.Option(help="Photo of the face a swap puts on.")] = None,
+) -> None:
+    """Make labelled forgeries with exact masks, for training and testing; each is visibly tagged and listed in a manifest."""
+    from tamperlens.faces import DETECTORS
+    from tamperlens.forge import FAMILIES
+    from tamperlens.forge.provenance import write_forgery
+    from tamperlens.forge.whole import forge_face, portrait_of
+    from tamperlens.media import read_photo
+
+    if family not in FAMILIES:
+        raise DataError(f"no forgery family is called {family!r}; expected one of {', '.join(FAMILIES)}")
+    if family == "swap" and donor is None:
+        raise DataError("a swap needs the photo of another face; give one with --donor")
+    detector = DETECTORS["yunet"]()
+
+    def largest_face(path: Path) -> tuple["UInt8Array", "FaceBox"]:
+        image = read_photo(path).image
+        faces = detector(image)
+        if not faces:
+            raise DataError(f"no face was found in {path}; give photos that show a face")
+        return image, faces[0]
+
+    make_folder(folder)
+    donor_portrait = portrait_of(*largest_face(donor)) if donor else None
+    stems, failed = stems_of(photos), False
+    for path in photos:
+        try:
+            image, face = largest_face(path)
+        except TamperlensError as error:
+            failed = True
+            complain_of(path, error)
+            continue
+        forgery = forge_face(image, face, family, seed, donor_portrait)
+        picture, truth = write_forgery(folder, f"{stems[path]}.{family}.{seed}", forgery, path.name, seed)
+        out.print(f"{picture} {truth}", markup=False)
+    if failed:
+        raise typer.Exit(NOT_INSPECTED)
+
+
+@app.command()
+def train(
+    photos: Annotated[
+        list[Path], typer.Argument(help="Folders of real photos: a folder per person, or files named person_number.")
+    ],
+    folder: Annotated[Path, typer.Option("--out", help="The run's folder; a run that is there is continued.")],
+    settings: Annotated[Path | None, typer.Option("--config", help="TOML file of settings; see TrainConfig.")] = None,
+    model: Annotated[str, typer.Option(help="<network>-<task>, such as vgg5-seg.")] = "",
+    steps: Annotated[int, typer.Option(help="Steps in all.")] = 0,
+) -> None:
+    """Train a model on real photos, forged on the fly; the paper's settings are the defaults. Needs the extra 'train'."""
+    try:
+        from tamperlens.photo_training import read_config, train_on_photos
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error.name or "torch", "train") from error
+
+    make_folder(folder)
+    config = read_config(settings, model=model, steps=steps)
+    stem = train_on_photos(photos, folder, config, out)
+    out.print(f"best model: {stem}.safetensors with its card {stem}.json", markup=False)
