@@ -12,7 +12,7 @@ from tamperlens.figures import draw_overlay
 from tamperlens.media import write_png
 from tamperlens.types import BoolArray, Inspection, ResultRow, UInt8Array, Verdict
 
-__all__ = ["card_to_markdown", "failure_record", "inspection_record", "rows_to_markdown", "write_pictures"]
+__all__ = ["card_to_markdown", "failure_record", "inspection_record", "rows_record", "rows_to_markdown", "write_pictures"]
 
 
 def inspection_record(inspection: Inspection) -> dict[str, Any]:
@@ -65,6 +65,15 @@ def write_pictures(inspection: Inspection, folder: Path, stem: str) -> list[Path
         paths.append(folder / f"{stem}.{kind}.png")
         write_png(paths[-1], picture)
     return paths
+
+
+def rows_record(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
+    """Result rows as JSON-able values; what is undefined is null."""
+    return [
+        {"model": row.model, "subset": row.subset, "metric": row.metric, "n": row.count}
+        | {name: None if math.isnan(value := getattr(row, name)) else round(value, 4) for name in ("value", "low", "high")}
+        for row in rows
+    ]
 
 
 def rows_to_markdown(rows: Sequence[ResultRow]) -> str:
