@@ -12,7 +12,15 @@ from tamperlens.figures import draw_overlay
 from tamperlens.media import write_png
 from tamperlens.types import BoolArray, Inspection, ResultRow, UInt8Array, Verdict
 
-__all__ = ["card_to_markdown", "failure_record", "inspection_record", "rows_record", "rows_to_markdown", "write_pictures"]
+__all__ = [
+    "card_to_markdown",
+    "failure_record",
+    "inspection_record",
+    "rows_of_record",
+    "rows_record",
+    "rows_to_markdown",
+    "write_pictures",
+]
 
 
 def inspection_record(inspection: Inspection) -> dict[str, Any]:
@@ -76,6 +84,14 @@ def rows_record(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
     ]
 
 
+def rows_of_record(record: Sequence[dict[str, Any]]) -> list[ResultRow]:
+    """The rows that `rows_record` wrote down."""
+    return [
+        ResultRow(row["model"], row["subset"], row["metric"], _nan(row["value"]), _nan(row["low"]), _nan(row["high"]), row["n"])
+        for row in record
+    ]
+
+
 def rows_to_markdown(rows: Sequence[ResultRow]) -> str:
     """Result rows as a table: a line per model and subset, a column per metric, intervals in brackets, "-" where undefined."""
     metrics = list(dict.fromkeys(row.metric for row in rows))
@@ -111,10 +127,7 @@ def card_to_markdown(card: ModelCard) -> str:
         *(f"- {limit}" for limit in card.limits),
         "",
     ]
-    rows = [
-        ResultRow(card.name, row["subset"], row["metric"], _nan(row["value"]), _nan(row["low"]), _nan(row["high"]), row["n"])
-        for row in results.get("test", [])
-    ]
+    rows = rows_of_record([{"model": card.name, **row} for row in results.get("test", [])])
     forged = [row for row in rows if not row.subset.startswith("pristine:")]
     alarms = [row for row in rows if row.subset.startswith("pristine:")]
     if forged:
