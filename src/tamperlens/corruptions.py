@@ -78,9 +78,7 @@ def parse_corruptions(text: str) -> list[Corruption]:
             try:
                 first, last = (float(value) for value in (severities.split("..") * 2)[:2])
             except ValueError:
-                raise DataError(
-                    f"severities are a number or a range such as {kind}:{first:g}..{last:g}; got {part!r}"
-                ) from None
+                raise DataError(f"expected a severity or a range such as {kind}:{first:g}..{last:g}; got {part!r}") from None
         for severity in dict.fromkeys(np.linspace(first, last, LEVELS).tolist()):
             severity = round(severity) if max(first, last) > 10 else round(severity, 2)
             apply = _at(change, severity)

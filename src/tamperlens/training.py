@@ -26,7 +26,7 @@ from tamperlens.errors import DataError, ModelError
 from tamperlens.model import Model, load, parse_name, save
 from tamperlens.train_config import TrainConfig
 
-__all__ = ["Progress", "TrainConfig", "train"]
+__all__ = ["Progress", "TrainConfig", "share", "train"]
 
 
 class Progress(BaseModel):
@@ -69,7 +69,7 @@ def train(
     start, best = _resume(out, model, optimizer)
     # A step's micro batches are shared out among the processes: the same crops whatever their number.
     parts = max(1, config.batch_size // config.micro_batch)
-    own = _share(parts, fabric.global_rank, fabric.world_size, config)
+    own = share(parts, fabric.global_rank, fabric.world_size, config)
     loader: Any = DataLoader(
         data,
         batch_size=None,
@@ -156,7 +156,7 @@ def _fabric(config: TrainConfig) -> Fabric:
     return fabric
 
 
-def _share(parts: int, rank: int, world: int, config: TrainConfig) -> range:
+def share(parts: int, rank: int, world: int, config: TrainConfig) -> range:
     """Which of a step's micro batches a process computes."""
     if parts % world:
         raise DataError(
