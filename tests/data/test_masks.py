@@ -127,6 +127,8 @@ def test_inverted_masks_are_detected():
     assert looks_inverted(~changed_area()) and not looks_inverted(changed_area())
     # A face that leaves the picture on one side is not inverted.
     assert not looks_inverted(changed_area((80, 0), 60))
+    # In a close-up the manipulated square may fill the frame, or nearly.
+    assert not looks_inverted(box(0, HEIGHT, 0, WIDTH)) and not looks_inverted(box(0, HEIGHT, 10, WIDTH))
 
 
 def test_masks_of_pictures_take_any_colour():
@@ -205,10 +207,18 @@ def test_a_changed_area_may_touch_the_border():
     assert noise_floor(manipulated, frame, face) == NoiseFloor(0, 0)
 
 
-def test_a_face_box_over_everything_leaves_the_whole_border():
+def test_noise_is_measured_outside_the_released_mask_as_well():
+    frame, area = clip_frames("000")[0], box(0, HEIGHT, 9, WIDTH)
+    manipulated = np.where(area[..., None], frame ^ 64, frame)
+    assert noise_floor(manipulated, frame, FACE).p99 > 0
+    assert noise_floor(manipulated, frame, FACE, area) == NoiseFloor(0, 0)
+
+
+def test_where_the_face_fills_the_frame_there_is_nothing_to_measure():
     a, b = texture(1), texture(2)
     everything = FaceBox(-200, -200, 400, 400, 0.9, np.zeros((5, 2), np.float32))
-    assert noise_floor(a, b, everything) == noise_floor(a, b)
+    assert noise_floor(a, b, everything) is None
+    assert noise_floor(a, b, None, box(0, HEIGHT, 0, WIDTH)) is None
 
 
 def test_pairs_of_different_encodes_are_refused_by_name(tmp_path):
