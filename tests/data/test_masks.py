@@ -2,6 +2,7 @@
 
 import pickle
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from tamperlens.data.frames import read_frames
 from tamperlens.data.masks import (
     RECIPES,
     NoiseFloor,
+    _tidy,
     default_recipe,
     looks_inverted,
     mask_of_picture,
@@ -89,7 +91,30 @@ def test_smooth_drops_specks_and_closes_gaps():
     manipulated[5:13, 5:13] = 200
     mask = SMOOTH(manipulated, original)
     assert mask[60, 80] and not mask[9, 9]
-    assert SMOOTH.changed(keep=0, smallest=0)(manipulated, original)[9, 9]
+    everything = SMOOTH.changed(keep=0, smallest=0)(manipulated, original)
+    assert everything[9, 9] and not everything[:, 140:].any()
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shape=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    share=st.sampled_from([0, 0.003, 0.05, 0.3, 1]),
+    place=st.tuples(*[st.integers(0, 90)] * 4),
+    use=st.tuples(st.integers(1, 16), st.sampled_from([0, 0.05, 0.5]), st.sampled_from([0, 64])),
+)
+@settings(max_examples=200, deadline=None)
+def test_tidying_around_the_marked_pixels_is_tidying_the_whole_frame(seed, shape, share, place, use):
+    marked = np.random.default_rng(seed).random(shape) < share
+    (top, bottom), (left, right) = sorted(place[:2]), sorted(place[2:])
+    marked[:top] = marked[bottom:] = marked[:, :left] = marked[:, right:] = False
+    size, keep, smallest = use
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    closed = cv2.morphologyEx(marked.astype(np.uint8), cv2.MORPH_CLOSE, kernel)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
+    largest = max(stats[1:, cv2.CC_STAT_AREA], default=0)
+    kept = [n for n in range(1, len(stats)) if stats[n, cv2.CC_STAT_AREA] >= max(smallest, keep * largest)]
+    tidied = _tidy(marked, {"close": size, "keep": keep, "smallest": smallest})
+    assert tidied.dtype == np.bool_ and np.array_equal(tidied, np.isin(labels, kept))
 
 
 def test_dssim_sees_structure_not_brightness():

@@ -9,7 +9,7 @@ import math
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -212,7 +212,7 @@ class _ClipRun:
         key = f"{quote(clip.id, safe='/ ').replace('.', '%2E')}_{frame.index:05d}"
         image_offset, image_length = self._writer.add(f"{key}.crop.png", image)
         mask_offset, mask_length = self._writer.add(f"{key}.mask.png", encode_mask(mask))
-        told = {name: value for name, value in asdict(row).items() if name not in _LATER}
+        told = {name: value for name, value in vars(row).items() if name not in _LATER}
         self._writer.add(f"{key}.json", json.dumps(told, ensure_ascii=False).encode())
         row = replace(row, image_offset=image_offset, image_length=image_length)
         self._rows.append(replace(row, mask_offset=mask_offset, mask_length=mask_length))
