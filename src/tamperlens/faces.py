@@ -23,6 +23,8 @@ ENLARGE = 2.0  # the paper enlarges the detected box by two, so that the crop sh
 
 VIDEO_SCALES = (640,)  # what YuNet searches a video's frames at: one size, for speed
 
+STRAY = 0.03  # of a face's side: how far smoothing may take a box from what was detected
+
 _YUNET_FILE = "face_detection_yunet_2023mar.onnx"
 
 
@@ -198,7 +200,9 @@ class FaceTracks:
     Hand the detections of every ``stride``-th frame to `add`, in order; `boxes` then gives every face of any frame. A
     face's box is read off a straight line fitted to its detections within ``reach`` frames (one and a half strides),
     near ones weighing more: that fills the frames in between and evens out how detections jitter, without lagging behind
-    a moving face. So the boxes of a frame are settled once detections up to ``reach`` frames later are in.
+    a moving face. So the boxes of a frame are settled once detections up to ``reach`` frames later are in. A head may
+    also shake faster than a line can follow, so a box never lies more than ``STRAY`` of its side beside the detections
+    before and after.
 
     ``overlap``: a detection belongs to a face whose last box it meets with at least this intersection over union.
     """
@@ -234,7 +238,10 @@ class FaceTracks:
             last = bisect_left(face, index + self.reach, key=itemgetter(0))
             near = [(at - index, value) for at, value in face[first:last]]
             if near and _seen_around([at for at, _ in near], self.stride):
-                line = _at_zero([at for at, _ in near], np.stack([value for _, value in near]), self.reach)
+                offsets, values = [at for at, _ in near], np.stack([value for _, value in near])
+                between = np.array([np.interp(0, offsets, column) for column in values.T], np.float32)
+                slack = STRAY * float(between[2] - between[0] + between[3] - between[1]) / 2
+                line = np.clip(_at_zero(offsets, values, self.reach), between - slack, between + slack)
                 x0, y0, x1, y1, confidence = (float(value) for value in line[:5])
                 found[number] = FaceBox(x0, y0, x1, y1, min(max(confidence, 0.0), 1.0), line[5:].reshape(5, 2))
         return found
