@@ -112,7 +112,11 @@ def _write(
     methods = [method for method in store.methods if method != "P"]
     sheets = [lay_out(table, results, methods, notes) for table in TABLES]
     sheets = [sheet for sheet in sheets if sheet.lines] + [_resolution_control(out, list(results), methods, notes)]
-    pictures = draw_figures(store, out, list(results), config) if figures else {}
+    pictures = {}
+    if figures:
+        stems = {name: out / "models" / name / "best" for name in results}
+        policies = {name: conditions_of(name.split("+")[0], config, most).policy or "native" for name in results}
+        pictures = draw_figures(store, stems, policies, max(config.windows), out / "figures")
     (out / "tables").mkdir(parents=True, exist_ok=True)
     for number, sheet in enumerate(sheets, 1):
         for suffix, text in ((".csv", to_csv(sheet)), (".tex", to_latex(sheet))):
