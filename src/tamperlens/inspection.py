@@ -10,11 +10,24 @@ from pathlib import Path
 
 import numpy as np
 
-from tamperlens.faces import crop_face, inside_slices, paste_map
+from tamperlens.faces import crop_face, face_square, inside_slices, paste_map
 from tamperlens.media import read_photo
-from tamperlens.types import FaceBox, FaceCrop, FaceDetector, FaceFinding, Frame, Inspection, Prediction, Predictor, Verdict
+from tamperlens.types import (
+    FaceBox,
+    FaceCrop,
+    FaceDetector,
+    FaceFinding,
+    FacePicture,
+    Frame,
+    Inspection,
+    Prediction,
+    Predictor,
+    Verdict,
+)
 
-__all__ = ["MIN_FACE", "MIN_INSIDE", "inspect_frame", "inspect_photo"]
+__all__ = ["MAX_FACES", "MIN_FACE", "MIN_INSIDE", "cut_out", "inspect_frame", "inspect_photo"]
+
+MAX_FACES = 50  # the largest faces of a picture that are judged: a crowd must not take hours
 
 MIN_FACE = 48  # pixels: no smaller face was trained on or measured
 MIN_INSIDE = 0.25  # share of the x2 crop that must lie inside the picture: less is a face cut off by the border
@@ -31,8 +44,8 @@ def inspect_frame(path: str, frame: Frame, detector: FaceDetector, predictor: Pr
     pixel_map = np.zeros((height, width), np.float32)
     mask = np.zeros((height, width), np.bool_)
     findings = []
-    for face in detector(frame.image):
-        crop = _fit_crop(face, frame)
+    for place, face in enumerate(detector(frame.image)):
+        crop = _fit_crop(face, frame) if place < MAX_FACES else f"only the {MAX_FACES} largest faces of a picture are judged"
         if isinstance(crop, str):
             findings.append(FaceFinding(face, Verdict.INCONCLUSIVE, None, None, (crop,)))
             continue
@@ -56,6 +69,12 @@ def inspect_frame(path: str, frame: Frame, detector: FaceDetector, predictor: Pr
         pixel_map=pixel_map,
         mask=mask,
     )
+
+
+def cut_out(inspection: Inspection, face: FaceBox) -> FacePicture:
+    """The square around one face of an inspected picture, as views, less what lies outside the picture."""
+    square = face_square(face, *inspection.mask.shape)
+    return FacePicture(inspection.image[square], inspection.pixel_map[square], inspection.mask[square])
 
 
 def _fit_crop(face: FaceBox, frame: Frame) -> FaceCrop | str:

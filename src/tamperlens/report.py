@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from tamperlens.card import ModelCard
 from tamperlens.figures import draw_overlay
 from tamperlens.media import write_png
-from tamperlens.types import BoolArray, Inspection, ResultRow, UInt8Array, Verdict
+from tamperlens.types import BoolArray, FaceFinding, Inspection, ResultRow, UInt8Array, Verdict, VideoInspection
 
 __all__ = [
     "card_to_markdown",
@@ -19,6 +20,7 @@ __all__ = [
     "rows_of_record",
     "rows_record",
     "rows_to_markdown",
+    "video_record",
     "write_pictures",
 ]
 
@@ -30,21 +32,59 @@ def inspection_record(inspection: Inspection) -> dict[str, Any]:
         "verdict": inspection.verdict.value,
         "score": _rounded(inspection.score),
         "reasons": list(inspection.reasons),
-        "faces": [
-            {
-                "box": [round(value, 1) for value in (face.box.x0, face.box.y0, face.box.x1, face.box.y1)],
-                "score": _rounded(face.score),
-                "verdict": face.verdict.value,
-                "mask_area": _rounded(face.mask_area),
-                "reasons": list(face.reasons),
-            }
-            for face in inspection.faces
-        ],
+        "faces": [_face(face) for face in inspection.faces],
         "model": inspection.model,
         "calibrated": inspection.calibrated,
         "limits": list(inspection.limits),
         "width": inspection.image.shape[1],
         "height": inspection.image.shape[0],
+    }
+
+
+def _face(face: FaceFinding) -> dict[str, Any]:
+    return {
+        "box": [round(value, 1) for value in (face.box.x0, face.box.y0, face.box.x1, face.box.y1)],
+        "score": _rounded(face.score),
+        "verdict": face.verdict.value,
+        "mask_area": _rounded(face.mask_area),
+        "reasons": list(face.reasons),
+    }
+
+
+def video_record(inspection: VideoInspection) -> dict[str, Any]:
+    """A video's inspection as JSON-able values; ``tracks`` are its faces through time. Times are seconds from its start."""
+    return {
+        "path": inspection.path,
+        "verdict": inspection.verdict.value,
+        "score": _rounded(inspection.score),
+        "reasons": list(inspection.reasons),
+        "tracks": [
+            {
+                "face": track.number,
+                "verdict": track.verdict.value,
+                "score": _rounded(track.score),
+                "first": round(track.sightings[0].seconds, 3),
+                "last": round(track.sightings[-1].seconds, 3),
+                "raised": [[round(first, 3), round(last, 3)] for first, last in track.raised],
+                "reasons": list(track.reasons),
+                "frames": [
+                    {"seconds": round(seen.seconds, 3), "frame": seen.index, **_face(seen.finding)} for seen in track.sightings
+                ],
+            }
+            for track in inspection.tracks
+        ],
+        "model": inspection.model,
+        "calibrated": inspection.calibrated,
+        "limits": list(inspection.limits),
+        "width": inspection.width,
+        "height": inspection.height,
+        "every": round(inspection.every, 4),
+        "first": round(inspection.first, 3),
+        "last": round(inspection.last, 3),
+        "frames": inspection.frames,
+        "decoded": inspection.decoded,
+        "complete": inspection.complete,
+        "rule": asdict(inspection.rule),
     }
 
 

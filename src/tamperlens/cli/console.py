@@ -46,7 +46,7 @@ class _Guarded(TyperGroup):
 
 app = typer.Typer(
     cls=_Guarded,
-    help="Finds manipulated faces in photos and shows which pixels were manipulated.",
+    help="Finds manipulated faces in photos and videos and shows which pixels were manipulated.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
