@@ -45,6 +45,7 @@ def _face(face: FaceFinding) -> dict[str, Any]:
     return {
         "box": [round(value, 1) for value in (face.box.x0, face.box.y0, face.box.x1, face.box.y1)],
         "score": _rounded(face.score),
+        "score_range": None if face.score_range is None else [_rounded(score) for score in face.score_range],
         "verdict": face.verdict.value,
         "mask_area": _rounded(face.mask_area),
         "reasons": list(face.reasons),

@@ -142,6 +142,7 @@ class FaceFinding:
     score: float | None  # None where the face was not scored
     mask_area: float | None  # share of the crop's area inside the picture that is called manipulated
     reasons: tuple[str, ...]
+    score_range: tuple[float, float] | None = None  # lowest and highest score over mild re-encodes
 
 
 @dataclass(frozen=True, eq=False)

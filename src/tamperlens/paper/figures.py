@@ -29,7 +29,7 @@ def draw_figures(
     Each shows one test crop of every method, the one in the middle of its rows, whole. ``policies`` and ``window``: what each
     model was trained on; where crops were resized, a whole crop is too. A figure whose models are missing is left out.
     """
-    crops = [store.crop(rows[len(rows) // 2]) for method in store.methods if len(rows := store.rows("test", method))]
+    crops = [store.crop(own[len(own) // 2]) for method in store.methods if len(own := store.rows("test", method))]
     names = {crop.subset: METHODS[crop.subset].name if crop.subset in METHODS else crop.subset for crop in crops}
     predictors = {name: TorchPredictor(*load(stem)) for name, stem in stems.items() if "+" not in name}
 
