@@ -9,13 +9,21 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError, MediaError
-from ..faces import crop_face, inside_slices
-from ..media import read_photo, video_info
-from ..types import BoolArray, FaceBox, FaceDetector, Frame
-from .clips import PHOTO_SUFFIXES, Clip, frame_files
-from .frames import read_frames
-from .masks import RECIPES, NoiseFloor, default_recipe, looks_inverted, mask_of_picture, noise_floor, refuse_noise
+from tamperlens.data.clips import PHOTO_SUFFIXES, Clip, frame_files
+from tamperlens.data.frames import read_frames
+from tamperlens.data.masks import (
+    RECIPES,
+    NoiseFloor,
+    default_recipe,
+    looks_inverted,
+    mask_of_picture,
+    noise_floor,
+    refuse_noise,
+)
+from tamperlens.errors import DataError, MediaError
+from tamperlens.faces import crop_face, inside_slices
+from tamperlens.media import read_photo, video_info
+from tamperlens.types import BoolArray, FaceBox, FaceDetector, Frame
 
 __all__ = ["ClipChecks", "Finding", "Severity"]
 

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import DataError
-from ..types import BoolArray, FaceBox, FloatArray, UInt8Array
+from tamperlens.errors import DataError
+from tamperlens.types import BoolArray, FaceBox, FloatArray, UInt8Array
 
 __all__ = [
     "RECIPES",
