@@ -1,7 +1,5 @@
 """One contract for every network: run over NETWORKS, so that a new one arrives tested."""
 
-from itertools import pairwise
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -113,18 +111,3 @@ def test_eval_mode_is_deterministic_and_images_do_not_influence_each_other(name)
 def test_no_layer_works_in_place(name):
     """Guided backpropagation and activation maps read activations after the forward pass."""
     assert not any(getattr(module, "inplace", False) for module in NETWORKS[name]().modules())
-
-
-def test_vgg_takes_the_convolutions_of_vgg16():
-    vgg16_convolutions = (0, 2, 5, 7, 10, 12, 14)  # indices of VGG16's features, whose later layers must do no harm
-    widths = (3, 64, 64, 128, 128, 256, 256, 256)
-    weights = {"features.17.weight": torch.zeros(512, 256, 3, 3)}
-    for i, (before, after) in zip(vgg16_convolutions, pairwise(widths), strict=True):
-        weights |= {f"features.{i}.weight": torch.randn(after, before, 3, 3), f"features.{i}.bias": torch.randn(after)}
-    network = NETWORKS["vgg8"]()
-    network.load_features(weights)
-    for i in vgg16_convolutions:
-        assert torch.equal(network.features[i].weight, weights[f"features.{i}.weight"])
-    del weights["features.14.bias"]
-    with pytest.raises(KeyError, match=r"features\.14\.bias"):
-        network.load_features(weights)

@@ -10,9 +10,6 @@ has no batch norm.
     vgg3       38,785        1    5 pixels
 """
 
-from collections.abc import Mapping
-
-import torch
 from torch import Tensor, nn
 
 __all__ = ["VGG", "vgg3", "vgg5", "vgg8"]
@@ -26,7 +23,7 @@ WIDTHS: dict[str, tuple[tuple[int, ...], ...]] = {
 
 
 class VGG(nn.Module):
-    """A truncated VGG16. The layers of ``features`` have the indices of VGG16's own ``features``."""
+    """A truncated VGG16. The layers of ``features`` have the indices of VGG16's own, so that its weights fit."""
 
     def __init__(self, widths: tuple[tuple[int, ...], ...]) -> None:
         super().__init__()
@@ -54,15 +51,6 @@ class VGG(nn.Module):
         """Logit map ``(B, 1, H // stride, W // stride)`` of normalised RGB images, float ``(B, 3, H, W)``."""
         logit_map: Tensor = self.classifier(self.features(images))
         return logit_map
-
-    def load_features(self, vgg16: Mapping[str, Tensor]) -> None:
-        """Copy the convolutions from a VGG16 state dict (keys ``features.N.weight``, as torchvision names them).
-
-        Raises ``KeyError`` when a convolution is missing and ``RuntimeError`` when a shape differs.
-        """
-        wanted = {key: vgg16[f"features.{key}"] for key in self.features.state_dict()}
-        with torch.no_grad():
-            self.features.load_state_dict(wanted)
 
 
 def vgg8() -> VGG:

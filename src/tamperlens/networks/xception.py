@@ -66,8 +66,7 @@ class Block(nn.Module):
 class Xception(nn.Module):
     """Entry, middle and exit flow; stride 32.
 
-    The layers of ``trunk`` are named as in the usual PyTorch port (``legacy_xception``), so
-    ``trunk.load_state_dict(weights, strict=False)`` takes its weights.
+    The layers of ``trunk`` are named as in the usual PyTorch port (timm's ``legacy_xception``), so that its weights fit.
     """
 
     stride = 32

@@ -1,0 +1,61 @@
+"""The loss of each model's first ten steps, from fixed weights on fixed crops: a changed start, normalisation, network or
+loss shows in them.
+
+    python tests/golden/losses.py            writes losses.txt anew: only when such a change is meant
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tamperlens.model import Model, model_names
+
+FILE = Path(__file__).with_name("losses.txt")
+STEPS = 10
+SIDE = 32
+LARGER = {"xception": 64}  # at stride 32 a batch norm would else see a single cell of each crop
+
+
+def crops(side: int) -> tuple[Tensor, Tensor, Tensor]:
+    """A pristine crop, a gradient with noise, and a manipulated one, whose noise is missing in a square."""
+    y, x = np.mgrid[:side, :side] / side
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 3, side, side))
+    masks = np.zeros((2, 1, side, side))
+    masks[1, :, side // 4 : 3 * side // 4, side // 4 : 3 * side // 4] = 1
+    images = np.clip(np.stack([x, y, (x + y) / 2]) + noise * (1 - masks), 0, 1)
+    return torch.from_numpy(images).float(), torch.from_numpy(masks).float(), torch.tensor([0.0, 1.0])
+
+
+def losses(name: str) -> list[float]:
+    """The losses of a model's first ten steps, in training mode, with the paper's optimizer but slower."""
+    torch.manual_seed(0)
+    model = Model.create(name).train()
+    # Ten times slower than the paper, so that rounding, which differs between processors, grows less.
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+    images, masks, labels = crops(LARGER.get(name.rpartition("-")[0], SIDE))
+    found = []
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        loss = model.task.loss(model.logit_map(images), masks, labels)
+        loss.backward()
+        optimizer.step()
+        found.append(loss.item())
+    return found
+
+
+def read() -> dict[str, list[float]]:
+    """The kept losses by the model's name."""
+    lines = [line.split() for line in FILE.read_text().splitlines() if not line.startswith("#")]
+    return {name: [float(value) for value in values] for name, *values in lines}
+
+
+def main() -> None:
+    lines = ["# Written by tests/golden/losses.py: model, then the losses of its first ten steps."]
+    lines += [f"{name} {' '.join(f'{loss:.6f}' for loss in losses(name))}" for name in model_names()]
+    FILE.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
