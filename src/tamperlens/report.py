@@ -92,6 +92,8 @@ def video_record(inspection: VideoInspection) -> dict[str, Any]:
 def failure_record(path: str, reason: str) -> dict[str, Any]:
     """The record of a file that could not be inspected: inconclusive, and the error said."""
     return {
+        "schema": "tamperlens.record/1",
+        "kind": "failure",
         "path": path,
         "verdict": Verdict.INCONCLUSIVE.value,
         "score": None,

@@ -4,21 +4,28 @@ import os
 from typing import Literal
 
 from tamperlens.media.animation import animation_info
-from tamperlens.media.opening import checked, open_photo, open_video, pillow
+from tamperlens.media.facts import FileFacts, file_facts, sha256_of
+from tamperlens.media.opening import checked, open_photo, open_video, pillow, replacing
 from tamperlens.media.photo import MAX_PIXELS, read_photo, write_png
+from tamperlens.media.redrawing import redraw
 from tamperlens.media.sampling import VideoSampler
 from tamperlens.media.video import VideoInfo, frames, video_info, write_video
 
 __all__ = [
     "MAX_PIXELS",
+    "FileFacts",
     "VideoInfo",
     "VideoSampler",
     "animation_info",
+    "file_facts",
     "frames",
     "kind_of",
     "moves",
     "moving_length",
     "read_photo",
+    "redraw",
+    "replacing",
+    "sha256_of",
     "video_info",
     "write_png",
     "write_video",

@@ -66,7 +66,7 @@ class VideoSampler:
         self.last = 0.0  # second of the last decoded picture
         self._file = checked(path)
         self._notes: dict[str, list[float]] = {}  # words -> the seconds at which they hold
-        self._rate = 25.0
+        self.rate = 25.0  # frames a second, on average; known once the first frame is read
         self._shift = 0.0  # seconds by which the clock is set forward
         self._skipped = 0  # frames before the first that was read, where reading began later
 
@@ -80,6 +80,8 @@ class VideoSampler:
         animation = animation_info(file)
         if animation is None:
             refuse_photo(file)
+        elif animation.seconds:
+            self.rate = animation.pictures / animation.seconds
         pictures = self._animation() if animation else self._video()
         wanted, before, size, cut, given = -math.inf, None, None, False, 0
         for picture in pictures:
@@ -120,9 +122,9 @@ class VideoSampler:
     def _clock(self, stored: float | None) -> float:
         """Seconds that never go back: after a jump back the clock runs on from where it was."""
         if self.decoded == 0:
-            self._skipped = round(stored * self._rate) if stored and self.start > _SEEK else 0
+            self._skipped = round(stored * self.rate) if stored and self.start > _SEEK else 0
             return stored or 0.0
-        after = self.last + 1 / self._rate
+        after = self.last + 1 / self.rate
         if stored is None:
             return after
         if stored + self._shift < self.last - 1e-6:
@@ -148,7 +150,7 @@ class VideoSampler:
             context = stream.codec_context
             context.thread_count, context.thread_type = self.threads, "AUTO" if self.threads > 1 else "NONE"
             origin = (container.start_time or 0) / 1e6
-            self._rate = float(stream.average_rate or stream.guessed_rate or 25)
+            self.rate = float(stream.average_rate or stream.guessed_rate or 25)
             timed = container.format.name != "avi"  # AVI has no presentation times, only a rate
             if timed and self.start > _SEEK:
                 self._seek(container, origin)
