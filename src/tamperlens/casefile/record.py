@@ -56,6 +56,9 @@ class Face(_Part):
         description="x0, y0, x1, y1 in pixels of the upright picture"
     )
     score: Share | None = Field(description="how surely it is manipulated; null where it was not judged")
+    score_range: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="lowest and highest score over the picture as it is and mild re-encodes; null in videos"
+    )
     verdict: Verdict
     mask_area: Share | None = Field(description="share of the square of twice the face's size that is marked")
     reasons: list[str]
