@@ -6,7 +6,7 @@ from PIL import Image
 
 from faces_at_hand import hopper, hopper_face, hopper_portrait, mirrored
 from tamperlens.data import READERS
-from tamperlens.data.synthesize import TAG, footage_of, synthesize
+from tamperlens.data.synthesize import TAG, _write_levels, footage_of, synthesize
 from tamperlens.errors import DataError
 from tamperlens.faces import YuNet
 from tamperlens.forge import learned
@@ -112,6 +112,14 @@ def test_a_run_that_was_cut_off_continues_with_the_same_bytes(tree, tmp_path) ->
     victim.unlink()
     synthesize(paths, out, DETECTOR, methods=("sFS",), compressions=("raw",), count=3, longest=300)
     assert victim.read_bytes() == before and kept.stat().st_mtime_ns == stamp
+
+
+def test_levels_are_the_same_whether_encoded_from_the_raw_file_or_from_the_pictures(tmp_path) -> None:
+    pictures = [np.ascontiguousarray(np.roll(hopper()[::4, ::4], shift, axis=1)) for shift in range(3)]
+    for name, compressions in (("with", ("c23", "raw")), ("without", ("c23",))):
+        _write_levels(tmp_path / name, "000", lambda: iter(pictures), compressions)
+    made = [(tmp_path / name / "c23" / "videos" / "000.mp4").read_bytes() for name in ("with", "without")]
+    assert made[0] == made[1]
 
 
 def test_a_clip_can_be_a_source_and_too_few_people_are_refused(tmp_path) -> None:

@@ -190,12 +190,14 @@ def _write_splits(folder: Path, pairs: Sequence[tuple[int, int]]) -> None:
 def _write_levels(
     folder: Path, name: str, stream: Callable[[], Iterator[UInt8Array]], compressions: Sequence[str], tag: str = TAG
 ) -> None:
-    for level in compressions:
-        path = folder / level / "videos" / f"{name}.mp4"
-        if not path.exists():
+    paths = {level: folder / level / "videos" / f"{name}.mp4" for level in COMPRESSIONS}
+    for level, (codec, crf) in COMPRESSIONS.items():
+        path = paths[level]
+        if level in compressions and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            codec, crf = COMPRESSIONS[level]
-            write_video(path, stream(), FPS, codec=codec, crf=crf, metadata={"comment": tag})
+            # The raw file holds the very same pictures, and decoding takes less time than forging.
+            pictures = (frame.image for frame in frames(paths["raw"])) if paths["raw"].exists() else stream()
+            write_video(path, pictures, FPS, codec=codec, crf=crf, metadata={"comment": tag})
 
 
 def _write_manipulated(
