@@ -11,6 +11,8 @@ from faces_at_hand import hopper
 
 torch = pytest.importorskip("torch")
 
+from safetensors.torch import save_file  # noqa: E402
+
 from tamperlens.data.live import LiveCrops, to_batch  # noqa: E402
 from tamperlens.data.portraits import FacePhoto, find_face_photos, forged_crops, load_portrait, person_of, split_of  # noqa: E402
 from tamperlens.errors import DataError  # noqa: E402
@@ -173,6 +175,26 @@ def test_a_folder_with_another_run_is_refused(tmp_path) -> None:
     with pytest.raises(DataError, match="holds a run with another learning_rate"):
         train(CONFIG.model_copy(update={"learning_rate": 0.1}), Squares(), tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["learning_rate"] == 1e-3
+
+
+def test_a_run_starts_from_a_saved_model_or_from_imagenet_weights(tmp_path) -> None:
+    first = train(CONFIG.model_copy(update={"steps": 2}), Squares(), tmp_path / "first")
+    train(CONFIG.model_copy(update={"steps": 1, "learning_rate": 1e-12, "init": str(first)}), Squares(), tmp_path / "second")
+    one, two = (load(tmp_path / name / "best")[0].state_dict() for name in ("first", "second"))
+    assert all(torch.allclose(one[key], two[key], atol=1e-9) for key in one)
+    torch.manual_seed(5)
+    shapes = {"features.0": (64, 3), "features.2": (64, 64), "features.5": (128, 64)}
+    vgg16 = {f"{name}.weight": 0.1 * torch.randn(*shape, 3, 3) for name, shape in shapes.items()}
+    vgg16 |= {f"{name}.bias": torch.zeros(shape[0]) for name, shape in shapes.items()}
+    save_file(vgg16, tmp_path / "vgg16.safetensors")
+    config = CONFIG.model_copy(update={"steps": 1, "learning_rate": 1e-12, "init": str(tmp_path / "vgg16.safetensors")})
+    train(config, Squares(), tmp_path / "third")
+    found = load(tmp_path / "third" / "best")[0].state_dict()
+    assert torch.allclose(found["network.features.0.weight"], vgg16["features.0.weight"], atol=1e-9)
+    with pytest.raises(DataError, match=r"cannot start fn3-seg: fn3 has no counterpart"):
+        train(config.model_copy(update={"model": "fn3-seg"}), Squares(), tmp_path / "fourth")
+    with pytest.raises(DataError, match="is a vgg3-seg, but the run trains vgg3-cls"):
+        train(CONFIG.model_copy(update={"model": "vgg3-cls", "init": str(first)}), Squares(), tmp_path / "fifth")
 
 
 def test_the_defaults_are_the_papers() -> None:

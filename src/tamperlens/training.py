@@ -16,6 +16,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from pydantic import BaseModel
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -24,6 +25,9 @@ from tamperlens.card import ModelCard
 from tamperlens.data.live import Batch
 from tamperlens.errors import DataError, ModelError
 from tamperlens.model import Model, load, parse_name, save
+from tamperlens.networks import NETWORKS
+from tamperlens.networks.imagenet import ANCESTORS, from_imagenet
+from tamperlens.tasks import TASKS
 from tamperlens.train_config import TrainConfig
 
 __all__ = ["Progress", "TrainConfig", "share", "train"]
@@ -133,12 +137,27 @@ def train(
 def _started(config: TrainConfig) -> Model:
     if not config.init:
         return Model.create(config.model)
+    weights = Path(config.init)
+    if weights.suffix == ".safetensors" and not weights.with_suffix(".json").exists():
+        return _from_imagenet(config, weights)
     model, card = load(config.init)
     if card.name != config.model:
         raise DataError(
             f"init: {config.init} is a {card.name}, but the run trains {config.model}; give weights of the same model"
         )
     return model
+
+
+def _from_imagenet(config: TrainConfig, weights: Path) -> Model:
+    """A model that begins with an ImageNet classifier's weights and sees images normalised as that did (paper, Table 4)."""
+    network, task = parse_name(config.model)
+    try:
+        fresh = NETWORKS[network]()
+        from_imagenet(network, fresh, load_file(weights))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise DataError(f"init: {weights} cannot start {config.model}: {error}") from error
+    ancestor = ANCESTORS[network]
+    return Model(fresh, TASKS[task], mean=ancestor.mean, std=ancestor.std)
 
 
 def _fabric(config: TrainConfig) -> Fabric:

@@ -9,16 +9,21 @@ from tamperlens.types import FaceTrack, FloatArray, Predictor, Sighting, Verdict
 
 __all__ = ["AGGREGATIONS", "DEFAULT_AGGREGATION", "judge_track", "rule_of", "video_verdict"]
 
-#: Ways to make one score of a face's judged frames, float (N,) in [0, 1]; compared by runs/choose_aggregation.py.
+#: Ways to make one score of a face's judged frames, float (N,) in [0, 1], those first on which single frames have least
+#: influence; compared by runs/choose_aggregation.py.
 AGGREGATIONS: dict[str, Callable[[FloatArray], float]] = {
-    "max": lambda scores: float(scores.max()),
-    "mean": lambda scores: float(scores.mean()),
     "median": lambda scores: float(np.median(scores)),
+    "mean": lambda scores: float(scores.mean()),
     "quantile 0.75": lambda scores: float(np.quantile(scores, 0.75)),
-    "mean of top 30 %": lambda scores: float(np.sort(scores)[-max(1, math.ceil(0.3 * len(scores))) :].mean()),
-    "mean of top 50 %": lambda scores: float(np.sort(scores)[-max(1, math.ceil(0.5 * len(scores))) :].mean()),
+    "mean of top 50 %": lambda scores: _mean_of_top(scores, 0.5),
+    "mean of top 30 %": lambda scores: _mean_of_top(scores, 0.3),
+    "max": lambda scores: float(scores.max()),
 }
-DEFAULT_AGGREGATION = "median"  # of a model whose card does not say; docs/log.md has the comparison
+DEFAULT_AGGREGATION = "mean of top 30 %"  # of a model whose card does not say; docs/log.md has the comparison
+
+
+def _mean_of_top(scores: FloatArray, share: float) -> float:
+    return float(np.sort(scores)[-max(1, math.ceil(share * len(scores))) :].mean())
 
 
 def rule_of(predictor: Predictor) -> VideoRule:
