@@ -40,8 +40,8 @@ class TrainConfig(BaseModel):
     untouched: tuple[float, float] = (UNTOUCHED_BEFORE, UNTOUCHED_AFTER)
     compressed: Annotated[float, Field(ge=0, le=1)] = 0.0
     max_side: Annotated[int, Field(ge=32)] = 512
-    # Start from these weights instead of random ones: a saved model, or a .safetensors file without a card, which is an ImageNet
-    # classifier's state dict (Table 4; see networks/imagenet.py).
+    # Start from these weights instead of random ones: a saved model's, or an ImageNet classifier's state dict, which is a
+    # .safetensors file without a card (Table 4; see networks/imagenet.py).
     init: str = ""
     seed: int = 0
     workers: Annotated[int, Field(ge=0)] = 1  # processes that make batches; on photos each keeps up to 700 faces (2 GB)
