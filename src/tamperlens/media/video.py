@@ -138,7 +138,7 @@ def _refuse_photo(file: Path) -> None:
 def _display_orientation(picture: Any) -> tuple[int, list[str]]:
     """EXIF's number for how a stored video frame is to be turned, from its display matrix."""
     # Not picture.side_data: that and the picture hold each other, so pictures pile up until garbage is collected.
-    data = SideDataContainer(picture).get("DISPLAYMATRIX")
+    data = SideDataContainer(picture).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # unknown to its stubs
     if data is None:
         return 1, []
     a, b, _, c, d = np.sign(np.frombuffer(bytes(data), np.int32)[:5]).tolist()
