@@ -1,5 +1,6 @@
 """Every kind of file that people bring, good and bad, made on the fly."""
 
+import gc
 import io
 import struct
 import wave
@@ -487,3 +488,15 @@ def test_streaming_stops_when_asked(tmp_path: Path) -> None:
     next(stream)
     stream.close()  # type: ignore[attr-defined]
     path.unlink()
+
+
+def test_pictures_are_let_go_one_by_one(tmp_path: Path) -> None:
+    """Without waiting for the garbage collector, which looks at numbers of objects and not at their megabytes."""
+    write_video(tmp_path / "a.mp4", clip(), 25)
+    gc.disable()
+    try:
+        before = sum(isinstance(kept, av.VideoFrame) for kept in gc.get_objects())
+        assert sum(1 for _ in frames(tmp_path / "a.mp4")) == len(clip())
+        assert sum(isinstance(kept, av.VideoFrame) for kept in gc.get_objects()) <= before + 1
+    finally:
+        gc.enable()

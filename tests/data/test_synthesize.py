@@ -25,7 +25,7 @@ def test_a_standin_changes_its_mask_and_nothing_else(code: str) -> None:
     assert forged.shape == image.shape and forged.dtype == np.uint8 and np.array_equal(forged, again)
     assert np.array_equal(forged[~mask], image[~mask])
     assert 0.02 < mask.mean() < 0.6
-    assert (forged != image).any(axis=2)[mask].mean() > 0.6
+    assert (forged != image).any(axis=2)[mask].mean() > 0.9
 
 
 def test_neural_textures_draws_the_whole_square_again() -> None:
@@ -34,7 +34,7 @@ def test_neural_textures_draws_the_whole_square_again() -> None:
     rows, columns = np.nonzero(mask)
     assert mask[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].all()  # a full rectangle
     assert np.ptp(rows) + 1 == pytest.approx(1.7 * face.size, abs=2)
-    assert (forged != image).any(axis=2)[mask].mean() > 0.9
+    assert (forged != image).any(axis=2)[mask].mean() > 0.98
 
 
 def test_the_learned_renderers_draw_what_they_are_shown() -> None:

@@ -85,9 +85,19 @@ def _moved_mouth(frame: UInt8Array, landmarks: FloatArray, seconds: float, speed
     return np.asarray(moved, np.uint8)
 
 
+def _tone(rng: np.random.Generator) -> FloatArray:
+    """By how much a renderer misses the camera's colours, of 255: without it flat areas would come out as they were."""
+    return np.asarray(rng.choice([-1, 1], 3) * rng.uniform(2, 4, 3), np.float32)
+
+
+def _toned(image: UInt8Array, tone: FloatArray) -> UInt8Array:
+    return np.asarray(np.clip(np.rint(image + tone), 0, 255), np.uint8)
+
+
 def face2face(donor: Portrait, rng: np.random.Generator) -> Standin:
     """sF2F: the target's own face warped to another expression and rendered again inside the face's oval."""
     speed, amount = float(rng.uniform(0.5, 1.5)), float(rng.choice([-1, 1]) * rng.uniform(0.08, 0.16))
+    tone = _tone(rng)
 
     def forge(frame: UInt8Array, landmarks: FloatArray, face: FaceBox, seconds: float) -> tuple[UInt8Array, BoolArray]:
         moved = _moved_mouth(frame, landmarks, seconds, speed, amount)
@@ -95,7 +105,7 @@ def face2face(donor: Portrait, rng: np.random.Generator) -> Standin:
         half = np.array([[1, 0, 0.5], [0, 1, 0.5]], np.float32)
         drawn = cv2.warpAffine(moved, half, (frame.shape[1], frame.shape[0]), borderMode=cv2.BORDER_REPLICATE)
         alpha = _oval(frame.shape[:2], landmarks, (0.95, 1.1), 0.05)
-        return blend(frame, np.asarray(drawn, np.uint8), alpha), alpha > 0
+        return blend(frame, _toned(np.asarray(drawn, np.uint8), tone), alpha), alpha > 0
 
     return forge
 
@@ -119,6 +129,7 @@ def faceswap(donor: Portrait, rng: np.random.Generator) -> Standin:
 def neural_textures(donor: Portrait, rng: np.random.Generator) -> Standin:
     """sNT: the whole square of 1.7 face boxes drawn again by a learned renderer, with the mouth moved."""
     speed, amount = float(rng.uniform(0.5, 1.5)), float(rng.choice([-1, 1]) * rng.uniform(0.10, 0.20))
+    tone = _tone(rng)
 
     def forge(frame: UInt8Array, landmarks: FloatArray, face: FaceBox, seconds: float) -> tuple[UInt8Array, BoolArray]:
         height, width = frame.shape[:2]
@@ -126,7 +137,7 @@ def neural_textures(donor: Portrait, rng: np.random.Generator) -> Standin:
         left = int(np.clip(round(face.center[0] - side / 2), 0, width - side))
         top = int(np.clip(round(face.center[1] - side / 2), 0, height - side))
         square = (slice(top, top + side), slice(left, left + side))
-        drawn = render_finely(_moved_mouth(frame, landmarks, seconds, speed, amount)[square])
+        drawn = _toned(render_finely(_moved_mouth(frame, landmarks, seconds, speed, amount)[square]), tone)
         # The renderer passes every pixel; where it happens to give the old value, the square is still its work.
         forged, mask = frame.copy(), np.zeros((height, width), np.bool_)
         forged[square], mask[square] = drawn, True

@@ -10,6 +10,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 
 from tamperlens.errors import MediaError, UnsupportedMedia
 from tamperlens.media.opening import VIDEOS, checked, open_photo, open_video, pillow, replacing, upright
@@ -138,7 +139,8 @@ def refuse_photo(file: Path) -> None:
 
 def _display_orientation(picture: Any) -> tuple[int, list[str]]:
     """EXIF's number for how a stored video frame is to be turned, from its display matrix."""
-    data = picture.side_data.get("DISPLAYMATRIX")
+    # Not picture.side_data: that and the picture hold each other, so pictures pile up until garbage is collected.
+    data = SideDataContainer(picture).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # unknown to its stubs
     if data is None:
         return 1, []
     a, b, _, c, d = np.sign(np.frombuffer(bytes(data), np.int32)[:5]).tolist()
