@@ -1,6 +1,6 @@
 """Write docs/model-card.md from the cards of the shipped models.
 
-    python runs/cards.py
+python runs/cards.py
 """
 
 from pathlib import Path

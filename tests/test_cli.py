@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import clips_at_hand as clips
 import tamperlens
 from faces_at_hand import hopper, hopper_face
 from tamperlens.cli import console
@@ -175,3 +176,46 @@ def test_forging_goes_on_after_a_photo_without_a_face(photo, tmp_path) -> None:
 
 def test_the_version() -> None:
     assert run("--version")[1].strip() == tamperlens.__version__
+
+
+def test_a_folder_gives_an_index_and_is_resumed(photo, tmp_path) -> None:
+    Image.fromarray(np.full((300, 400, 3), 90, np.uint8)).save(tmp_path / "plain.jpg")
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    code, out, err = run("inspect", tmp_path, "--out", tmp_path / "out", "--workers", 2)
+    assert code == console.NOT_INSPECTED and err.count("error: ") == 1 and "broken.jpg" in err
+    assert "3 files: " in out and "would be called manipulated" in out
+    assert {"index.html", "summary.csv", "summary.json", "hopper.html", "plain.html"} <= {
+        path.name for path in (tmp_path / "out").iterdir()
+    }
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["files"] == 3 and summary["failed"] == 1 and summary["expected_false_alarms"][0]["files"] == 1
+    written = (tmp_path / "out" / "hopper.html").stat().st_mtime_ns
+    run("inspect", tmp_path, "--out", tmp_path / "out")
+    assert (tmp_path / "out" / "hopper.html").stat().st_mtime_ns == written
+
+
+def test_a_video_in_the_table_and_as_json(tmp_path) -> None:
+    path = clips.write_clip(tmp_path / "a.mp4", clips.face_clip(12), np.arange(12) / 10)
+    code, out, err = run("inspect", path, "--every", 0.3)
+    assert code == 0 and err == "" and re.search(r"1 +0\.0 to 0\.9 +4 ", out)
+    record = json.loads(run("inspect", path, "--every", 0.3, "--from", 0.3, "--max-frames", 2, "--json")[1])
+    assert record["kind"] == "video" and record["frames"] == 2 and record["settings"]["start"] == 0.3
+    code, _, err = run("inspect", path, "--from", 2, "--to", 1)
+    assert code == console.UNUSABLE and "--to must lie after --from" in err
+
+
+def test_schema_and_verify(photo, tmp_path) -> None:
+    assert json.loads(run("schema")[1])["title"] == "tamperlens.record/1"
+    run("inspect", photo, "--out", tmp_path / "out")
+    report = tmp_path / "out" / "hopper.json"
+    code, out, _ = run("verify", report)
+    assert code == 0 and "figures hold" in out
+    Image.fromarray(hopper()[:, ::-1].copy()).save(photo)
+    code, out, _ = run("verify", report)
+    assert code == console.NOT_INSPECTED and "DIFFERS: file SHA-256" in out and "do not hold" in out
+    photo.unlink()
+    code, _, err = run("verify", report)
+    assert code == console.UNUSABLE and "no such file" in err
+    report.write_text("{}")
+    code, _, err = run("verify", report)
+    assert code == console.UNUSABLE and "is not a record of tamperlens" in err

@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from tamperlens.evaluation import MeanMask, Outcome, best_map_threshold, fit_calibration, judge, operating_point, rows_of
+from tamperlens.evaluation import MeanMask, Outcome, judge, rows_of
 from tamperlens.metrics import PixelCounts
+from tamperlens.thresholds import best_map_threshold, fit_calibration, operating_point
 from tamperlens.types import LabelledCrop, Prediction
 
 

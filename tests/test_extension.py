@@ -19,7 +19,8 @@ from tamperlens.inspection import inspect_photo  # noqa: E402
 from tamperlens.model import load  # noqa: E402
 from tamperlens.networks import NETWORKS  # noqa: E402
 from tamperlens.runtime import load as load_predictor  # noqa: E402
-from tamperlens.training import TrainConfig, train  # noqa: E402
+from tamperlens.train_config import TrainConfig  # noqa: E402
+from tamperlens.training import train  # noqa: E402
 from tamperlens.types import Prediction  # noqa: E402
 
 

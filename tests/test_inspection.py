@@ -56,6 +56,24 @@ def test_the_score_decides_at_the_models_thresholds(score: float, verdict: str) 
     assert inspection.score == score and f"{score:.2f}" in inspection.reasons[0]
 
 
+@pytest.mark.parametrize(
+    ("scores", "verdict"),
+    [
+        ((0.9, 0.8, 0.7, 0.45), "manipulated"),  # weakened, but nowhere without a trace
+        ((0.9, 0.8, 0.3, 0.9), "inconclusive"),
+        ((0.1, 0.2, 0.59, 0.1), "no_evidence"),
+        ((0.1, 0.2, 0.6, 0.1), "inconclusive"),
+    ],
+)
+def test_a_verdict_that_mild_encoding_turns_round_is_inconclusive(scores, verdict) -> None:
+    faces = [box(100, 60, 60)]
+    inspection = inspect_frame("x.png", picture(), lambda image: faces, FakePredictor(*scores), stability=True)
+    assert inspection.verdict == verdict and inspection.score == scores[0]
+    assert inspection.faces[0].score_range == (min(scores), max(scores))
+    if verdict == "inconclusive":
+        assert f"score {min(scores):.2f} " in inspection.reasons[0] and f"{max(scores):.2f} " in inspection.reasons[0]
+
+
 def test_no_evidence_is_never_called_authentic() -> None:
     assert "does not show that the face is authentic" in inspected([box(100, 60, 60)], 0.1).reasons[0]
 
@@ -120,7 +138,7 @@ def test_a_truncated_photo_is_inspected_and_inconclusive(tmp_path) -> None:
     Image.fromarray(hopper()).save(whole, quality=90)
     cut = tmp_path / "cut.jpg"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 7 // 10])
-    inspection = inspect_photo(cut, YuNet(), FakePredictor(0.1))
+    inspection = inspect_photo(cut, YuNet(), FakePredictor(0.1, 0.1, 0.1, 0.1))
     assert inspection.verdict is Verdict.INCONCLUSIVE and len(inspection.faces) == 1
     assert any("truncated" in reason for reason in inspection.reasons)
 

@@ -17,8 +17,8 @@ from tamperlens.errors import DataError  # noqa: E402
 from tamperlens.faces import YuNet  # noqa: E402
 from tamperlens.forge.portrait import Portrait  # noqa: E402
 from tamperlens.model import load  # noqa: E402
-from tamperlens.photo_training import read_config  # noqa: E402
-from tamperlens.training import TrainConfig, train  # noqa: E402
+from tamperlens.train_config import TrainConfig, read_config  # noqa: E402
+from tamperlens.training import train  # noqa: E402
 from tamperlens.types import LabelledCrop  # noqa: E402
 
 

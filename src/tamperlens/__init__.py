@@ -1,4 +1,4 @@
-"""tamperlens finds manipulated faces in photos and shows which pixels were manipulated.
+"""tamperlens finds manipulated faces in photos and videos and shows which pixels were manipulated.
 
     import tamperlens
     inspection = tamperlens.inspect("photo.jpg")
@@ -20,6 +20,7 @@ __all__ = [
     "Prediction",
     "TamperlensError",
     "Verdict",
+    "VideoInspection",
     "__version__",
     "inspect",
     "load",
@@ -28,12 +29,12 @@ __all__ = [
 if TYPE_CHECKING:
     from tamperlens.errors import TamperlensError
     from tamperlens.runtime import load
-    from tamperlens.types import FaceBox, FaceFinding, Inspection, Prediction, Verdict
+    from tamperlens.types import FaceBox, FaceFinding, Inspection, Prediction, Verdict, VideoInspection
 
 _HOMES = {
     "TamperlensError": "errors",
     "load": "runtime",
-    **dict.fromkeys(["FaceBox", "FaceFinding", "Inspection", "Prediction", "Verdict"], "types"),
+    **dict.fromkeys(["FaceBox", "FaceFinding", "Inspection", "Prediction", "Verdict", "VideoInspection"], "types"),
 }
 
 
@@ -43,20 +44,27 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'tamperlens' has no attribute {name!r}; it has {', '.join(__all__)}")
 
 
-def inspect(path: str | Path, *, model: str | Path | None = None) -> "Inspection":
-    """What was manipulated in a photo: verdict, score, pixel map and mask, per face and for the whole file.
+def inspect(path: str | Path, *, model: str | Path | None = None) -> "Inspection | VideoInspection":
+    """What was manipulated in a photo or video: verdict, score and reasons for the file and for each face in it.
 
-    ``model``: a shipped model's name, or the path of an ``.onnx`` or ``.safetensors`` file; the default model otherwise. Raises
-    `TamperlensError` where the file cannot be read or the model cannot be loaded.
+    A photo gives an `Inspection` with pixel map and mask, a video or animated picture a `VideoInspection`; what a file is, is
+    told by its content. ``model``: a shipped model's name, or the path of an ``.onnx`` or ``.safetensors`` file; the default
+    model otherwise. Raises `TamperlensError` where the file cannot be read or the model cannot be loaded.
     """
-    from tamperlens.faces import DETECTORS
+    from tamperlens.faces import VIDEO_SCALES, YuNet
     from tamperlens.inspection import inspect_photo
+    from tamperlens.media import moves
     from tamperlens.runtime import DEFAULT_MODEL, load
+    from tamperlens.video_inspection import inspect_video
 
     chosen = str(model or DEFAULT_MODEL)
     if chosen not in _loaded:
-        _loaded[chosen] = (DETECTORS["yunet"](), load(chosen))
-    return inspect_photo(path, *_loaded[chosen])
+        _loaded[chosen] = load(chosen)
+    if moves(path):
+        return inspect_video(path, YuNet(scales=VIDEO_SCALES), _loaded[chosen])
+    if "detector" not in _loaded:
+        _loaded["detector"] = YuNet()
+    return inspect_photo(path, _loaded["detector"], _loaded[chosen])
 
 
-_loaded: dict[str, Any] = {}  # model name or path -> (detector, predictor): loading costs more than one inspection
+_loaded: dict[str, Any] = {}  # model name or path -> predictor: loading costs more than one inspection

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tamperlens.errors import ModelError
+from tamperlens.types import VideoRule
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "NEAREST", "Calibration", "ModelCard"]
 
@@ -58,6 +59,7 @@ class ModelCard(BaseModel):
     #: The raw score is the mean of this share of a crop's surest pixels; None: the task's own score (Eq. 6 for seg).
     peak_share: Annotated[float, Field(gt=0, le=1)] | None = None
     calibration: Calibration | None = None  # None: scores are not calibrated
+    video: VideoRule | None = None  # how a face's frames are judged together, on calibrated scores; None: the default's way
     weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of the safetensors file
     training: dict[str, Any] = {}
     results: dict[str, Any] = {}

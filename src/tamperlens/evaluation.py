@@ -2,28 +2,45 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from tamperlens.card import NEAREST, Calibration
 from tamperlens.metrics import (
+    Counts,
     PixelCounts,
     area_under_roc,
+    average_precision,
     bootstrap,
     count_pixels,
-    false_positive_rate_threshold,
+    count_values,
+    equal_error_rate,
+    expected_calibration_error,
+    mean_defined,
+    pixel_average_precision,
+    region_overlaps,
+    true_positive_rate,
     wilson,
 )
 from tamperlens.types import BoolArray, FloatArray, LabelledCrop, Prediction, Predictor, ResultRow, UInt8Array
 
-__all__ = ["PRISTINE", "MeanMask", "Outcome", "best_map_threshold", "fit_calibration", "judge", "operating_point", "rows_of"]
+__all__ = [
+    "BASIC",
+    "METRICS",
+    "PRISTINE",
+    "MeanMask",
+    "Outcome",
+    "judge",
+    "outcome_of",
+    "rows_of",
+]
 
 PRISTINE = "pristine"
 Statistic = Callable[[npt.NDArray[np.intp]], float]  # indices of drawn items -> figure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """What came of one crop: its counts, and its score beside its label."""
 
@@ -32,88 +49,134 @@ class Outcome:
     label: bool
     score: float
     counts: PixelCounts
+    values: Counts | None = None  # (2, VALUE_BINS), of `count_values`
+    overlaps: tuple[float, ...] = ()  # of `region_overlaps`
 
 
 def judge(predictor: Predictor, crops: Iterable[LabelledCrop]) -> list[Outcome]:
     """Run a predictor over labelled crops, one at a time."""
-    outcomes = []
-    for crop in crops:
-        prediction = predictor(crop.image)
-        counts = count_pixels(prediction.mask, crop.mask)
-        outcomes.append(Outcome(crop.subset, crop.group, bool(crop.mask.any()), prediction.score, counts))
-    return outcomes
+    return [outcome_of(predictor(crop.image), crop) for crop in crops]
 
 
-def rows_of(model: str, outcomes: Sequence[Outcome], score_threshold: float, rounds: int = 300) -> list[ResultRow]:
-    """Per subset: score AUC against all pristine crops, pooled IoUs, false area; for pristine crops the false-alarm rate.
+def outcome_of(prediction: Prediction, crop: LabelledCrop) -> Outcome:
+    """A prediction against the truth; a crop is labelled manipulated where its mask is not empty."""
+    return Outcome(
+        crop.subset,
+        crop.group,
+        bool(crop.mask.any()),
+        prediction.score,
+        count_pixels(prediction.mask, crop.mask),
+        count_values(prediction.pixel_map, crop.mask),
+        region_overlaps(prediction.mask, crop.mask),
+    )
 
-    Intervals are by bootstrap over groups; the false-alarm rate's is Wilson's.
+
+def _of_scores(figure: Callable[[FloatArray, BoolArray], float], items: Sequence[Outcome], threshold: float) -> Statistic:
+    """A figure of scores and labels."""
+    scores, labels = np.array([item.score for item in items]), np.array([item.label for item in items], np.bool_)
+    return lambda drawn: figure(scores[drawn], labels[drawn])
+
+
+def _pooled(metric: str, items: Sequence[Outcome], threshold: float) -> Statistic:
+    """A metric of `PixelCounts` over the drawn items' added counts."""
+    counts = np.array([(item.counts.tp, item.counts.fp, item.counts.fn, item.counts.tn) for item in items])
+    return lambda drawn: float(getattr(PixelCounts(*counts[drawn].sum(axis=0).tolist()), metric))
+
+
+def _mean(of: Callable[[Outcome, float], float], items: Sequence[Outcome], threshold: float) -> Statistic:
+    """A figure of each crop, averaged over the crops that have it."""
+    values = np.array([of(item, threshold) for item in items])
+    return lambda drawn: mean_defined(values[drawn])
+
+
+def _pixel_ap(items: Sequence[Outcome], threshold: float) -> Statistic:
+    values = np.stack([np.zeros((2, 1), np.int64) if item.values is None else item.values for item in items])
+    return lambda drawn: pixel_average_precision(values[drawn].sum(axis=0))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a figure comes of outcomes. ``against_pristine``: a method's crops are judged together with all pristine ones."""
+
+    figure: Callable[[Sequence[Outcome], float], Statistic]  # items, score threshold
+    against_pristine: bool = False
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric(partial(_mean, lambda item, threshold: float((item.score >= threshold) == item.label))),
+    "auc": Metric(partial(_of_scores, area_under_roc), True),
+    "ap": Metric(partial(_of_scores, average_precision), True),
+    "eer": Metric(partial(_of_scores, equal_error_rate), True),
+    "tpr@1%": Metric(partial(_of_scores, partial(true_positive_rate, false_positive_rate=0.01)), True),
+    "tpr@5%": Metric(partial(_of_scores, partial(true_positive_rate, false_positive_rate=0.05)), True),
+    "ece": Metric(partial(_of_scores, expected_calibration_error), True),  # of calibrated scores only
+    "fg_iou": Metric(partial(_pooled, "fg_iou")),
+    "bg_iou": Metric(partial(_pooled, "bg_iou")),
+    "miou": Metric(partial(_pooled, "miou")),
+    "miou_per_crop": Metric(partial(_mean, lambda item, threshold: item.counts.miou)),
+    "f1": Metric(partial(_pooled, "f1")),
+    "pixel_ap": Metric(_pixel_ap),
+    "pro": Metric(partial(_mean, lambda item, threshold: mean_defined(item.overlaps))),
+    "false_area": Metric(partial(_pooled, "false_area")),
+    "false_alarms": Metric(partial(_mean, lambda item, threshold: np.nan if item.label else float(item.score >= threshold))),
+}
+BASIC = ("auc", "fg_iou", "bg_iou", "miou", "false_area", "false_alarms")
+AVERAGED = ("accuracy", "fg_iou", "bg_iou", "miou")  # the paper's averages are over methods, and pristine where defined
+
+
+def rows_of(
+    model: str, outcomes: Sequence[Outcome], score_threshold: float, metrics: Sequence[str] = BASIC, rounds: int = 300
+) -> list[ResultRow]:
+    """The figures named in ``metrics`` (keys of `METRICS`) per method, over "all" methods, on pristine crops, and the
+    "average" over methods and pristine as the paper takes it. What is undefined has no row.
+
+    Intervals are by bootstrap over groups (videos or people); that of the false-alarm rate is Wilson's.
     """
     pristine = [outcome for outcome in outcomes if outcome.subset == PRISTINE]
+    methods = sorted({outcome.subset for outcome in outcomes} - {PRISTINE})
+    subsets = {method: [outcome for outcome in outcomes if outcome.subset == method] for method in methods}
+    every = {**subsets, "all": [outcome for outcome in outcomes if outcome.subset != PRISTINE], PRISTINE: pristine}
     rows: list[ResultRow] = []
 
-    def add(subset: str, metric: str, items: Sequence[Outcome], statistic: Statistic) -> None:
-        low, high = bootstrap(statistic, [item.group for item in items], rounds)
-        count = sum(item.subset == subset or subset == "all" for item in items)
-        rows.append(ResultRow(model, subset, metric, statistic(np.arange(len(items))), low, high, count))
+    def add(subset: str, metric: str, items: Sequence[Outcome], statistic: Statistic, count: int) -> None:
+        value = statistic(np.arange(len(items)))
+        if metric == "false_alarms":
+            low, high = wilson(round(value * count), count) if value == value else (value, value)
+        else:
+            low, high = bootstrap(statistic, [item.group for item in items], rounds)
+        if not np.isnan(value):
+            rows.append(ResultRow(model, subset, metric, value, low, high, count))
 
-    families = sorted({outcome.subset for outcome in outcomes} - {PRISTINE})
-    for subset in families:
-        own = [outcome for outcome in outcomes if outcome.subset == subset]
-        add(subset, "auc", own + pristine, _auc(own + pristine))
-        for metric in ("fg_iou", "bg_iou", "miou"):
-            add(subset, metric, own, _pooled(own, metric))
-    if families and pristine:
-        manipulated = [outcome for outcome in outcomes if outcome.label]
-        add("all", "auc", outcomes, _auc(outcomes))
-        add("all", "fg_iou", manipulated, _pooled(manipulated, "fg_iou"))
-    if pristine:
-        for metric in ("bg_iou", "false_area"):
-            add(PRISTINE, metric, pristine, _pooled(pristine, metric))
-        alarms = sum(outcome.score >= score_threshold for outcome in pristine)
-        rows.append(
-            ResultRow(model, PRISTINE, "false_alarms", alarms / len(pristine), *wilson(alarms, len(pristine)), len(pristine))
-        )
+    for subset, own in every.items():
+        for metric in metrics if own else ():
+            against = METRICS[metric].against_pristine and subset != PRISTINE
+            items = [*own, *pristine] if against else own
+            add(
+                subset,
+                metric,
+                items,
+                METRICS[metric].figure(items, score_threshold),
+                len(items) if subset == "all" else len(own),
+            )
+    if len(methods) > 1:
+        over = [own for own in (*subsets.values(), pristine) if own]
+        ordered = [outcome for own in over for outcome in own]
+        for metric in (metric for metric in metrics if metric in AVERAGED):
+            add("average", metric, ordered, _average(over, METRICS[metric], score_threshold), len(ordered))
     return rows
 
 
-MAP_THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))  # 0.2 to 0.8
+def _average(subsets: Sequence[Sequence[Outcome]], metric: Metric, threshold: float) -> Statistic:
+    """The mean over subsets of a figure; items are those of the first subset, then those of the second, and so on."""
+    statistics = [metric.figure(own, threshold) for own in subsets]
+    ends = np.cumsum([len(own) for own in subsets])
+    starts = ends - [len(own) for own in subsets]
 
+    def value(drawn: npt.NDArray[np.intp]) -> float:
+        parts = [drawn[(drawn >= start) & (drawn < end)] - start for start, end in zip(starts, ends, strict=True)]
+        return mean_defined([figure(part) for figure, part in zip(statistics, parts, strict=True) if len(part)])
 
-def best_map_threshold(
-    pixel_maps: Iterable[FloatArray], crops: Iterable[LabelledCrop], candidates: Sequence[float] = MAP_THRESHOLDS
-) -> float:
-    """The map threshold (tau 1) of the best pooled mIoU over all crops, pristine ones included."""
-    pooled = [PixelCounts() for _ in candidates]
-    for pixel_map, crop in zip(pixel_maps, crops, strict=True):
-        found = [count_pixels(pixel_map >= tau, crop.mask) for tau in candidates]
-        pooled = [before + counts for before, counts in zip(pooled, found, strict=True)]
-    return float(candidates[int(np.argmax([counts.miou for counts in pooled]))])
-
-
-def operating_point(outcomes: Sequence[Outcome], false_alarms: float) -> float:
-    """The lowest score threshold at which at most that share of the pristine outcomes is called manipulated."""
-    return false_positive_rate_threshold(np.array([o.score for o in outcomes if not o.label]), false_alarms)
-
-
-def fit_calibration(outcomes: Sequence[Outcome], rounds: int = 50) -> Calibration:
-    """Platt scaling of raw scores by Newton's method, both classes given equal weight whatever their numbers.
-
-    Targets are Platt's (1999), which keep the fit finite where the classes separate.
-    """
-    raw = np.clip([o.score for o in outcomes], NEAREST, 1 - NEAREST)
-    labels = np.array([o.label for o in outcomes], np.bool_)
-    inputs = np.stack([np.log(raw / (1 - raw)), np.ones(len(raw))], axis=1)
-    sizes = labels.sum(), (~labels).sum()
-    targets = np.where(labels, (sizes[0] + 1) / (sizes[0] + 2), 1 / (sizes[1] + 2))
-    weights = np.where(labels, 0.5 / sizes[0], 0.5 / sizes[1])
-    fit = np.zeros(2)
-    for _ in range(rounds):
-        probability = 1 / (1 + np.exp(-inputs @ fit))
-        gradient = inputs.T @ (weights * (probability - targets))
-        curvature = (inputs * (weights * probability * (1 - probability))[:, None]).T @ inputs + 1e-9 * np.eye(2)
-        fit = fit - np.linalg.solve(curvature, gradient)
-    return Calibration(slope=float(fit[0]), intercept=float(fit[1]))
+    return value
 
 
 class MeanMask:
@@ -144,14 +207,3 @@ class MeanMask:
         place = (np.arange(image.shape[0]) * self.SIDE) // image.shape[0]
         pixel_map = self.mean[np.ix_(place, place)]
         return Prediction(pixel_map, pixel_map >= self.threshold, 0.5)
-
-
-def _auc(items: Sequence[Outcome]) -> Statistic:
-    scores, labels = np.array([item.score for item in items]), np.array([item.label for item in items], np.bool_)
-    return lambda drawn: area_under_roc(scores[drawn], labels[drawn])
-
-
-def _pooled(items: Sequence[Outcome], metric: str) -> Statistic:
-    """A metric of `PixelCounts` over the drawn items' added counts."""
-    counts = np.array([(item.counts.tp, item.counts.fp, item.counts.fn, item.counts.tn) for item in items])
-    return lambda drawn: float(getattr(PixelCounts(*counts[drawn].sum(axis=0).tolist()), metric))

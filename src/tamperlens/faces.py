@@ -17,11 +17,23 @@ import numpy.typing as npt
 from tamperlens.errors import ModelError
 from tamperlens.types import FaceBox, FaceCrop, FaceDetector, FloatArray, UInt8Array
 
-__all__ = ["DETECTORS", "ENLARGE", "VIDEO_SCALES", "FaceTracks", "YuNet", "crop_face", "inside_slices", "paste_map"]
+__all__ = [
+    "DETECTORS",
+    "ENLARGE",
+    "VIDEO_SCALES",
+    "FaceTracks",
+    "YuNet",
+    "crop_face",
+    "face_square",
+    "inside_slices",
+    "paste_map",
+]
 
 ENLARGE = 2.0  # the paper enlarges the detected box by two, so that the crop shows face and surroundings
 
 VIDEO_SCALES = (640,)  # what YuNet searches a video's frames at: one size, for speed
+
+STRAY = 0.03  # of a face's side: how far smoothing may take a box from what was detected
 
 _YUNET_FILE = "face_detection_yunet_2023mar.onnx"
 
@@ -178,6 +190,14 @@ def inside_slices(crop: FaceCrop, height: int, width: int) -> tuple[tuple[slice,
     )
 
 
+def face_square(face: FaceBox, height: int, width: int) -> tuple[slice, slice]:
+    """Rows and columns of a picture of ``height`` x ``width`` pixels that the crop around a face shows; may be empty."""
+    side = max(1, round(ENLARGE * face.size))
+    left, top = (round(center - side / 2) for center in face.center)
+    rows, columns = ((max(start, 0), min(start + side, end)) for start, end in ((top, height), (left, width)))
+    return slice(rows[0], max(rows)), slice(columns[0], max(columns))
+
+
 def paste_map(canvas: FloatArray, crop: FaceCrop, crop_map: FloatArray) -> None:
     """Lays a crop's pixel map back over the picture, in place; where crops overlap the larger value stays.
 
@@ -198,7 +218,9 @@ class FaceTracks:
     Hand the detections of every ``stride``-th frame to `add`, in order; `boxes` then gives every face of any frame. A
     face's box is read off a straight line fitted to its detections within ``reach`` frames (one and a half strides),
     near ones weighing more: that fills the frames in between and evens out how detections jitter, without lagging behind
-    a moving face. So the boxes of a frame are settled once detections up to ``reach`` frames later are in.
+    a moving face. So the boxes of a frame are settled once detections up to ``reach`` frames later are in. A head may
+    also shake faster than a line can follow, so a box never lies more than ``STRAY`` of its side beside the detections
+    before and after.
 
     ``overlap``: a detection belongs to a face whose last box it meets with at least this intersection over union.
     """
@@ -208,23 +230,33 @@ class FaceTracks:
             raise ValueError(f"stride is a number of frames, at least 1; got {stride}")
         self.stride, self.reach, self.overlap = stride, -(-3 * stride // 2), overlap
         self._faces: list[list[tuple[int, FloatArray]]] = []  # per face: frame index, x0 y0 x1 y1 confidence landmarks
+        self._ended = 0  # faces before this one are of earlier scenes
 
-    def add(self, index: int, found: Sequence[FaceBox]) -> None:
-        """Takes in the detections of frame ``index``, larger than all before."""
-        recent = [face for face in self._faces if index - face[-1][0] <= 3 * self.stride]  # it may be missed twice
+    def cut(self) -> None:
+        """Ends all faces: what is found from now on is another scene."""
+        self._ended = len(self._faces)
+
+    def add(self, index: int, found: Sequence[FaceBox]) -> list[int]:
+        """Takes in the detections of frame ``index``, larger than all before; returns the number of each one's face."""
+        recent = [  # a face may be missed twice
+            face for face in range(self._ended, len(self._faces)) if index - self._faces[face][-1][0] <= 3 * self.stride
+        ]
         values = [
             np.concatenate([[box.x0, box.y0, box.x1, box.y1, box.confidence], box.landmarks.ravel()]).astype(np.float32)
             for box in found
         ]
         pairs = [(f, v) for f in range(len(recent)) for v in range(len(values))]
-        meetings = sorted(((_iou(recent[f][-1][1], values[v]), -f, -v) for f, v in pairs), reverse=True)
-        free_faces, free_values = set(range(len(recent))), set(range(len(values)))
+        meetings = sorted(((_iou(self._faces[recent[f]][-1][1], values[v]), -f, -v) for f, v in pairs), reverse=True)
+        numbers: dict[int, int] = {}  # detection -> face
         for common, f, v in meetings:  # the surest meeting first
-            if common >= self.overlap and -f in free_faces and -v in free_values:
-                recent[-f].append((index, values[-v]))
-                free_faces.remove(-f)
-                free_values.remove(-v)
-        self._faces.extend([(index, values[v])] for v in sorted(free_values))
+            if common >= self.overlap and recent[-f] not in numbers.values() and -v not in numbers:
+                numbers[-v] = recent[-f]
+                self._faces[recent[-f]].append((index, values[-v]))
+        for v in range(len(values)):
+            if v not in numbers:
+                numbers[v] = len(self._faces)
+                self._faces.append([(index, values[v])])
+        return [numbers[v] for v in range(len(values))]
 
     def boxes(self, index: int) -> dict[int, FaceBox]:
         """The faces of frame ``index``, by a number that each keeps through the clip."""
@@ -234,7 +266,10 @@ class FaceTracks:
             last = bisect_left(face, index + self.reach, key=itemgetter(0))
             near = [(at - index, value) for at, value in face[first:last]]
             if near and _seen_around([at for at, _ in near], self.stride):
-                line = _at_zero([at for at, _ in near], np.stack([value for _, value in near]), self.reach)
+                offsets, values = [at for at, _ in near], np.stack([value for _, value in near])
+                between = np.array([np.interp(0, offsets, column) for column in values.T], np.float32)
+                slack = STRAY * float(between[2] - between[0] + between[3] - between[1]) / 2
+                line = np.clip(_at_zero(offsets, values, self.reach), between - slack, between + slack)
                 x0, y0, x1, y1, confidence = (float(value) for value in line[:5])
                 found[number] = FaceBox(x0, y0, x1, y1, min(max(confidence, 0.0), 1.0), line[5:].reshape(5, 2))
         return found

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from tamperlens.types import FaceFinding, Inspection, LabelledCrop, UInt8Array, Verdict
+from tamperlens.types import BoolArray, FaceBox, FacePicture, Inspection, LabelledCrop, UInt8Array, Verdict
 
-__all__ = ["draw_contact_sheet", "draw_overlay", "heat"]
+__all__ = ["LABELS", "draw_contact_sheet", "draw_face", "draw_heat_layer", "draw_overlay", "heat", "unit_of"]
 
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 COLORS = {
@@ -29,21 +29,38 @@ def heat(image: UInt8Array, pixel_map: np.ndarray[tuple[int, ...], np.dtype[np.f
     return np.asarray(np.rint(image * (1 - weight) + colors * weight), dtype=np.uint8)
 
 
+def draw_heat_layer(picture: FacePicture) -> UInt8Array:
+    """The heat map and the outline of the mask alone, to be laid over the picture: RGBA uint8 ``(H, W, 4)``."""
+    colors = cv2.applyColorMap(np.rint(picture.pixel_map * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    layer = np.ascontiguousarray(np.dstack([colors, np.rint(picture.pixel_map * 255).astype(np.uint8)]))
+    _outline(layer, picture.mask, (255, 255, 255, 255))
+    return layer
+
+
 def draw_overlay(inspection: Inspection) -> UInt8Array:
     """The picture with heat map, outline of the mask, and a labelled box around each face; RGB uint8, the picture's size."""
     canvas = heat(inspection.image, inspection.pixel_map)
-    unit = max(1, round(max(canvas.shape[:2]) / 600))
-    outlines, _ = cv2.findContours(inspection.mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(canvas, outlines, -1, (255, 255, 255), unit)
+    _outline(canvas, inspection.mask, (255, 255, 255))
     for finding in inspection.faces:
-        _draw_face(canvas, finding, unit)
+        text = LABELS[finding.verdict] + ("" if finding.score is None else f" {finding.score:.2f}")
+        draw_face(canvas, finding.box, finding.verdict, text)
     return canvas
 
 
-def _draw_face(canvas: UInt8Array, finding: FaceFinding, unit: int) -> None:
-    color, box = COLORS[finding.verdict], finding.box
+def unit_of(canvas: UInt8Array) -> int:
+    """Pixels of a thin line that is seen when the whole picture is."""
+    return max(1, round(int(max(canvas.shape[:2])) / 600))
+
+
+def _outline(canvas: UInt8Array, mask: BoolArray, color: tuple[int, ...]) -> None:
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(canvas, outlines, -1, color, unit_of(canvas))
+
+
+def draw_face(canvas: UInt8Array, box: FaceBox, verdict: Verdict, text: str) -> None:
+    """A box around a face in its verdict's colour and a label, in place on RGB uint8 ``(H, W, 3)``."""
+    color, unit = COLORS[verdict], unit_of(canvas)
     cv2.rectangle(canvas, (round(box.x0), round(box.y0)), (round(box.x1), round(box.y1)), color, 2 * unit)
-    text = LABELS[finding.verdict] + ("" if finding.score is None else f" {finding.score:.2f}")
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.5 * unit
     (width, height), base = cv2.getTextSize(text, font, scale, unit)
     # The label stands above the box, inside the picture.

@@ -5,16 +5,40 @@ where the score falls short of it but not clearly, or where the picture does not
 otherwise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tamperlens.faces import crop_face, inside_slices, paste_map
+from tamperlens.faces import crop_face, face_square, inside_slices, paste_map
+from tamperlens.forge.pipeline import jpeg, shrunk, webp
 from tamperlens.media import read_photo
-from tamperlens.types import FaceBox, FaceCrop, FaceDetector, FaceFinding, Frame, Inspection, Prediction, Predictor, Verdict
+from tamperlens.types import (
+    FaceBox,
+    FaceCrop,
+    FaceDetector,
+    FaceFinding,
+    FacePicture,
+    Frame,
+    Inspection,
+    Prediction,
+    Predictor,
+    UInt8Array,
+    Verdict,
+)
 
-__all__ = ["MIN_FACE", "MIN_INSIDE", "inspect_frame", "inspect_photo"]
+__all__ = ["MAX_FACES", "MIN_FACE", "MIN_INSIDE", "REENCODES", "cut_out", "inspect_frame", "inspect_photo"]
+
+MAX_FACES = 50  # the largest faces of a picture that are judged: a crowd must not take hours
+
+# What a picture may go through without anybody calling it changed.
+REENCODES: dict[str, Callable[[UInt8Array], UInt8Array]] = {
+    "after JPEG 95": partial(jpeg, quality=95),
+    "after WebP 92": partial(webp, quality=92),
+    "at 95 % of its size": partial(shrunk, factor=0.95),
+}
 
 MIN_FACE = 48  # pixels: no smaller face was trained on or measured
 MIN_INSIDE = 0.25  # share of the x2 crop that must lie inside the picture: less is a face cut off by the border
@@ -22,17 +46,23 @@ MIN_INSIDE = 0.25  # share of the x2 crop that must lie inside the picture: less
 
 def inspect_photo(path: str | Path, detector: FaceDetector, predictor: Predictor) -> Inspection:
     """Everything found in one photo. Raises `MediaError` where it cannot be read."""
-    return inspect_frame(str(path), read_photo(path), detector, predictor)
+    return inspect_frame(str(path), read_photo(path), detector, predictor, stability=True)
 
 
-def inspect_frame(path: str, frame: Frame, detector: FaceDetector, predictor: Predictor) -> Inspection:
-    """Everything found in one upright picture; ``path`` only names it."""
+def inspect_frame(
+    path: str, frame: Frame, detector: FaceDetector, predictor: Predictor, *, stability: bool = False
+) -> Inspection:
+    """Everything found in one upright picture; ``path`` only names it.
+
+    With ``stability`` each face is also judged after each of `REENCODES`: where one of them turns manipulated into no evidence,
+    or the other way round, the verdict is inconclusive.
+    """
     height, width = frame.image.shape[:2]
     pixel_map = np.zeros((height, width), np.float32)
     mask = np.zeros((height, width), np.bool_)
     findings = []
-    for face in detector(frame.image):
-        crop = _fit_crop(face, frame)
+    for place, face in enumerate(detector(frame.image)):
+        crop = _fit_crop(face, frame) if place < MAX_FACES else f"only the {MAX_FACES} largest faces of a picture are judged"
         if isinstance(crop, str):
             findings.append(FaceFinding(face, Verdict.INCONCLUSIVE, None, None, (crop,)))
             continue
@@ -40,7 +70,8 @@ def inspect_frame(path: str, frame: Frame, detector: FaceDetector, predictor: Pr
         paste_map(pixel_map, crop, prediction.pixel_map)
         on_picture, on_crop = inside_slices(crop, height, width)
         mask[on_picture] |= prediction.mask[on_crop]
-        findings.append(_judge(face, prediction, float(prediction.mask[on_crop].mean()), predictor))
+        finding = _judge(face, prediction, float(prediction.mask[on_crop].mean()), predictor)
+        findings.append(_steadied(finding, crop.image, predictor) if stability else finding)
     verdict, reasons = _file_verdict(findings, frame)
     scores = [finding.score for finding in findings if finding.score is not None]
     return Inspection(
@@ -56,6 +87,12 @@ def inspect_frame(path: str, frame: Frame, detector: FaceDetector, predictor: Pr
         pixel_map=pixel_map,
         mask=mask,
     )
+
+
+def cut_out(inspection: Inspection, face: FaceBox) -> FacePicture:
+    """The square around one face of an inspected picture, as views, less what lies outside the picture."""
+    square = face_square(face, *inspection.mask.shape)
+    return FacePicture(inspection.image[square], inspection.pixel_map[square], inspection.mask[square])
 
 
 def _fit_crop(face: FaceBox, frame: Frame) -> FaceCrop | str:
@@ -83,6 +120,19 @@ def _judge(face: FaceBox, prediction: Prediction, mask_area: float, predictor: P
         verdict = Verdict.NO_EVIDENCE
         reason = f"score {score:.2f} is below {doubt:.2f}; this does not show that the face is authentic"
     return FaceFinding(face, verdict, score, mask_area, (reason,))
+
+
+def _steadied(finding: FaceFinding, crop: UInt8Array, predictor: Predictor) -> FaceFinding:
+    """The finding with the range of its score over `REENCODES`; inconclusive where the verdict does not survive them."""
+    scores = {"as it is": finding.score or 0.0} | {name: predictor(change(crop)).score for name, change in REENCODES.items()}
+    lowest, highest = min(scores, key=scores.__getitem__), max(scores, key=scores.__getitem__)
+    found = replace(finding, score_range=(scores[lowest], scores[highest]))
+    if scores[lowest] >= predictor.doubt_threshold or scores[highest] < predictor.score_threshold:
+        return found
+    reason = (
+        f"the verdict depends on how the file is encoded: score {scores[lowest]:.2f} {lowest}, {scores[highest]:.2f} {highest}"
+    )
+    return replace(found, verdict=Verdict.INCONCLUSIVE, reasons=(reason,))
 
 
 def _file_verdict(findings: Sequence[FaceFinding], frame: Frame) -> tuple[Verdict, tuple[str, ...]]:

@@ -7,6 +7,7 @@ TP / (TP + FP + FN).
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -18,15 +19,22 @@ __all__ = [
     "average_precision",
     "bootstrap",
     "count_pixels",
+    "count_values",
+    "equal_error_rate",
     "expected_calibration_error",
     "false_positive_rate_threshold",
     "mean_defined",
     "peak",
+    "pixel_average_precision",
+    "region_overlaps",
+    "true_positive_rate",
     "wilson",
 ]
 
 Scores = npt.NDArray[np.floating]
+Counts = npt.NDArray[np.int64]
 NAN = float("nan")
+VALUE_BINS = 100  # of a pixel map's values in [0, 1], for what is counted over all thresholds
 
 
 def _ratio(part: float, whole: float) -> float:
@@ -80,10 +88,44 @@ def count_pixels(predicted: BoolArray, truth: BoolArray) -> PixelCounts:
     return PixelCounts(tp, fp, fn, predicted.size - tp - fp - fn)
 
 
-def mean_defined(values: Sequence[float]) -> float:
+def count_values(pixel_map: FloatArray, truth: BoolArray) -> Counts:
+    """How often each of `VALUE_BINS` equal bins of map values occurs, untouched and manipulated: int64 ``(2, VALUE_BINS)``.
+
+    Adds up over crops, as `PixelCounts` does.
+    """
+    place = np.minimum((pixel_map * VALUE_BINS).astype(np.int64), VALUE_BINS - 1) + VALUE_BINS * truth
+    return np.bincount(place.ravel(), minlength=2 * VALUE_BINS).reshape(2, VALUE_BINS)
+
+
+def pixel_average_precision(values: Counts) -> float:
+    """Average precision over pixels of counted map values: each bin's precision, weighted by the recall it gains.
+
+    Values within a bin count as tied. NaN without a manipulated pixel.
+    """
+    found = np.cumsum(values[1, ::-1])
+    marked = found + np.cumsum(values[0, ::-1])
+    if not found[-1]:
+        return NAN
+    precision = found / np.maximum(marked, 1)
+    return float(np.sum(np.diff(found, prepend=0) * precision) / found[-1])
+
+
+def region_overlaps(predicted: BoolArray, truth: BoolArray) -> tuple[float, ...]:
+    """Of each connected manipulated region, the share found: their mean is PRO (Bergmann et al. 2020), at one threshold.
+
+    A small region counts as much as a large one.
+    """
+    number, regions = cv2.connectedComponents(truth.astype(np.uint8), connectivity=8)
+    sizes = np.bincount(regions.ravel(), minlength=number)
+    found = np.bincount(regions[predicted], minlength=number)
+    return tuple(float(share) for share in found[1:] / sizes[1:])
+
+
+def mean_defined(values: Sequence[float] | Scores) -> float:
     """Mean of the values that are not NaN; NaN where there is none."""
-    defined = [value for value in values if not np.isnan(value)]
-    return float(np.mean(defined)) if defined else NAN
+    found = np.asarray(values, np.float64)
+    found = found[~np.isnan(found)]
+    return float(found.mean()) if len(found) else NAN
 
 
 def area_under_roc(scores: Scores, labels: BoolArray) -> float:
@@ -105,6 +147,37 @@ def average_precision(scores: Scores, labels: BoolArray) -> float:
     last = np.append(np.nonzero(np.diff(ranked))[0], len(ranked) - 1)
     precision, recall = hits[last] / (last + 1), hits[last] / hits[-1]
     return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+
+
+def _operating_curve(scores: Scores, labels: BoolArray) -> tuple[Scores, Scores]:
+    """False and true positive rates at every threshold, tied scores together, from (0, 0) to (1, 1)."""
+    order = np.argsort(-scores, kind="stable")
+    ranked, hits = scores[order], labels[order]
+    last = np.append(np.nonzero(np.diff(ranked))[0], len(ranked) - 1)
+    false, true = np.cumsum(~hits)[last] / (~labels).sum(), np.cumsum(hits)[last] / labels.sum()
+    return np.append(0.0, false), np.append(0.0, true)
+
+
+def true_positive_rate(scores: Scores, labels: BoolArray, false_positive_rate: float) -> float:
+    """Largest share of the manipulated that a threshold finds while at most that share of the pristine raises an alarm.
+
+    NaN with one class only. On n pristine scores, rates below 1 / n mean no alarm at all.
+    """
+    if labels.all() or not labels.any():
+        return NAN
+    false, true = _operating_curve(scores, labels)
+    return float(true[false <= false_positive_rate + 1e-12].max())
+
+
+def equal_error_rate(scores: Scores, labels: BoolArray) -> float:
+    """Error rate where misses and false alarms are equally frequent, straight lines between thresholds; NaN with one class."""
+    if labels.all() or not labels.any():
+        return NAN
+    false, true = _operating_curve(scores, labels)
+    gap = false - (1 - true)  # rises from -1 to 1
+    after = int(np.argmax(gap >= 0))
+    share = -gap[after - 1] / (gap[after] - gap[after - 1])
+    return float(false[after - 1] + share * (false[after] - false[after - 1]))
 
 
 def false_positive_rate_threshold(pristine_scores: Scores, rate: float) -> float:

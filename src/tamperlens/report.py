@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,18 @@ import numpy as np
 from tamperlens.card import ModelCard
 from tamperlens.figures import draw_overlay
 from tamperlens.media import write_png
-from tamperlens.types import BoolArray, Inspection, ResultRow, UInt8Array, Verdict
+from tamperlens.types import BoolArray, FaceFinding, Inspection, ResultRow, UInt8Array, Verdict, VideoInspection
 
-__all__ = ["card_to_markdown", "failure_record", "inspection_record", "rows_to_markdown", "write_pictures"]
+__all__ = [
+    "card_to_markdown",
+    "failure_record",
+    "inspection_record",
+    "rows_of_record",
+    "rows_record",
+    "rows_to_markdown",
+    "video_record",
+    "write_pictures",
+]
 
 
 def inspection_record(inspection: Inspection) -> dict[str, Any]:
@@ -22,16 +32,7 @@ def inspection_record(inspection: Inspection) -> dict[str, Any]:
         "verdict": inspection.verdict.value,
         "score": _rounded(inspection.score),
         "reasons": list(inspection.reasons),
-        "faces": [
-            {
-                "box": [round(value, 1) for value in (face.box.x0, face.box.y0, face.box.x1, face.box.y1)],
-                "score": _rounded(face.score),
-                "verdict": face.verdict.value,
-                "mask_area": _rounded(face.mask_area),
-                "reasons": list(face.reasons),
-            }
-            for face in inspection.faces
-        ],
+        "faces": [_face(face) for face in inspection.faces],
         "model": inspection.model,
         "calibrated": inspection.calibrated,
         "limits": list(inspection.limits),
@@ -40,9 +41,59 @@ def inspection_record(inspection: Inspection) -> dict[str, Any]:
     }
 
 
+def _face(face: FaceFinding) -> dict[str, Any]:
+    return {
+        "box": [round(value, 1) for value in (face.box.x0, face.box.y0, face.box.x1, face.box.y1)],
+        "score": _rounded(face.score),
+        "score_range": None if face.score_range is None else [_rounded(score) for score in face.score_range],
+        "verdict": face.verdict.value,
+        "mask_area": _rounded(face.mask_area),
+        "reasons": list(face.reasons),
+    }
+
+
+def video_record(inspection: VideoInspection) -> dict[str, Any]:
+    """A video's inspection as JSON-able values; ``tracks`` are its faces through time. Times are seconds from its start."""
+    return {
+        "path": inspection.path,
+        "verdict": inspection.verdict.value,
+        "score": _rounded(inspection.score),
+        "reasons": list(inspection.reasons),
+        "tracks": [
+            {
+                "face": track.number,
+                "verdict": track.verdict.value,
+                "score": _rounded(track.score),
+                "first": round(track.sightings[0].seconds, 3),
+                "last": round(track.sightings[-1].seconds, 3),
+                "raised": [[round(first, 3), round(last, 3)] for first, last in track.raised],
+                "reasons": list(track.reasons),
+                "frames": [
+                    {"seconds": round(seen.seconds, 3), "frame": seen.index, **_face(seen.finding)} for seen in track.sightings
+                ],
+            }
+            for track in inspection.tracks
+        ],
+        "model": inspection.model,
+        "calibrated": inspection.calibrated,
+        "limits": list(inspection.limits),
+        "width": inspection.width,
+        "height": inspection.height,
+        "every": round(inspection.every, 4),
+        "first": round(inspection.first, 3),
+        "last": round(inspection.last, 3),
+        "frames": inspection.frames,
+        "decoded": inspection.decoded,
+        "complete": inspection.complete,
+        "rule": asdict(inspection.rule),
+    }
+
+
 def failure_record(path: str, reason: str) -> dict[str, Any]:
     """The record of a file that could not be inspected: inconclusive, and the error said."""
     return {
+        "schema": "tamperlens.record/1",
+        "kind": "failure",
         "path": path,
         "verdict": Verdict.INCONCLUSIVE.value,
         "score": None,
@@ -65,6 +116,23 @@ def write_pictures(inspection: Inspection, folder: Path, stem: str) -> list[Path
         paths.append(folder / f"{stem}.{kind}.png")
         write_png(paths[-1], picture)
     return paths
+
+
+def rows_record(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
+    """Result rows as JSON-able values; what is undefined is null."""
+    return [
+        {"model": row.model, "subset": row.subset, "metric": row.metric, "n": row.count}
+        | {name: None if math.isnan(value := getattr(row, name)) else round(value, 4) for name in ("value", "low", "high")}
+        for row in rows
+    ]
+
+
+def rows_of_record(record: Sequence[dict[str, Any]]) -> list[ResultRow]:
+    """The rows that `rows_record` wrote down."""
+    return [
+        ResultRow(row["model"], row["subset"], row["metric"], _nan(row["value"]), _nan(row["low"]), _nan(row["high"]), row["n"])
+        for row in record
+    ]
 
 
 def rows_to_markdown(rows: Sequence[ResultRow]) -> str:
@@ -102,10 +170,7 @@ def card_to_markdown(card: ModelCard) -> str:
         *(f"- {limit}" for limit in card.limits),
         "",
     ]
-    rows = [
-        ResultRow(card.name, row["subset"], row["metric"], _nan(row["value"]), _nan(row["low"]), _nan(row["high"]), row["n"])
-        for row in results.get("test", [])
-    ]
+    rows = rows_of_record([{"model": card.name, **row} for row in results.get("test", [])])
     forged = [row for row in rows if not row.subset.startswith("pristine:")]
     alarms = [row for row in rows if row.subset.startswith("pristine:")]
     if forged:

@@ -63,6 +63,7 @@ class _CardPredictor:
         self.calibrated = card.calibration is not None
         self.score_threshold = self._calibrate(card.score_threshold)
         self.doubt_threshold = self._calibrate(card.doubt_threshold or card.score_threshold)
+        self.video_rule = card.video
 
     def _run(self, images: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Images (1, 3, H, W) in [0, 1] -> pixel map (1, 1, H, W) and raw score (1,)."""
@@ -100,6 +101,8 @@ class OnnxPredictor(_CardPredictor):
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = threads
             options.log_severity_level = 3
+            # Waiting threads that spin take the cores from decoding and from other work, and gain little.
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
             self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
             names = {value.name for value in (*self._session.get_inputs(), *self._session.get_outputs())}
             if not {"images", "pixel_map", "score"} <= names:

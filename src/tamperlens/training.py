@@ -1,7 +1,7 @@
 """Training: the paper's settings as defaults, one loop on Lightning Fabric, checkpoints that resume exactly.
 
-A run folder holds ``config.json``, ``log.csv``, ``checkpoint.safetensors`` (weights, optimizer moments, step), and the best
-model by validation mIoU as ``best.safetensors`` with its card.
+A run folder holds ``config.json``, ``log.csv`` and the same for TensorBoard, ``checkpoint.safetensors`` (weights, optimizer
+moments, step), and the best model by validation mIoU as ``best.safetensors`` with its card.
 """
 
 import csv
@@ -10,11 +10,12 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from lightning_fabric.loggers.tensorboard import TensorBoardLogger
+from pydantic import BaseModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -22,51 +23,10 @@ from torch.utils.data import DataLoader, Dataset
 from tamperlens.card import ModelCard
 from tamperlens.data.live import Batch
 from tamperlens.errors import DataError, ModelError
-from tamperlens.forge import FAMILIES
-from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE
 from tamperlens.model import Model, load, parse_name, save
+from tamperlens.train_config import TrainConfig
 
-__all__ = ["Progress", "TrainConfig", "train"]
-
-
-class TrainConfig(BaseModel):
-    """Every setting of a run. The defaults are the paper's (section 4) where it gives one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model: str = "vgg5-seg"
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3  # paper: Adam, 1e-3
-    betas: tuple[float, float] = (0.9, 0.999)  # paper
-    weight_decay: float = 0.0  # paper
-    batch_size: Annotated[int, Field(ge=1)] = 64  # paper
-    micro_batch: Annotated[int, Field(ge=1)] = 64  # crops at once in memory; batch_size is reached by accumulation
-    steps: Annotated[int, Field(ge=1)] = 10_000
-    cooldown: Annotated[float, Field(ge=0, le=1)] = 0.0  # last share of the steps over which the learning rate falls to zero
-    windows: tuple[int, ...] = (256,)  # paper: random 256 x 256 crops; one size is drawn per micro batch
-    max_side: Annotated[int, Field(ge=32)] = 512  # crops larger than this are shrunk to it before a window is cut, and in use
-    families: tuple[str, ...] = ("self_blend", "swap")  # forged on the fly, when training on photos
-    pristine: Annotated[float, Field(ge=0, le=1)] = 0.4  # share of crops left pristine, when training on photos
-    untouched: tuple[float, float] = (UNTOUCHED_BEFORE, UNTOUCHED_AFTER)  # odds of no processing before, after the forgery
-    compressed: Annotated[float, Field(ge=0, le=1)] = 0.0  # odds that the finished crop is compressed last, on photos
-    init: str = ""  # start from the weights of a saved model, given by the path stem of its two files, instead of random ones
-    seed: int = 0
-    workers: Annotated[int, Field(ge=0)] = 1  # when training on photos, each keeps up to 700 decoded faces (2 GB)
-    threads: Annotated[int, Field(ge=0)] = 0  # for arithmetic; 0 leaves the choice to PyTorch
-    precision: Literal["auto", "bf16-mixed", "32-true"] = "auto"
-    validate_every: Annotated[int, Field(ge=1)] = 500
-    checkpoint_every: Annotated[int, Field(ge=1)] = 100
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> "TrainConfig":
-        if unknown := [name for name in self.families if name not in FAMILIES]:
-            raise ValueError(f"families: {', '.join(unknown)} unknown; expected some of {', '.join(FAMILIES)}")
-        if self.batch_size % min(self.micro_batch, self.batch_size):
-            raise ValueError(f"batch_size {self.batch_size} is no multiple of micro_batch {self.micro_batch}")
-        if not self.windows or min(self.windows) < 32:
-            raise ValueError(f"windows are sides in pixels, each at least 32; got {self.windows}")
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"betas lie in [0, 1); got {self.betas}")
-        return self
+__all__ = ["Progress", "TrainConfig", "share", "train"]
 
 
 class Progress(BaseModel):
@@ -94,24 +54,26 @@ def train(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    fabric = Fabric(accelerator="auto", devices=1, precision=_precision(config))
-    fabric.launch()
+    fabric = _fabric(config)
     torch.manual_seed(config.seed)
     model = _started(config)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(
         model.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
     )
-    out.mkdir(parents=True, exist_ok=True)
-    _claim(out, config)
+    with fabric.rank_zero_first():
+        out.mkdir(parents=True, exist_ok=True)
+        _claim(out, config)
     forward, optimizer = fabric.setup(model, optimizer)
     forward.mark_forward_method("logit_map")
     start, best = _resume(out, model, optimizer)
-    accumulate = max(1, config.batch_size // config.micro_batch)
+    # A step's micro batches are shared out among the processes: the same crops whatever their number.
+    parts = max(1, config.batch_size // config.micro_batch)
+    own = share(parts, fabric.global_rank, fabric.world_size, config)
     loader: Any = DataLoader(
         data,
         batch_size=None,
-        sampler=range(start * accumulate, config.steps * accumulate),
+        sampler=[step * parts + part for step in range(start, config.steps) for part in own],
         num_workers=config.workers,
         worker_init_fn=_quiet_worker,
         prefetch_factor=4 if config.workers else None,
@@ -121,6 +83,7 @@ def train(
     batches: Iterator[Batch] = iter(  # the batch moves itself
         cast(Iterable[Batch], fabric.setup_dataloaders(loader, use_distributed_sampler=False, move_to_device=False))
     )
+    board = TensorBoardLogger(out, name="", version="tensorboard")
     losses: list[float] = []
     seen, clock = 0, time.perf_counter()
     for step in range(start, config.steps):
@@ -129,36 +92,41 @@ def train(
             group["lr"] = rate
         forward.train()
         optimizer.zero_grad()
-        for part in range(accumulate):
+        for part in own:
             batch = next(batches).to(fabric.device)
             images = batch.images.to(memory_format=torch.channels_last).float() / 255
-            with fabric.no_backward_sync(forward, enabled=part < accumulate - 1):
+            with fabric.no_backward_sync(forward, enabled=part != own[-1]):
                 loss: Tensor = model.task.loss(forward.logit_map(images), batch.masks.float(), batch.labels)
-                fabric.backward(loss / accumulate)
+                fabric.backward(loss / len(own))
             losses.append(loss.item())
-            seen += len(images)
+            seen += len(images) * fabric.world_size
         optimizer.step()
         done = step + 1
         last = done == config.steps
         if done % config.checkpoint_every == 0 or last:
-            validation = {}
-            if done % config.validate_every == 0 or last:
-                validation = validate(model.eval())
-                figure = validation.get("miou", float(done))
-                if figure >= best:
-                    best = figure
-                    save(model, out / "best", _card(model, config, done, accumulate, validation))
-            progress = Progress(
-                step=done,
-                loss=sum(losses) / len(losses),
-                learning_rate=rate,
-                crops_per_second=seen / (time.perf_counter() - clock),
-                validation=validation,
-            )
-            _checkpoint(out, model, optimizer, done, best)
-            _log(out / "log.csv", progress)
-            report(progress)
+            mean_loss = float(cast(Tensor, fabric.all_reduce(torch.tensor(losses).mean(), reduce_op="mean")))
+            if fabric.is_global_zero:
+                validation = {}
+                if done % config.validate_every == 0 or last:
+                    validation = validate(model.eval())
+                    figure = validation.get("miou", float(done))
+                    if figure >= best:
+                        best = figure
+                        save(model, out / "best", _card(model, config, done, parts, validation))
+                progress = Progress(
+                    step=done,
+                    loss=mean_loss,
+                    learning_rate=rate,
+                    crops_per_second=seen / (time.perf_counter() - clock),
+                    validation=validation,
+                )
+                _checkpoint(out, model, optimizer, done, best)
+                _log(out / "log.csv", progress)
+                board.log_metrics(progress.model_dump(exclude={"step", "validation"}) | validation, done)
+                report(progress)
+            fabric.barrier()
             losses, seen, clock = [], 0, time.perf_counter()
+    board.finalize("success")
     return out / "best"
 
 
@@ -171,6 +139,31 @@ def _started(config: TrainConfig) -> Model:
             f"init: {config.init} is a {card.name}, but the run trains {config.model}; give weights of the same model"
         )
     return model
+
+
+def _fabric(config: TrainConfig) -> Fabric:
+    """One process on the best device, or as many as the launcher (torchrun) has started: its environment says how many."""
+    world = int(os.environ.get("WORLD_SIZE", 1))
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", world))
+    fabric = Fabric(
+        accelerator="auto",
+        strategy="ddp" if world > 1 else "auto",
+        devices=here,
+        num_nodes=world // here,
+        precision=_precision(config),
+    )
+    fabric.launch()
+    return fabric
+
+
+def share(parts: int, rank: int, world: int, config: TrainConfig) -> range:
+    """Which of a step's micro batches a process computes."""
+    if parts % world:
+        raise DataError(
+            f"a batch of {config.batch_size} in {parts} micro batches of {config.micro_batch} cannot be shared by {world} "
+            f"processes; set micro_batch so that batch_size / micro_batch is a multiple of {world}"
+        )
+    return range(rank * parts // world, (rank + 1) * parts // world)
 
 
 def _precision(config: TrainConfig) -> Any:
@@ -205,7 +198,7 @@ def _claim(out: Path, config: TrainConfig) -> None:
     path.write_text(config.model_dump_json(indent=2) + "\n")
 
 
-def _card(model: Model, config: TrainConfig, steps: int, accumulate: int, validation: dict[str, float]) -> ModelCard:
+def _card(model: Model, config: TrainConfig, steps: int, parts: int, validation: dict[str, float]) -> ModelCard:
     network, task = parse_name(config.model)
     return ModelCard(
         name=config.model,
@@ -216,7 +209,7 @@ def _card(model: Model, config: TrainConfig, steps: int, accumulate: int, valida
         max_side=config.max_side,
         training={
             "steps": steps,
-            "crops_seen": steps * accumulate * min(config.micro_batch, config.batch_size),
+            "crops_seen": steps * parts * min(config.micro_batch, config.batch_size),
             "config": config.model_dump(mode="json"),
         },
         results={"validation_during_training": validation},

@@ -4,7 +4,7 @@ Arrays at these edges are numpy: pictures are RGB uint8 ``(H, W, 3)``, pixel map
 ``(H, W)``. Boxes are ``x0, y0, x1, y1`` in pixels of the upright picture, x to the right, y down, ``x1`` and ``y1`` exclusive.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -18,6 +18,8 @@ __all__ = [
     "FaceCrop",
     "FaceDetector",
     "FaceFinding",
+    "FacePicture",
+    "FaceTrack",
     "FloatArray",
     "Frame",
     "Inspection",
@@ -25,8 +27,11 @@ __all__ = [
     "Prediction",
     "Predictor",
     "ResultRow",
+    "Sighting",
     "UInt8Array",
     "Verdict",
+    "VideoInspection",
+    "VideoRule",
 ]
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -51,6 +56,7 @@ class Frame:
     seconds: float = 0.0
     notes: tuple[str, ...] = ()  # what was not as it should be while reading, in words for people
     complete: bool = True  # False where part of the file could not be read
+    cut: bool = False  # a change of scene, or of the picture's size, lies between this frame and the one streamed before it
 
     def __post_init__(self) -> None:
         if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
@@ -136,6 +142,7 @@ class FaceFinding:
     score: float | None  # None where the face was not scored
     mask_area: float | None  # share of the crop's area inside the picture that is called manipulated
     reasons: tuple[str, ...]
+    score_range: tuple[float, float] | None = None  # lowest and highest score over mild re-encodes
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +160,74 @@ class Inspection:
     image: UInt8Array = field(repr=False)  # (H, W, 3) the upright picture
     pixel_map: FloatArray = field(repr=False)  # (H, W), the largest value of any face's map; 0 outside all crops
     mask: BoolArray = field(repr=False)  # (H, W)
+
+
+@dataclass(frozen=True)
+class VideoRule:
+    """How the judged frames of a face become one score, and what it means. Chosen on clips of validation people."""
+
+    aggregation: str  # a key of AGGREGATIONS in video_inspection.py
+    score_threshold: float  # a face whose score reaches it is called manipulated
+    doubt_threshold: float  # a face whose score reaches it, but not score_threshold, is inconclusive
+    min_frames: int = 3  # a face with fewer judged frames is inconclusive
+
+
+@dataclass(frozen=True, eq=False)
+class FacePicture:
+    """The x2 square around a face, less what lies outside the picture, and what was found in it."""
+
+    image: UInt8Array  # (H, W, 3) RGB
+    pixel_map: FloatArray  # (H, W) in [0, 1]
+    mask: BoolArray  # (H, W)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One face in one judged frame of a video."""
+
+    seconds: float  # presentation time
+    index: int  # of the frame
+    finding: FaceFinding
+    #: The pixel map of the x2 square, `HEAT_SIDE` x `HEAT_SIDE` grey levels, compressed by zlib; empty where not scored.
+    heat: bytes = field(default=b"", repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class FaceTrack:
+    """One face followed through a video until it leaves, is lost or the scene ends."""
+
+    number: int  # from 1, in the order of appearance
+    verdict: Verdict
+    score: float | None  # of all its judged frames together; None where there are too few
+    reasons: tuple[str, ...]
+    sightings: tuple[Sighting, ...]  # in the order of time, at least one
+    raised: tuple[tuple[float, float], ...]  # first and last second of each run of frames that reach the doubt threshold
+
+
+@dataclass(frozen=True, eq=False)
+class VideoInspection:
+    """What was found about one video."""
+
+    path: str
+    verdict: Verdict
+    score: float | None  # the highest score of any face; None where none was judged in enough frames
+    reasons: tuple[str, ...]
+    tracks: tuple[FaceTrack, ...]
+    model: str
+    calibrated: bool
+    limits: tuple[str, ...]
+    rule: VideoRule
+    width: int  # pixels of the upright picture
+    height: int
+    every: float  # seconds between judged frames
+    first: float  # second of the first and the last judged frame
+    last: float
+    frames: int  # judged frames
+    decoded: int  # decoded frames
+    complete: bool  # False where part of the file could not be read
+    pictures: Mapping[int, FacePicture] = field(repr=False)  # track number -> the frame of its highest score; not of all tracks
+    worst: tuple[tuple[float, float, UInt8Array], ...] = field(repr=False)  # second, score, overlay of the frame
+    boxes: Callable[[float], Mapping[int, FaceBox]] = field(repr=False)  # second -> track number -> where the face is
 
 
 @dataclass(frozen=True)

@@ -59,12 +59,7 @@ def test_a_native_window_is_a_cut_and_the_central_one_without_chance():
     starts = set()
     for _ in range(50):
         window = native_window(crop, 64, rng)
-        (place,) = [
-            (y, x)
-            for y in range(37)
-            for x in range(57)
-            if (crop.image[y : y + 64, x : x + 64] == window.image).all()
-        ]
+        (place,) = [(y, x) for y in range(37) for x in range(57) if (crop.image[y : y + 64, x : x + 64] == window.image).all()]
         starts.add(place)
     assert len(starts) > 40
 

@@ -166,6 +166,15 @@ def test_finds_a_pair_that_cannot_be_differenced(tree):
     assert "DF/c23/000_003" in findings[0].message
 
 
+@pytest.mark.parametrize("detector", [None, FakeDetector(size=120)])
+def test_a_close_up_that_was_drawn_anew_as_a_whole_is_no_error(tree, detector):
+    encode(video(tree, "000_003", "raw", DF), [frame ^ 64 for frame in clip_frames("000")], "raw")
+    write_mask(mask_video(tree, "000_003"), np.ones((HEIGHT, WIDTH), bool))
+    findings = examine(tree, methods=["DF"], compression="raw", detector=detector)
+    finding = only(findings, "noise-unknown")
+    assert finding.severity is Severity.NOTE and "noise floor cannot be measured" in finding.message
+
+
 def test_c40_noise_is_a_warning_because_released_masks_do_not_mind(tmp_path):
     root = build_tree(tmp_path, methods=(DF,), levels=("c40",))
     noisy = [np.clip(f + np.random.default_rng(1).normal(0, 25, f.shape), 0, 255).astype(np.uint8) for f in clip_frames("000")]

@@ -2,6 +2,7 @@
 
 import pickle
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from tamperlens.data.frames import read_frames
 from tamperlens.data.masks import (
     RECIPES,
     NoiseFloor,
+    _tidy,
     default_recipe,
     looks_inverted,
     mask_of_picture,
@@ -89,7 +91,30 @@ def test_smooth_drops_specks_and_closes_gaps():
     manipulated[5:13, 5:13] = 200
     mask = SMOOTH(manipulated, original)
     assert mask[60, 80] and not mask[9, 9]
-    assert SMOOTH.changed(keep=0, smallest=0)(manipulated, original)[9, 9]
+    everything = SMOOTH.changed(keep=0, smallest=0)(manipulated, original)
+    assert everything[9, 9] and not everything[:, 140:].any()
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shape=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    share=st.sampled_from([0, 0.003, 0.05, 0.3, 1]),
+    place=st.tuples(*[st.integers(0, 90)] * 4),
+    use=st.tuples(st.integers(1, 16), st.sampled_from([0, 0.05, 0.5]), st.sampled_from([0, 64])),
+)
+@settings(max_examples=200, deadline=None)
+def test_tidying_around_the_marked_pixels_is_tidying_the_whole_frame(seed, shape, share, place, use):
+    marked = np.random.default_rng(seed).random(shape) < share
+    (top, bottom), (left, right) = sorted(place[:2]), sorted(place[2:])
+    marked[:top] = marked[bottom:] = marked[:, :left] = marked[:, right:] = False
+    size, keep, smallest = use
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    closed = cv2.morphologyEx(marked.astype(np.uint8), cv2.MORPH_CLOSE, kernel)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
+    largest = max(stats[1:, cv2.CC_STAT_AREA], default=0)
+    kept = [n for n in range(1, len(stats)) if stats[n, cv2.CC_STAT_AREA] >= max(smallest, keep * largest)]
+    tidied = _tidy(marked, {"close": size, "keep": keep, "smallest": smallest})
+    assert tidied.dtype == np.bool_ and np.array_equal(tidied, np.isin(labels, kept))
 
 
 def test_dssim_sees_structure_not_brightness():
@@ -127,6 +152,8 @@ def test_inverted_masks_are_detected():
     assert looks_inverted(~changed_area()) and not looks_inverted(changed_area())
     # A face that leaves the picture on one side is not inverted.
     assert not looks_inverted(changed_area((80, 0), 60))
+    # In a close-up the manipulated square may fill the frame, or nearly.
+    assert not looks_inverted(box(0, HEIGHT, 0, WIDTH)) and not looks_inverted(box(0, HEIGHT, 10, WIDTH))
 
 
 def test_masks_of_pictures_take_any_colour():
@@ -205,10 +232,18 @@ def test_a_changed_area_may_touch_the_border():
     assert noise_floor(manipulated, frame, face) == NoiseFloor(0, 0)
 
 
-def test_a_face_box_over_everything_leaves_the_whole_border():
+def test_noise_is_measured_outside_the_released_mask_as_well():
+    frame, area = clip_frames("000")[0], box(0, HEIGHT, 9, WIDTH)
+    manipulated = np.where(area[..., None], frame ^ 64, frame)
+    assert noise_floor(manipulated, frame, FACE).p99 > 0
+    assert noise_floor(manipulated, frame, FACE, area) == NoiseFloor(0, 0)
+
+
+def test_where_the_face_fills_the_frame_there_is_nothing_to_measure():
     a, b = texture(1), texture(2)
     everything = FaceBox(-200, -200, 400, 400, 0.9, np.zeros((5, 2), np.float32))
-    assert noise_floor(a, b, everything) == noise_floor(a, b)
+    assert noise_floor(a, b, everything) is None
+    assert noise_floor(a, b, None, box(0, HEIGHT, 0, WIDTH)) is None
 
 
 def test_pairs_of_different_encodes_are_refused_by_name(tmp_path):

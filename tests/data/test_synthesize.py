@@ -46,6 +46,16 @@ def test_the_learned_renderers_draw_what_they_are_shown() -> None:
     assert np.abs(learned.render(square).astype(int) - square).mean() < 15
 
 
+@pytest.mark.parametrize("side", [40, 96, 97, 288, 400])
+def test_a_square_of_any_size_is_rendered_sharply_and_without_seams(side: int) -> None:
+    square = np.asarray(Image.fromarray(hopper()[:500, :500]).resize((side, side)))
+    off = np.abs(learned.render_finely(square).astype(int) - square).mean(axis=2)
+    once = np.abs(learned.render(square).astype(int) - square).mean()
+    assert off.shape == (side, side) and off.mean() < (0.8 if side > 200 else 1.2) * once
+    for seam in range(96, min(side, 288), 96):
+        assert off[:, seam].mean() < 3 * off.mean() and off[seam].mean() < 3 * off.mean()
+
+
 def test_a_photo_becomes_a_clip_that_moves_and_keeps_its_landmarks(tmp_path) -> None:
     path = tmp_path / "p.png"
     Image.fromarray(hopper()).save(path)

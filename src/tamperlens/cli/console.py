@@ -46,7 +46,7 @@ class _Guarded(TyperGroup):
 
 app = typer.Typer(
     cls=_Guarded,
-    help="Finds manipulated faces in photos and shows which pixels were manipulated.",
+    help="Finds manipulated faces in photos and videos and shows which pixels were manipulated.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -54,7 +54,7 @@ app = typer.Typer(
 errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 out = Console(highlight=False, soft_wrap=True, emoji=False)
 
-NOT_INSPECTED = 1  # exit code: some file could not be inspected
+NOT_INSPECTED = 1  # exit code: some file could not be inspected, or a figure does not hold
 UNUSABLE = 2  # exit code: the call itself cannot be carried out
 
 
@@ -106,10 +106,10 @@ def stems_of(paths: list[Path]) -> dict[Path, str]:
     return stems
 
 
-def progress_bar() -> Bar:
+def progress_bar(shown: bool = True) -> Bar:
     """A progress bar with the time that is left, on stderr."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Bar(*columns, console=errors, transient=True)
+    return Bar(*columns, console=errors, transient=True, disable=not shown)
 
 
 def codes(methods: str) -> tuple[str, ...] | None:

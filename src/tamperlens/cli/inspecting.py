@@ -1,4 +1,4 @@
-"""Commands on photos and videos: inspect."""
+"""Commands on photos and videos: inspect, schema, verify."""
 
 import json
 from pathlib import Path
@@ -7,79 +7,187 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from tamperlens.cli.console import NOT_INSPECTED, app, complain_of, make_folder, out, stems_of
-from tamperlens.errors import TamperlensError
+from tamperlens.cli.console import NOT_INSPECTED, app, complain, errors, make_folder, out, progress_bar, stems_of
+from tamperlens.errors import DataError
 
 if TYPE_CHECKING:
-    from tamperlens.types import Inspection
+    from tamperlens.batch import FalseAlarms, Row
+    from tamperlens.casefile.record import Face, PhotoRecord, Track, VideoRecord
+    from tamperlens.examine import Examiner
 
 STYLES = {"manipulated": "bold red", "no_evidence": "blue", "inconclusive": "yellow"}
 
 
 @app.command()
 def inspect(
-    paths: Annotated[list[Path], typer.Argument(help="Photos: JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, HEIC.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATHS", help="Photos, videos and animated pictures; folders of them; patterns as 'a/*.jpg'."),
+    ],
     model: Annotated[str, typer.Option(help="A shipped model's name, or an .onnx or .safetensors file.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per file, one per line.")] = False,
-    folder: Annotated[Path | None, typer.Option("--out", help="Write overlay, pixel map and mask of each photo here.")] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Write each file's report, record, pictures and annotated video here; resumes what is there."
+        ),
+    ] = None,
+    every: Annotated[
+        float,
+        typer.Option(min=0, help="Of videos, judge a frame every so many seconds; 0: each second, more often in short ones."),
+    ] = 0,
+    start: Annotated[float, typer.Option("--from", min=0, help="Of videos, begin at this second.")] = 0,
+    end: Annotated[float, typer.Option("--to", min=0, help="Of videos, end before this second; 0: at their end.")] = 0,
+    max_frames: Annotated[
+        int, typer.Option(min=0, help="Of a video, judge at most so many frames, evenly spread; 0: any.")
+    ] = 0,
+    annotated: Annotated[bool, typer.Option(help="With --out, write videos anew with what was found.")] = True,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; more than one for many files.")] = 1,
 ) -> None:
-    """Say for each photo, and each face in it, whether it was manipulated, and where.
+    """Say for each file, and each face in it, whether it was manipulated, and where.
 
     Exit code 0: every file was inspected, whatever the verdicts. 1: some file could not be inspected (the others were).
     2: the call itself could not be carried out.
     """
-    from tamperlens.faces import DETECTORS
-    from tamperlens.inspection import inspect_photo
-    from tamperlens.report import failure_record, inspection_record, write_pictures
-    from tamperlens.runtime import DEFAULT_MODEL, load
+    from tamperlens.batch import examine_all, expand, row_of, write_summary
+    from tamperlens.casefile.record import FailureRecord, Settings, dump
+    from tamperlens.examine import Examiner
 
-    predictor, detector = load(model or DEFAULT_MODEL), DETECTORS["yunet"]()
+    if end and end <= start:
+        raise DataError(f"--to must lie after --from; got --from {start:g} --to {end:g}")
     make_folder(folder)
-    stems = stems_of(paths)
-    failed = False
-    for path in paths:
-        try:
-            inspection = inspect_photo(path, detector, predictor)
-        except (TamperlensError, OSError, MemoryError) as error:
-            failed = True
-            reason = complain_of(path, error)
+    settings = Settings(model=model, every=every or None, start=start, end=end or None, max_frames=max_frames or None)
+    examiner = Examiner(settings, folder, annotated=annotated)
+    paths = expand(sources, folder)
+    rows = []
+    with progress_bar(errors.is_terminal and len(paths) > 1) as bar:
+        task = bar.add_task("inspecting", total=len(paths))
+        for _, record in examine_all(examiner, stems_of(paths).items(), workers):
+            rows.append(row_of(record))
+            bar.advance(task)
+            if isinstance(record, FailureRecord):
+                complain(record.error if record.path in record.error else f"{record.path}: {record.error}")
             if as_json:
-                print(json.dumps(failure_record(str(path), reason)), flush=True)
-            continue
-        if as_json:
-            print(json.dumps(inspection_record(inspection)), flush=True)
-        else:
-            _print_inspection(inspection)
-        if folder is not None:
-            try:
-                write_pictures(inspection, folder, stems[path])
-            except OSError as error:
-                failed = True
-                complain_of(path, error)
+                print(json.dumps(dump(record)), flush=True)
+            elif not isinstance(record, FailureRecord):
+                _print_record(record)
+    alarms = _expected(examiner, rows)
+    if folder is not None and len(paths) > 1:
+        write_summary(rows, alarms, folder)
     if not as_json:
-        kind = "calibrated" if predictor.calibrated else "uncalibrated"
-        out.print(f"\nModel {predictor.name}; scores are {kind}. A verdict is evidence, not proof. Known limits:", style="dim")
-        for limit in predictor.limits:
-            out.print(f"  - {limit}", style="dim", markup=False)
-    if failed:
+        _print_footer(examiner, rows, alarms)
+    if any(row.kind == "failure" for row in rows):
         raise typer.Exit(NOT_INSPECTED)
 
 
-def _print_inspection(inspection: "Inspection") -> None:
-    verdict = inspection.verdict.value
-    out.print(f"{inspection.path}: ", end="", markup=False)
-    out.print(verdict.replace("_", " "), style=STYLES[verdict])
-    for reason in inspection.reasons:
+def _expected(examiner: "Examiner", rows: "list[Row]") -> "list[FalseAlarms]":
+    from tamperlens.batch import expected_false_alarms
+    from tamperlens.examine import rates_of
+
+    card = getattr(examiner.predictor, "card", None)
+    return expected_false_alarms(rows, {kind: rate for kind in ("photo", "video") if (rate := rates_of(card, kind))})
+
+
+def _print_record(record: "PhotoRecord | VideoRecord") -> None:
+    out.print(f"{record.path}: ", end="", markup=False)
+    out.print(record.verdict.replace("_", " "), style=STYLES[record.verdict])
+    for reason in record.reasons:
         out.print(f"  {reason}", markup=False)
-    if not inspection.faces:
-        return
-    table = Table(box=None, padding=(0, 2), header_style="dim")
-    for heading in ("face", "box x0 y0 x1 y1", "score", "marked", "verdict"):
-        table.add_column(heading, justify="left" if heading == "verdict" else "right")
-    for number, face in enumerate(inspection.faces, 1):
-        box = " ".join(f"{value:.0f}" for value in (face.box.x0, face.box.y0, face.box.x1, face.box.y1))
-        score = "-" if face.score is None else f"{face.score:.3f}"
-        area = "-" if face.mask_area is None else f"{face.mask_area:.1%}"
-        style = STYLES[face.verdict.value]
-        table.add_row(str(number), box, score, area, f"[{style}]{face.verdict.value.replace('_', ' ')}[/]")
-    out.print(table)
+    if record.kind == "photo":
+        rows = [_photo_row(number, face) for number, face in enumerate(record.faces, 1)]
+        headings = ("face", "box x0 y0 x1 y1", "score", "marked", "verdict")
+    else:
+        rows = [_video_row(track) for track in record.tracks]
+        headings = ("face", "seconds", "frames", "score", "verdict")
+    if rows:
+        table = Table(box=None, padding=(0, 2), header_style="dim")
+        for heading in headings:
+            table.add_column(heading, justify="left" if heading == "verdict" else "right")
+        for row in rows:
+            table.add_row(*row)
+        out.print(table)
+
+
+def _photo_row(number: int, face: "Face") -> tuple[str, ...]:
+    box = " ".join(f"{value:.0f}" for value in face.box)
+    area = "-" if face.mask_area is None else f"{face.mask_area:.1%}"
+    return str(number), box, _score(face.score), area, _styled(face.verdict)
+
+
+def _video_row(track: "Track") -> tuple[str, ...]:
+    return (
+        str(track.face),
+        f"{track.first:.1f} to {track.last:.1f}",
+        str(len(track.frames)),
+        _score(track.score),
+        _styled(track.verdict),
+    )
+
+
+def _score(score: float | None) -> str:
+    return "-" if score is None else f"{score:.3f}"
+
+
+def _styled(verdict: str) -> str:
+    return f"[{STYLES[verdict]}]{verdict.replace('_', ' ')}[/]"
+
+
+def _print_footer(examiner: "Examiner", rows: "list[Row]", alarms: "list[FalseAlarms]") -> None:
+    if len(rows) > 1:
+        counts = {name: sum(row.verdict == name for row in rows) for name in STYLES}
+        told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+        out.print(f"\n{len(rows)} files: {told}")
+        for alarm in alarms:
+            out.print(
+                f"If all {alarm.files} {alarm.kind}s with a judged face were pristine, about {alarm.expected:.2g} "
+                f"({alarm.low:.2g} to {alarm.high:.2g}) would be called manipulated."
+            )
+        if examiner.folder is not None:
+            out.print(f"Index: {examiner.folder / 'index.html'}", markup=False)
+    predictor = examiner.predictor
+    kind = "calibrated" if predictor.calibrated else "uncalibrated"
+    out.print(f"\nModel {predictor.name}; scores are {kind}. A verdict is evidence, not proof. Known limits:", style="dim")
+    for limit in predictor.limits:
+        out.print(f"  - {limit}", style="dim", markup=False)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema that every record follows."""
+    from tamperlens.casefile.record import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+
+
+@app.command()
+def verify(
+    report: Annotated[Path, typer.Argument(metavar="REPORT.json", help="A record that inspect --out or --json wrote.")],
+    file: Annotated[Path | None, typer.Option(help="Where the inspected file lies now, if not where it was.")] = None,
+    full: Annotated[bool, typer.Option("--all", help="Print every figure, also those that hold.")] = False,
+) -> None:
+    """Inspect a record's file again and say whether every figure still holds.
+
+    Exit code 0: all hold. 1: some do not. 2: the record, its file or its model cannot be read.
+    """
+    from tamperlens.casefile.record import FailureRecord, parse_record
+    from tamperlens.verify import verify as compute
+
+    try:
+        record = parse_record(report.read_bytes())
+    except ValueError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{report} is not a record of tamperlens ({reason}); give the .json file beside a report") from error
+    if isinstance(record, FailureRecord):
+        raise DataError(f"{report} says that its file could not be inspected ({record.error}); there is nothing to verify")
+    checks = compute(record, file)
+    for check in checks:
+        if full or not check.holds:
+            words = "holds" if check.holds else "DIFFERS" if check.decisive else "differs, no figure"
+            values = check.recorded if check.recorded == check.found else f"{check.recorded} in the record, {check.found} now"
+            out.print(f"{words}: {check.what}: {values}", markup=False)
+    decisive = [check for check in checks if check.decisive]
+    wrong = sum(not check.holds for check in decisive)
+    said = f"all {len(decisive)} figures hold" if not wrong else f"{wrong} of {len(decisive)} figures do not hold"
+    out.print(f"{report}: {said}", markup=False)
+    if wrong:
+        raise typer.Exit(NOT_INSPECTED)

@@ -59,21 +59,34 @@ def forge(
 
 @app.command()
 def train(
-    photos: Annotated[
-        list[Path], typer.Argument(help="Folders of real photos: a folder per person, or files named person_number.")
+    data: Annotated[
+        list[Path],
+        typer.Argument(help="A prepared store, or folders of real photos: a folder per person, or files named person_number."),
     ],
     folder: Annotated[Path, typer.Option("--out", help="The run's folder; a run that is there is continued.")],
     settings: Annotated[Path | None, typer.Option("--config", help="TOML file of settings; see TrainConfig.")] = None,
-    model: Annotated[str, typer.Option(help="<network>-<task>, such as vgg5-seg.")] = "",
+    network: Annotated[str, typer.Option(help="Network, such as vgg5; by default that of the settings.")] = "",
+    task: Annotated[str, typer.Option(help="cls or seg; goes with --network.")] = "seg",
     steps: Annotated[int, typer.Option(help="Steps in all.")] = 0,
+    init: Annotated[str, typer.Option(help="Start from a saved model, or from ImageNet weights (.safetensors).")] = "",
 ) -> None:
-    """Train a model on real photos, forged on the fly; the paper's settings are the defaults. Needs the extra 'train'."""
+    """Train a model on a prepared store, or on real photos forged on the fly; the paper's settings are the defaults.
+
+    Needs the extra 'train'. More GPUs or machines: start it by torchrun, whose arguments say how many.
+    """
     try:
-        from tamperlens.photo_training import read_config, train_on_photos
+        from tamperlens.data.store import Store
+        from tamperlens.train_config import read_config
+        from tamperlens.training_runs import train_on_photos, train_on_store
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "torch", "train") from error
 
     make_folder(folder)
-    config = read_config(settings, model=model, steps=steps)
-    stem = train_on_photos(photos, folder, config, out)
+    config = read_config(settings, model=f"{network}-{task}" if network else "", steps=steps, init=init)
+    if any((path / "store.json").exists() for path in data):
+        if len(data) > 1:
+            raise DataError(f"one store can be trained on at a time; got {len(data)} folders, of which one is a store")
+        stem = train_on_store(Store(data[0]), folder, config, out)
+    else:
+        stem = train_on_photos(data, folder, config, out)
     out.print(f"best model: {stem}.safetensors with its card {stem}.json", markup=False)

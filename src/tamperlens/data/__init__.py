@@ -1,7 +1,7 @@
 """Datasets in: the readers. A new dataset is one file beside this one and one row here."""
 
-from . import celebdf, faceforensics, pairs, photos
-from .clips import Clip, Layout, Reader
+from tamperlens.data import celebdf, faceforensics, pairs, photos
+from tamperlens.data.clips import Clip, Layout, Reader
 
 __all__ = ["READERS", "Clip", "Layout", "Reader"]
 

@@ -9,13 +9,21 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError, MediaError
-from ..faces import crop_face, inside_slices
-from ..media import read_photo, video_info
-from ..types import BoolArray, FaceBox, FaceDetector, Frame
-from .clips import PHOTO_SUFFIXES, Clip, frame_files
-from .frames import read_frames
-from .masks import RECIPES, NoiseFloor, default_recipe, looks_inverted, mask_of_picture, noise_floor, refuse_noise
+from tamperlens.data.clips import PHOTO_SUFFIXES, Clip, frame_files
+from tamperlens.data.frames import read_frames
+from tamperlens.data.masks import (
+    RECIPES,
+    NoiseFloor,
+    default_recipe,
+    looks_inverted,
+    mask_of_picture,
+    noise_floor,
+    refuse_noise,
+)
+from tamperlens.errors import DataError, MediaError
+from tamperlens.faces import crop_face, inside_slices
+from tamperlens.media import read_photo, video_info
+from tamperlens.types import BoolArray, FaceBox, FaceDetector, Frame
 
 __all__ = ["ClipChecks", "Finding", "Severity"]
 
@@ -58,6 +66,7 @@ class _Facts:
 class _Seen:
     """What was seen of one pair: one entry, or one more, per frame looked at."""
 
+    compared: int = 0  # frames, with those of the original
     floors: list[NoiseFloor] = field(default_factory=list)
     inside: list[float] = field(default_factory=list)  # share of the manipulated pixels in the largest face's crop
     sought: int = 0  # frames in which a face was looked for
@@ -78,6 +87,7 @@ class ClipChecks:
         self._unreadable: set[Path] = set()
         self._faces: dict[tuple[Path, int], list[FaceBox]] = {}
         self._silent: list[Path] = []  # videos without encoder settings
+        self._filled: list[Path] = []  # clips in which nothing beside the face is left to measure
 
     def report(self, severity: Severity, code: str, path: Path, message: str, fix: str) -> None:
         """Adds a finding."""
@@ -104,6 +114,12 @@ class ClipChecks:
         if self._silent:
             what = f"{len(self._silent)} videos do not say how they were encoded, so it was not checked; this is the first"
             self.report(Severity.NOTE, "codec-unknown", self._silent[0], what, "nothing, if they come from the dataset")
+        if self._filled:
+            what = (
+                f"in {len(self._filled)} clips the face fills the frame, so their noise floor cannot be measured; "
+                "this is the first"
+            )
+            self.report(Severity.NOTE, "noise-unknown", self._filled[0], what, "nothing, if all was encoded alike")
 
     # ---------------------------------------------------------------------------------------------------------- files
 
@@ -177,10 +193,13 @@ class ClipChecks:
                 seen.inverted += looks_inverted(area)
             if partner is not None and original is not None:
                 faces = self._find_faces(original, partner)
-                seen.floors.append(noise_floor(frame.image, partner.image, faces[0] if faces else None))
+                released = None if area is None or looks_inverted(area) else area
+                floor = noise_floor(frame.image, partner.image, faces[0] if faces else None, released)
+                seen.compared += 1
+                seen.floors += [floor] if floor else []
                 seen.unchanged += bool((frame.image == partner.image).all())
                 recipe = default_recipe(clip.compression)
-                if seen.floors[-1].p99 <= recipe.max_noise and not recipe.needs_released:
+                if floor and floor.p99 <= recipe.max_noise and not recipe.needs_released:
                     area = recipe(frame.image, partner.image)  # better than a released mask: what really changed
                 if self._detector is not None and area is not None and area.any():
                     seen.sought += 1
@@ -207,11 +226,14 @@ class ClipChecks:
             self.report(Severity.ERROR, "mask-inverted", path, what, "invert it: white means manipulated")
 
     def _judge_difference(self, clip: Clip, seen: _Seen) -> None:
-        if not seen.floors:
+        if not seen.compared:
             return
-        if seen.unchanged == len(seen.floors):
-            what = f"all {len(seen.floors)} frames looked at equal the original: nothing was manipulated"
+        if seen.unchanged == seen.compared:
+            what = f"all {seen.compared} frames looked at equal the original: nothing was manipulated"
             self.report(Severity.ERROR, "unchanged", clip.path, what, "fetch the manipulated file")
+            return
+        if not seen.floors:
+            self._filled.append(clip.path)
             return
         recipe, severity = default_recipe(clip.compression), Severity.ERROR
         if recipe.needs_released:

@@ -7,8 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from ..errors import DataError
-from .methods import METHODS
+from tamperlens.data.methods import METHODS
+from tamperlens.errors import DataError
 
 __all__ = [
     "PHOTO_SUFFIXES",

@@ -9,7 +9,7 @@ import math
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -119,7 +119,7 @@ class _ClipRun:
         self._drawn = FrameStream(drawn, self.step) if drawn else None
         self._writer: TarWriter | None = None
         self._rows: list[CropRow] = []
-        self._floors: list[NoiseFloor] = []
+        self._floors: list[NoiseFloor | None] = []  # None: the face fills the frame
         self._notes: list[str] = []
         self._looked = self._missing = self._without_face = 0
 
@@ -162,7 +162,8 @@ class _ClipRun:
             self._without_face += 1
             return
         if self.mask is not None and (frame.index % FLOOR_EVERY == 0 or not self._floors):
-            self._floors.append(noise_floor(self.image, frame.image, face))
+            # Decoding a released mask for this alone would take longer than it is worth.
+            self._floors.append(noise_floor(self.image, frame.image, face, self.mask if self._drawn else None))
             if len(self._floors) == EARLY and not self._quiet():
                 return
         mask = np.zeros(crop.image.shape[:2], np.bool_)
@@ -211,22 +212,24 @@ class _ClipRun:
         key = f"{quote(clip.id, safe='/ ').replace('.', '%2E')}_{frame.index:05d}"
         image_offset, image_length = self._writer.add(f"{key}.crop.png", image)
         mask_offset, mask_length = self._writer.add(f"{key}.mask.png", encode_mask(mask))
-        told = {name: value for name, value in asdict(row).items() if name not in _LATER}
+        told = {name: value for name, value in vars(row).items() if name not in _LATER}
         self._writer.add(f"{key}.json", json.dumps(told, ensure_ascii=False).encode())
         row = replace(row, image_offset=image_offset, image_length=image_length)
         self._rows.append(replace(row, mask_offset=mask_offset, mask_length=mask_length))
 
     def _quiet(self) -> bool:
         """Whether the pair is quiet enough for its recipe; fails the clip where it is not."""
-        try:
-            refuse_noise(str(self.clip.path), self._floor(), self.recipe)
-        except DataError as error:
-            self.fail(str(error))
+        if floor := self._floor():
+            try:
+                refuse_noise(str(self.clip.path), floor, self.recipe)
+            except DataError as error:
+                self.fail(str(error))
         return not self.reason
 
-    def _floor(self) -> NoiseFloor:
-        median, p99 = np.median([(floor.median, floor.p99) for floor in self._floors], axis=0)
-        return NoiseFloor(float(median), float(p99))
+    def _floor(self) -> NoiseFloor | None:
+        """The middle of what was measured, None where nothing could be."""
+        measured = [(floor.median, floor.p99) for floor in self._floors if floor]
+        return NoiseFloor(*np.median(measured, axis=0).tolist()) if measured else None
 
     def finish(self) -> None:
         """Looks at what is left of the clip's files and judges the whole."""
@@ -242,8 +245,8 @@ class _ClipRun:
             self._notes.append(f"{what} than its original; those that both have are used")
         if not self._rows:
             self.fail(f"{self.clip.path}: no face was found in the {self._looked} frames looked at; leave this clip out")
-        elif self._floors:
-            self._quiet()
+        elif self._quiet() and self._floors and not self._floor():
+            self._notes.append("the face fills the frame, so the noise floor cannot be measured")
 
     def fail(self, reason: str) -> None:
         """Gives the clip up; the first reason stays."""
@@ -259,7 +262,7 @@ class _ClipRun:
 
     def finished_rows(self, shard: str, shift: int) -> Iterator[CropRow]:
         """The clip's rows, as they are in the joined shard."""
-        floor = self._floor() if self._floors else None
+        floor = self._floor()
         for row in self._rows:
             yield replace(
                 row,

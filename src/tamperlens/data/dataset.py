@@ -65,16 +65,16 @@ class StoreCrops(Dataset[Batch]):
         return to_batch([self._draw(number, window, rng) for number in range(first, first + self.batch_size)])
 
     def _draw(self, number: int, window: int, rng: np.random.Generator) -> LabelledCrop:
-        """Sample ``number`` of the endless sequence in which the methods take turns."""
+        """Crop ``number`` of the endless sequence in which the methods take turns."""
         turn, place = number % len(self.methods), number // len(self.methods)
         rows = self._rows[turn]
         lap, position = divmod(place, len(rows))
         order = _order(self.seed, self.methods[turn], lap, len(rows))
-        sample = POLICIES[self.policy](self.store.crop(rows[order[position]]), window, rng)
+        crop = POLICIES[self.policy](self.store.crop(rows[order[position]]), window, rng)
         if self.mirror and rng.random() < 0.5:
-            image, mask = np.ascontiguousarray(sample.image[:, ::-1]), np.ascontiguousarray(sample.mask[:, ::-1])
-            sample = LabelledCrop(image, mask, sample.subset, sample.group)
-        return sample
+            image, mask = np.ascontiguousarray(crop.image[:, ::-1]), np.ascontiguousarray(crop.mask[:, ::-1])
+            crop = LabelledCrop(image, mask, crop.subset, crop.group)
+        return crop
 
 
 @lru_cache(maxsize=16)

@@ -8,14 +8,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from ..errors import DataError
-from ..types import FaceDetector
-from . import READERS
-from .checks import ClipChecks, Finding, Severity
-from .clips import Clip, frame_files
-from .faceforensics import OFFICIAL_HASH
-from .frames import content_hash
-from .splits import find_splits, read_splits
+from tamperlens.data import READERS
+from tamperlens.data.checks import ClipChecks, Finding, Severity
+from tamperlens.data.clips import Clip, frame_files
+from tamperlens.data.faceforensics import OFFICIAL_HASH
+from tamperlens.data.frames import content_hash
+from tamperlens.data.splits import find_splits, read_splits
+from tamperlens.errors import DataError
+from tamperlens.types import FaceDetector
 
 __all__ = ["Finding", "Severity", "examine", "exit_code"]
 

@@ -13,25 +13,52 @@ from tamperlens.types import BoolArray, FaceBox, FaceDetector, Frame
 
 __all__ = ["Follower", "FrameStream", "follow_faces"]
 
+QUICK = 0.07  # of its side: a face that moves this far from one detection to the next is looked for in every frame between
 MISSED = 0.1  # a crop with less than this share of the changed pixels shows somebody else
 
 
 def follow_faces(
     path: Path, detector: FaceDetector, step: int, detect_every: int
 ) -> Iterator[tuple[Frame, Mapping[int, FaceBox]]]:
-    """Every ``step``-th frame with its faces; frames wait until the detections that their boxes need are in."""
+    """Every ``step``-th frame with its faces; frames wait until the detections that their boxes need are in.
+
+    Faces are looked for in every ``detect_every``-th frame and in the last one; where one moves quickly, in all between.
+    """
     tracks, waiting, detected = FaceTracks(detect_every), deque[Frame](), -detect_every
+    before, quick = list[FaceBox](), False
+
+    def look(frame: Frame) -> None:
+        nonlocal detected, before, quick
+        found, was_quick = list(detector(frame.image)), quick
+        quick = _moved_quickly(before, found)
+        if quick or was_quick:  # a shaking head may be back where it was
+            for skipped in waiting:
+                if detected < skipped.index < frame.index:
+                    tracks.add(skipped.index, detector(skipped.image))
+        tracks.add(frame.index, found)
+        detected, before = frame.index, found
+
     for frame in read_frames(path, every=math.gcd(step, detect_every)):
         if frame.index >= detected + detect_every:
-            tracks.add(frame.index, detector(frame.image))
-            detected = frame.index
+            look(frame)
         if frame.index % step == 0:
             waiting.append(frame)
         while waiting and frame.index - waiting[0].index >= tracks.reach:
             yield waiting[0], tracks.boxes(waiting[0].index)
             waiting.popleft()
+    if waiting and waiting[-1].index > detected:
+        look(waiting[-1])
     for frame in waiting:
         yield frame, tracks.boxes(frame.index)
+
+
+def _moved_quickly(before: Sequence[FaceBox], now: Sequence[FaceBox]) -> bool:
+    """Whether a face is far from where any was before."""
+
+    def apart(a: FaceBox, b: FaceBox) -> float:
+        return max(abs(a.x0 - b.x0), abs(a.y0 - b.y0), abs(a.x1 - b.x1), abs(a.y1 - b.y1)) / a.size
+
+    return any(min(apart(face, other) for other in before) > QUICK for face in now) if before else False
 
 
 class Follower:

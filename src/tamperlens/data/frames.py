@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ..media import frames, read_photo
-from ..types import Frame
-from .clips import PHOTO_SUFFIXES, frame_files
+from tamperlens.data.clips import PHOTO_SUFFIXES, frame_files
+from tamperlens.media import frames, read_photo
+from tamperlens.types import Frame
 
 __all__ = ["content_hash", "read_frames"]
 

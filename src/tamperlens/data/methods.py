@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..errors import DataError
+from tamperlens.errors import DataError
 
 __all__ = ["METHODS", "PRISTINE", "Method", "find_methods"]
 

@@ -8,10 +8,10 @@ The least that any editor's output can be brought into, photos or videos::
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import DataError
-from .clips import Clip, list_media, require_folder
-from .methods import PRISTINE, find_methods
-from .splits import read_custom_splits
+from tamperlens.data.clips import Clip, list_media, require_folder
+from tamperlens.data.methods import PRISTINE, find_methods
+from tamperlens.data.splits import read_custom_splits
+from tamperlens.errors import DataError
 
 __all__ = ["read"]
 

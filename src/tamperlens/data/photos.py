@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import DataError
-from .clips import PHOTO_SUFFIXES, Clip, Layout, require_folder
-from .methods import PRISTINE, find_methods
-from .splits import read_custom_splits
+from tamperlens.data.clips import PHOTO_SUFFIXES, Clip, Layout, require_folder
+from tamperlens.data.methods import PRISTINE, find_methods
+from tamperlens.data.splits import read_custom_splits
+from tamperlens.errors import DataError
 
 __all__ = ["read"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ..errors import DataError
+from tamperlens.errors import DataError
 
 __all__ = ["SPLIT_NAMES", "Splits", "find_splits", "read_custom_splits", "read_splits"]
 

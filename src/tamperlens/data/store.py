@@ -89,15 +89,29 @@ class Store:
         subset = PRISTINE_SUBSET if row.method == PRISTINE else row.method
         return LabelledCrop(image, mask, subset, group=row.target)
 
-    def crops(
-        self, split: str | None, *, methods: Sequence[str] | None = None, policy: str | None = None, window: int = 256
-    ) -> Iterator[LabelledCrop]:
-        """All crops of a split in the store's order, for evaluation: whole, or a policy's central windows."""
+    def indices(self, split: str | None, *, methods: Sequence[str] | None = None, most: int | None = None) -> Indices:
+        """Numbers of the rows of a split, in the store's order; at most ``most``, evenly spread over each method's."""
         wanted = self.methods if methods is None else list(methods)
-        indices = np.sort(np.concatenate([np.zeros(0, np.int64), *(self.rows(split, method) for method in wanted)]))
+        found = [self.rows(split, method) for method in wanted]
+        if most is not None:
+            each = max(1, most // max(1, len(wanted)))
+            found = [own[np.linspace(0, len(own) - 1, min(each, len(own))).round().astype(np.int64)] for own in found]
+        indices = np.sort(np.concatenate([np.zeros(0, np.int64), *found]))
         if not len(indices):
             raise DataError(f"{self.path} has no crops of {', '.join(wanted)} in split {split!r}; it has {self.contents()}")
-        for index in indices:
+        return indices
+
+    def crops(
+        self,
+        split: str | None,
+        *,
+        methods: Sequence[str] | None = None,
+        policy: str | None = None,
+        window: int = 256,
+        most: int | None = None,
+    ) -> Iterator[LabelledCrop]:
+        """Crops of a split in the store's order, for evaluation: whole, or a policy's central windows."""
+        for index in self.indices(split, methods=methods, most=most):
             crop = self.crop(index)
             yield POLICIES[policy](crop, window, None) if policy else crop
 

@@ -5,12 +5,9 @@ stands a text that says so. What a task does is a property of the task alone, so
 """
 
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
 
+from tamperlens import processes
 from tamperlens.data.cropping import crop_unit
 from tamperlens.data.units import Task, UnitRecord
 from tamperlens.errors import MissingExtra
@@ -18,7 +15,6 @@ from tamperlens.errors import MissingExtra
 __all__ = ["Results", "run_here", "run_on_ray", "run_processes"]
 
 Results = Iterator[tuple[Task, UnitRecord | str]]
-CRASHED = "its process died (a crash in a decoder, or no memory left): look at its files, or use fewer workers"
 RAY_RETRIES = 2  # of a task whose process or machine died
 
 
@@ -29,46 +25,8 @@ def run_here(tasks: Sequence[Task]) -> Results:
 
 
 def run_processes(tasks: Sequence[Task], workers: int) -> Results:
-    """``workers`` processes. Where one dies, the tasks at hand are tried again, each alone, to tell which did it."""
-    suspects: list[Task] = []
-    waiting = list(reversed(tasks))
-    while waiting:
-        yield from _run_pool(waiting, workers, suspects)
-        for task in suspects:
-            alone, again = [task], list[Task]()
-            yield from _run_pool(alone, 1, again)
-            if again:
-                yield task, CRASHED
-        suspects.clear()
-
-
-def _run_pool(waiting: list[Task], workers: int, suspects: list[Task]) -> Results:
-    """Takes tasks off the end of ``waiting`` until none is left or a process dies; then names the tasks at hand."""
-    running: dict[Future[UnitRecord], Task] = {}
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent)
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                running[pool.submit(crop_unit, waiting[-1])] = waiting[-1]
-                waiting.pop()
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                record = future.result()
-                yield running.pop(future), record
-    except BrokenProcessPool:
-        suspects.extend(running.values())
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """A killed run takes its workers along: nothing goes on writing behind the back of the next one."""
-
-    def watch() -> None:
-        if (parent := parent_process()) is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    """``workers`` processes."""
+    return processes.run_processes(crop_unit, tasks, workers)
 
 
 def run_on_ray(tasks: Sequence[Task], address: str, workers: int = 0) -> Results:
@@ -100,7 +58,7 @@ def run_on_ray(tasks: Sequence[Task], address: str, workers: int = 0) -> Results
                 except ray.exceptions.RayTaskError as error:
                     raise error.cause from None  # what the task itself raised, as in any other process
                 except ray.exceptions.RayError:
-                    record = CRASHED
+                    record = processes.CRASHED
                 yield task, record
     finally:
         ray.shutdown()

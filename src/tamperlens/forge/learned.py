@@ -15,10 +15,11 @@ from tamperlens.errors import ModelError
 from tamperlens.forge.portrait import resize
 from tamperlens.types import FloatArray, UInt8Array
 
-__all__ = ["AUTOENCODER_SIDE", "RENDERER_SIDE", "coarse", "decode", "encode", "render"]
+__all__ = ["AUTOENCODER_SIDE", "RENDERER_SIDE", "coarse", "decode", "encode", "render", "render_finely"]
 
 AUTOENCODER_SIDE = 64  # pixels, as the first Deepfakes
 RENDERER_SIDE = 128
+FINE_SIDE, MARGIN = 288, 16  # pixels: three tiles of the renderer in a row, and how much of a tile its neighbours repeat
 COARSENESS = 4  # the renderer sees its square at 1 / COARSENESS of its resolution
 _FOLDER = Path(__file__).parent / "renderers"
 
@@ -68,5 +69,22 @@ def coarse(square: UInt8Array) -> UInt8Array:
 def render(square: UInt8Array) -> UInt8Array:
     """A square of any size drawn again: RGB uint8 ``(S, S, 3)``; every pixel passes through the network."""
     side = square.shape[0]
-    drawn = _picture(_run("renderer", _tensor(coarse(resize(square, RENDERER_SIDE, RENDERER_SIDE)))))
-    return resize(drawn, side, side)
+    return resize(_render_tile(resize(square, RENDERER_SIDE, RENDERER_SIDE)), side, side)
+
+
+def render_finely(square: UInt8Array) -> UInt8Array:
+    """As `render`, but tile by tile at 128 to 288 pixels, so that a large square stays sharp: RGB uint8 ``(S, S, 3)``."""
+    side, step = square.shape[0], RENDERER_SIDE - 2 * MARGIN
+    fine = min(max(side, RENDERER_SIDE), FINE_SIDE)
+    around = (MARGIN, RENDERER_SIDE)
+    padded = np.pad(resize(square, fine, fine), (around, around, (0, 0)), mode="edge")
+    drawn = np.zeros((fine + step, fine + step, 3), np.uint8)
+    for y in range(0, fine, step):
+        for x in range(0, fine, step):
+            tile = _render_tile(padded[y : y + RENDERER_SIDE, x : x + RENDERER_SIDE])
+            drawn[y : y + step, x : x + step] = tile[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    return resize(drawn[:fine, :fine], side, side)
+
+
+def _render_tile(tile: UInt8Array) -> UInt8Array:
+    return _picture(_run("renderer", _tensor(coarse(tile))))

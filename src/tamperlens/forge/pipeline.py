@@ -15,7 +15,7 @@ import numpy as np
 from tamperlens.forge.portrait import resize
 from tamperlens.types import UInt8Array
 
-__all__ = ["STEPS", "apply_pipeline", "compress", "draw_step", "h264", "jpeg", "noise", "webp"]
+__all__ = ["STEPS", "apply_pipeline", "compress", "draw_step", "h264", "jpeg", "noise", "shrunk", "webp"]
 
 Step = Callable[[UInt8Array, np.random.Generator], tuple[UInt8Array, object]]
 
@@ -37,6 +37,11 @@ def jpeg(image: UInt8Array, quality: int, *, subsample: bool = True) -> UInt8Arr
 def webp(image: UInt8Array, quality: int) -> UInt8Array:
     """``image`` after lossy WebP at ``quality`` (1 to 100)."""
     return _encoded(image, ".webp", [cv2.IMWRITE_WEBP_QUALITY, quality])
+
+
+def shrunk(image: UInt8Array, factor: float) -> UInt8Array:
+    """``image`` at ``factor`` (below 1) of its size."""
+    return resize(image, max(8, round(image.shape[1] * factor)), max(8, round(image.shape[0] * factor)))
 
 
 def h264(image: UInt8Array, crf: int) -> UInt8Array:

@@ -4,8 +4,8 @@ import numpy as np
 
 from tamperlens.forge.content import bottleneck, drift_color, mismatch, redraw, upsampling_grid
 from tamperlens.forge.portrait import Forgery, Portrait
-from tamperlens.forge.regions import blend, draw_region, height_of
-from tamperlens.forge.swap import poisson
+from tamperlens.forge.regions import draw_region, height_of
+from tamperlens.forge.swap import paste
 
 __all__ = ["resynthesis"]
 
@@ -28,6 +28,5 @@ def resynthesis(target: Portrait, donor: Portrait, rng: np.random.Generator) -> 
         steps += more
     if rng.random() < 0.6:
         content = drift_color(content, rng, 0.7)
-    by = "poisson" if rng.random() < 0.15 else "alpha"
-    image = poisson(content, target.image, alpha > 0) if by == "poisson" else blend(target.image, content, alpha)
+    image, by = paste(target.image, content, alpha, rng, 0.15)
     return Forgery(image, alpha > 0, {"family": "resynthesis", **region, "steps": steps, "blend": by})

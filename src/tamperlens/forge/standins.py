@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from tamperlens.forge.content import match_color
-from tamperlens.forge.learned import AUTOENCODER_SIDE, decode, encode, render
+from tamperlens.forge.learned import AUTOENCODER_SIDE, decode, encode, render_finely
 from tamperlens.forge.portrait import Portrait, face_frame
 from tamperlens.forge.regions import blend
 from tamperlens.forge.swap import poisson
@@ -126,7 +126,7 @@ def neural_textures(donor: Portrait, rng: np.random.Generator) -> Standin:
         left = int(np.clip(round(face.center[0] - side / 2), 0, width - side))
         top = int(np.clip(round(face.center[1] - side / 2), 0, height - side))
         square = (slice(top, top + side), slice(left, left + side))
-        drawn = render(_moved_mouth(frame, landmarks, seconds, speed, amount)[square])
+        drawn = render_finely(_moved_mouth(frame, landmarks, seconds, speed, amount)[square])
         # The renderer passes every pixel; where it happens to give the old value, the square is still its work.
         forged, mask = frame.copy(), np.zeros((height, width), np.bool_)
         forged[square], mask[square] = drawn, True

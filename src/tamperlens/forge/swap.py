@@ -6,9 +6,9 @@ import numpy as np
 from tamperlens.forge.content import bottleneck, match_color, mismatch, upsampling_grid
 from tamperlens.forge.portrait import Forgery, Portrait
 from tamperlens.forge.regions import FACE_WIDE, blend, draw_region, height_of
-from tamperlens.types import BoolArray, UInt8Array
+from tamperlens.types import BoolArray, FloatArray, UInt8Array
 
-__all__ = ["align", "poisson", "swap"]
+__all__ = ["align", "paste", "poisson", "swap"]
 
 
 def align(donor: Portrait, target: Portrait, rng: np.random.Generator) -> UInt8Array:
@@ -32,6 +32,16 @@ def poisson(content: UInt8Array, target: UInt8Array, region: BoolArray) -> UInt8
     return np.where(region[..., None], cloned, target)
 
 
+def paste(
+    target: UInt8Array, content: UInt8Array, alpha: FloatArray, rng: np.random.Generator, odds: float
+) -> tuple[UInt8Array, str]:
+    """``content`` pasted into ``target``, and how: by Poisson's equation where ``alpha`` > 0 with probability ``odds``, else
+    blended by ``alpha``."""
+    if rng.random() < odds:
+        return poisson(content, target, alpha > 0), "poisson"
+    return blend(target, content, alpha), "alpha"
+
+
 def swap(target: Portrait, donor: Portrait, rng: np.random.Generator) -> Forgery:
     """The donor's face on the target's head."""
     name = str(rng.choice(FACE_WIDE)) if rng.random() < 0.8 else None
@@ -50,7 +60,6 @@ def swap(target: Portrait, donor: Portrait, rng: np.random.Generator) -> Forgery
     matched = bool(rng.random() < 0.85)
     if matched:
         content = match_color(content, target.image, alpha > 0)
-    by = "poisson" if rng.random() < 0.2 else "alpha"
-    image = poisson(content, target.image, alpha > 0) if by == "poisson" else blend(target.image, content, alpha)
+    image, by = paste(target.image, content, alpha, rng, 0.2)
     parameters = {"family": "swap", **region, "steps": steps, "color_matched": matched, "blend": by}
     return Forgery(image, alpha > 0, parameters)

@@ -3,11 +3,33 @@
 import os
 from typing import Literal
 
-from tamperlens.media.opening import checked, open_photo, open_video, pillow
+from tamperlens.media.animation import animation_info
+from tamperlens.media.facts import FileFacts, file_facts, sha256_of
+from tamperlens.media.opening import checked, open_photo, open_video, pillow, replacing
 from tamperlens.media.photo import MAX_PIXELS, read_photo, write_png
+from tamperlens.media.redrawing import redraw
+from tamperlens.media.sampling import VideoSampler
 from tamperlens.media.video import VideoInfo, frames, video_info, write_video
 
-__all__ = ["MAX_PIXELS", "VideoInfo", "frames", "kind_of", "read_photo", "video_info", "write_png", "write_video"]
+__all__ = [
+    "MAX_PIXELS",
+    "FileFacts",
+    "VideoInfo",
+    "VideoSampler",
+    "animation_info",
+    "file_facts",
+    "frames",
+    "kind_of",
+    "moves",
+    "moving_length",
+    "read_photo",
+    "redraw",
+    "replacing",
+    "sha256_of",
+    "video_info",
+    "write_png",
+    "write_video",
+]
 
 
 def kind_of(path: str | os.PathLike[str]) -> Literal["photo", "video"]:
@@ -24,3 +46,14 @@ def kind_of(path: str | os.PathLike[str]) -> Literal["photo", "video"]:
             return "photo"
     with open_video(file):
         return "video"
+
+
+def moves(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a video or an animated picture, from its content. Errors as for `kind_of`."""
+    return kind_of(path) == "video" or animation_info(path) is not None
+
+
+def moving_length(path: str | os.PathLike[str]) -> float:
+    """Seconds that a video or animation lasts, as its headers say; NaN where they do not."""
+    animation = animation_info(path)
+    return animation.seconds if animation else video_info(path).seconds

@@ -15,7 +15,7 @@ from tamperlens.errors import MediaError, UnsupportedMedia
 from tamperlens.media.opening import VIDEOS, checked, open_photo, open_video, pillow, replacing, upright
 from tamperlens.types import Frame, UInt8Array
 
-__all__ = ["VideoInfo", "frames", "video_info", "write_video"]
+__all__ = ["VideoInfo", "frames", "refuse_photo", "to_frame", "unreadable", "video_info", "write_video"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class VideoInfo:
 def video_info(path: str | os.PathLike[str]) -> VideoInfo:
     """Describes a video from its headers and first frame; errors as for ``frames``."""
     file = checked(path)
-    _refuse_photo(file)
+    refuse_photo(file)
     with open_video(file) as (container, stream):
         first, encoder = None, None
         try:
@@ -47,7 +47,7 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
                 if first is not None or count > 300:
                     break
         except av.error.FFmpegError as error:
-            raise MediaError(f"{file}: {_unreadable(error)} before the first frame; fetch the file again") from error
+            raise MediaError(f"{file}: {unreadable(error)} before the first frame; fetch the file again") from error
         if first is None:
             raise MediaError(f"{file}: the video holds no readable frame; fetch the file again")
         orientation, _ = _display_orientation(first)
@@ -82,7 +82,7 @@ def frames(path: str | os.PathLike[str], *, every: int = 1, threads: int = 1) ->
     if every < 1 or threads < 1:
         raise ValueError(f"every and threads are counts of at least 1; got every={every}, threads={threads}")
     file = checked(path)
-    _refuse_photo(file)
+    refuse_photo(file)
     index, seconds, end, damaged = 0, 0.0, 0.0, False
     with open_video(file) as (container, stream):
         stream.codec_context.thread_count = threads
@@ -101,10 +101,10 @@ def frames(path: str | os.PathLike[str], *, every: int = 1, threads: int = 1) ->
                     seconds = picture.time - start if timed and picture.time is not None else index / rate
                     damaged = bool(picture.is_corrupt)
                     if index % every == 0:
-                        yield _frame(picture, index, seconds, stream)
+                        yield to_frame(picture, index, seconds, stream)
                     index += 1
         except av.error.FFmpegError as error:
-            raise MediaError(_stopped(file, index, seconds, _unreadable(error))) from error
+            raise MediaError(_stopped(file, index, seconds, unreadable(error))) from error
         expected = (container.duration or 0) / 1e6
     if index == 0:
         raise MediaError(f"{file}: the video holds no readable frame; fetch the file again")
@@ -113,7 +113,8 @@ def frames(path: str | os.PathLike[str], *, every: int = 1, threads: int = 1) ->
         raise MediaError(_stopped(file, index, seconds, reason))
 
 
-def _frame(picture: Any, index: int, seconds: float, stream: Any) -> Frame:
+def to_frame(picture: Any, index: int, seconds: float, stream: Any) -> Frame:
+    """A decoded picture of a stream as an upright `Frame`."""
     orientation, notes = _display_orientation(picture)
     ratio = stream.sample_aspect_ratio
     if ratio and ratio != 1:
@@ -123,7 +124,8 @@ def _frame(picture: Any, index: int, seconds: float, stream: Any) -> Frame:
     return Frame(upright(picture.to_ndarray(format="rgb24"), orientation), index, seconds, tuple(notes))
 
 
-def _refuse_photo(file: Path) -> None:
+def refuse_photo(file: Path) -> None:
+    """`UnsupportedMedia` where the file is a photo."""
     with pillow():
         try:
             photo = open_photo(file)
@@ -164,7 +166,8 @@ def _encoder_settings(packet: bytes) -> str | None:
     return None
 
 
-def _unreadable(error: Exception) -> str:
+def unreadable(error: Exception) -> str:
+    """Why reading stopped, in words."""
     return f"the video cannot be read on ({getattr(error, 'strerror', None) or error})"
 
 

@@ -1,0 +1,57 @@
+"""The frozen test of detectors: forgeries of held-out people, by family and delivery, rebuilt from real photos by seed.
+
+    python benchmarks/quality.py PHOTOS... [--models contrast-seg OTHER.onnx] [--deliveries uncompressed "JPEG 75"]
+
+Only people of the test split are used. Whoever changes the families, seeds or deliveries says so in docs/log.md and measures
+the last model again: figures from before and after such a change are not comparable. ``reenact`` and ``autoencode`` are never
+trained on. ``mean-mask`` predicts the mean training mask for every crop.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from tamperlens.data.portraits import find_face_photos, forged_crops, split_of
+from tamperlens.evaluation import MeanMask
+from tamperlens.faces import YuNet
+from tamperlens.forge import FAMILIES
+from tamperlens.quality import DELIVERIES, forgery_rows
+from tamperlens.runtime import load
+
+UNSEEN = ("reenact", "autoencode")
+SEED = 20261122
+COLUMNS = ("auc", "fg_iou", "false_area")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path, nargs="+")
+    parser.add_argument("--models", nargs="+", default=["contrast-seg"])
+    parser.add_argument("--per-family", type=int, default=40)
+    parser.add_argument("--deliveries", nargs="+", default=list(DELIVERIES), choices=list(DELIVERIES))
+    parser.add_argument("--cache", type=Path, help="where the list of faces is kept between runs")
+    arguments = parser.parse_args()
+
+    with tempfile.TemporaryDirectory() as folder:
+        photos = find_face_photos(arguments.photos, YuNet(scales=(480,)), arguments.cache or Path(folder) / "faces.json")
+    people = {split: [photo for photo in photos if split_of(photo.person) == split] for split in ("train", "test")}
+    trained = [family for family in FAMILIES if family not in UNSEEN]
+    baseline = MeanMask(forged_crops(people["train"], trained, 100, sides=(64, 65), seed=5, before=1.0, after=1.0))
+    predictors = [*(load(model) for model in arguments.models), baseline]
+    print(f"{len(people['test'])} test people, {arguments.per_family} crops a family, seed {SEED}")
+    print(f"never trained on: {', '.join(UNSEEN)}\n")
+    print(f"| delivery | model | family | {' | '.join(COLUMNS)} |\n|---|---|---|{'---|' * len(COLUMNS)}")
+    for delivery, rows in forgery_rows(
+        predictors, people["test"], list(FAMILIES), arguments.per_family, seed=SEED, deliveries=arguments.deliveries
+    ):
+        for model, subset in dict.fromkeys((row.model, row.subset) for row in rows):
+            own = {row.metric: row for row in rows if (row.model, row.subset) == (model, subset)}
+            if subset == "average":
+                continue
+            cells = [f"{own[m].value:.3f} [{own[m].low:.3f}, {own[m].high:.3f}]" if m in own else "-" for m in COLUMNS]
+            name = f"{subset} (unseen)" if subset in UNSEEN else subset
+            print(f"| {delivery} | {model} | {name} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""How a face's frames become one score in videos, chosen on clips of people that no model was trained on.
+
+    python runs/choose_aggregation.py PHOTOS... [--model contrast-seg] [--people 40] [--write]
+
+Each person of the validation split, filmed by a moving camera, gives a pristine clip and one forged by each of two stand-in
+methods, with another person of the split as donor; clips are H.264 at a crf drawn from 18 to 23. Every clip goes through
+`inspect_video` as a user's would. Printed are, for each way to aggregate, the AUC, and at thresholds set for 1 % and 5 % false
+alarms on one half of the people, false alarms and detections on the other half. --write puts the best way by AUC, with
+thresholds from all these people and the measured rows, into the model's card.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tamperlens.card import ModelCard
+from tamperlens.data.portraits import FacePhoto, find_face_photos, split_of
+from tamperlens.data.synthesize import Footage, footage_of
+from tamperlens.errors import DataError
+from tamperlens.faces import VIDEO_SCALES, YuNet
+from tamperlens.forge.standins import STANDINS
+from tamperlens.media import write_video
+from tamperlens.metrics import area_under_roc, false_positive_rate_threshold, wilson
+from tamperlens.runtime import DEFAULT_MODEL, load
+from tamperlens.types import FloatArray, Predictor, UInt8Array, VideoRule
+from tamperlens.video_inspection import inspect_video
+from tamperlens.video_verdict import AGGREGATIONS
+
+FPS, CRF = 25, (18, 23)
+MIN_FRAMES = 3
+FALSE_ALARMS, DOUBT = 0.01, 0.05  # as for photos
+
+
+def main() -> None:
+    """Read the arguments, make clips, judge, choose, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path, nargs="+")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="a shipped model's name or the path of an .onnx file")
+    parser.add_argument("--people", type=int, default=40, help="of the validation split")
+    parser.add_argument("--frames", type=int, default=25, help="of each clip")
+    parser.add_argument("--longest", type=int, default=720, help="pixels: longer side of the clips")
+    parser.add_argument("--cache", type=Path, help="where the found faces and the scores of judged clips are kept")
+    parser.add_argument("--write", type=Path, metavar="CARD", help="the model card (.json) that gets the choice")
+    arguments = parser.parse_args()
+
+    predictor = load(arguments.model, threads=1)
+    found = find_face_photos(arguments.photos, YuNet(scales=(480,)), arguments.cache and arguments.cache / "faces.json")
+    people = [photo for photo in found if split_of(photo.person) == "val"]
+    people = [people[place] for place in np.random.default_rng(0).permutation(len(people))[: arguments.people]]
+    kept = arguments.cache and arguments.cache / f"clips.{predictor.name.replace(' ', '.')}.jsonl"
+    clips = list(judged_clips(people, predictor, arguments.frames, arguments.longest, kept))
+    choose(clips, predictor, arguments.write)
+
+
+def judged_clips(
+    people: Sequence[FacePhoto], predictor: Predictor, count: int, longest: int, kept: Path | None
+) -> Iterator[tuple[str, str, FloatArray]]:
+    """Person, method ("pristine" for none) and the scores of the largest face's frames, of every clip."""
+    known = {}
+    if kept and kept.exists():
+        known = {(row[0], row[1]): row[2] for row in map(json.loads, kept.read_text().splitlines())}
+    detector, methods = YuNet(scales=VIDEO_SCALES), list(STANDINS)
+    for number, photo in enumerate(people):
+        rng = np.random.default_rng([11, number])
+        own = [methods[number % len(methods)], methods[(number + 1) % len(methods)]]
+        if all((photo.person, method) in known for method in ("pristine", *own)):
+            yield from ((photo.person, method, np.array(known[photo.person, method])) for method in ("pristine", *own))
+            continue
+        try:
+            target, donor = (
+                footage_of(Path(one.path), YuNet(scales=(480,)), count=count, longest=longest, rng=rng)
+                for one in (photo, people[(number + 1) % len(people)])
+            )
+        except DataError:
+            continue
+        crf = int(rng.integers(CRF[0], CRF[1] + 1))
+        for method in ("pristine", *own):
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "clip.mp4"
+                write_video(path, _images(target, donor, method, number), FPS, codec="libx264", crf=crf)
+                tracks = inspect_video(path, detector, predictor).tracks
+            scores = (
+                [seen.finding.score for seen in max(tracks, key=lambda track: len(track.sightings)).sightings] if tracks else []
+            )
+            row = (photo.person, method, [score for score in scores if score is not None])
+            if kept:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                with kept.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+            yield photo.person, method, np.array(row[2])
+
+
+def _images(target: Footage, donor: Footage, method: str, number: int) -> Iterator[UInt8Array]:
+    if method == "pristine":
+        yield from target.stream()
+        return
+    standin = STANDINS[method](donor.donor, np.random.default_rng([12, number]))
+    for index, image in enumerate(target.stream()):
+        yield standin(image, target.landmarks[index], target.boxes[index], index / FPS)[0]
+
+
+def choose(clips: Sequence[tuple[str, str, FloatArray]], predictor: Predictor, card_path: Path | None) -> None:
+    """Print each way's figures; write the best one's into the card."""
+    clips = [clip for clip in clips if len(clip[2]) >= MIN_FRAMES]
+    pristine = np.array([method == "pristine" for _, method, _ in clips])
+    half = np.array([split_of(person, 0.5, 0.5) == "test" for person, _, _ in clips])
+    people = len({person for person, _, _ in clips})
+    print(f"{predictor.name}: {len(clips)} clips of {people} validation people, {pristine.sum()} pristine\n")
+    print("| aggregation | AUC | " + " | ".join(f"AUC {method}" for method in STANDINS) + " | false alarms | detected |")
+    print("|---|---|" + "---|" * len(STANDINS) + "---|---|")
+    figures = {}
+    for name, aggregate in AGGREGATIONS.items():
+        scores = np.array([aggregate(scores) for _, _, scores in clips])
+        of_methods = []
+        for method in STANDINS:
+            chosen = np.array([own in ("pristine", method) for _, own, _ in clips])
+            of_methods.append(area_under_roc(scores[chosen], ~pristine[chosen]))
+        alarms = np.zeros(len(clips), bool)
+        for side in (half, ~half):  # each half is judged at the threshold of the other
+            alarms[side] = scores[side] >= false_positive_rate_threshold(scores[~side & pristine], FALSE_ALARMS)
+        auc = area_under_roc(scores, ~pristine)
+        figures[name] = auc, scores, alarms
+        cells = " | ".join(f"{value:.3f}" for value in of_methods)
+        false, hits = alarms[pristine], alarms[~pristine]
+        print(f"| {name} | {auc:.3f} | {cells} | {_share(false.sum(), len(false))} | {_share(hits.sum(), len(hits))} |")
+    best = max(figures, key=lambda name: figures[name][0])
+    _, scores, alarms = figures[best]
+    rule = VideoRule(
+        best, *(false_positive_rate_threshold(scores[pristine], rate) for rate in (FALSE_ALARMS, DOUBT)), MIN_FRAMES
+    )
+    print(f"\nchosen: {rule}")
+    if card_path:
+        rows = [
+            _row("pristine: clips of validation people, H.264 18 to 23", alarms[pristine]),
+            _row("forged clips of validation people, H.264 18 to 23", alarms[~pristine]),
+        ]
+        card = ModelCard.load(card_path)
+        card = card.model_copy(update={"video": rule, "results": card.results | {"video": rows}})
+        ModelCard.model_validate(card.model_dump()).save(card_path)
+
+
+def _share(hits: int, count: int) -> str:
+    low, high = wilson(int(hits), count)
+    return f"{hits / count:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _row(subset: str, alarms: np.ndarray) -> dict[str, object]:
+    low, high = wilson(int(alarms.sum()), len(alarms))
+    value = round(float(alarms.mean()), 4)
+    return {
+        "subset": subset,
+        "metric": "called manipulated",
+        "value": value,
+        "low": round(low, 4),
+        "high": round(high, 4),
+        "n": len(alarms),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Commands of the bench: evaluate, paper."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tamperlens.cli.console import app, codes, make_folder, out
+from tamperlens.errors import DataError, MissingExtra
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A shipped model's name, an .onnx or .safetensors file; or a name for --maps.")],
+    stores: Annotated[list[Path], typer.Argument(help="Prepared stores; several of other mask recipes show what they change.")],
+    maps: Annotated[Path | None, typer.Option(help="Judge these pixel maps instead: <row>.png or .npz of each crop.")] = None,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    policy: Annotated[str, typer.Option(help="native or resized windows, or whole crops; auto is the paper's.")] = "auto",
+    window: Annotated[int, typer.Option(min=32, help="Side of the windows in pixels.")] = 256,
+    methods: Annotated[str, typer.Option(help="Codes of methods, as DF,P; all by default.")] = "",
+    corruptions: Annotated[str, typer.Option(help="Also after these: jpeg:90..30,webp,resize,blur,noise,gamma,h264,...")] = "",
+    most: Annotated[int, typer.Option(help="At most so many crops, evenly spread over methods; 0: all.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    folder: Annotated[Path | None, typer.Option("--out", help="Write tables, and curves of --corruptions, here.")] = None,
+) -> None:
+    """Measure a detector on a prepared store: accuracy, IoUs, AUC and the rest, per method, with 95 % intervals over videos."""
+    try:
+        from tamperlens.benchmark import Conditions, MapFolder, benchmark_rows, judge_maps, judge_store, robustness
+        from tamperlens.data.store import POLICIES, Store
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error.name or "pyarrow", "data") from error
+    from tamperlens.corruptions import parse_corruptions
+    from tamperlens.media import write_png
+    from tamperlens.plots import draw_curves
+    from tamperlens.report import rows_record, rows_to_markdown
+    from tamperlens.runtime import load
+
+    make_folder(folder)
+    changes = parse_corruptions(corruptions)
+    if maps and changes:
+        raise DataError("corruptions need a model to run; --maps are of the crops as they are")
+    predictor = None if maps else load(model)
+    if policy == "auto":
+        policy = "resized" if predictor is not None and predictor.card.task == "cls" else "native"
+    if policy not in (*POLICIES, "whole"):
+        raise DataError(f"no crop policy is called {policy!r}; expected auto, whole, {', '.join(POLICIES)}")
+    conditions = Conditions(split, None if maps or policy == "whole" else policy, window, codes(methods) or (), most or None)
+    records, tables = [], []
+    for path in stores:
+        store = Store(path)
+        about, curves = conditions.describe(store), []
+        if predictor is None:
+            outcomes, threshold, how = judge_maps(MapFolder(maps or path), store, conditions)
+            rows, about = benchmark_rows(model, outcomes, threshold), f"{about}; {how}"
+        else:
+            outcomes = judge_store(predictor, store, conditions)
+            rows = benchmark_rows(predictor.name, outcomes, predictor.score_threshold, calibrated=predictor.calibrated)
+            curves = robustness(predictor, store, conditions, changes)
+        tables += [f"{path}: {about}\n\n{rows_to_markdown(rows)}", *(rows_to_markdown(point.rows) for point in curves)]
+        rows += [row for point in curves for row in point.rows]
+        if folder and curves:
+            write_png(folder / f"{path.name}.curves.png", draw_curves(curves))
+        records.append({"store": str(path), "conditions": about, "rows": rows_record(rows)})
+    text = "\n".join(tables)
+    if as_json:
+        print(json.dumps({"model": model, "results": records}))
+    else:
+        out.print(text, markup=False)
+    if folder:
+        (folder / "tables.md").write_text(text, encoding="utf-8")
+        (folder / "results.json").write_text(json.dumps({"model": model, "results": records}, indent=1), encoding="utf-8")
+
+
+@app.command()
+def paper(
+    store: Annotated[Path, typer.Argument(help="A prepared store with train, val and test splits.", metavar="STORE")],
+    folder: Annotated[Path, typer.Option("--out", help="The report's folder; one that was begun is continued.")],
+    settings: Annotated[Path | None, typer.Option("--config", help="TOML file of settings for every run.")] = None,
+    models: Annotated[str, typer.Option(help="Names such as fn3-seg,fn3-cls; the paper's sixteen by default.")] = "",
+    imagenet: Annotated[Path | None, typer.Option(help="Folder of vgg16.safetensors, xception.safetensors: Table 4.")] = None,
+    most: Annotated[int, typer.Option(help="Judge at most so many test crops; 0: all.")] = 0,
+) -> None:
+    """Train or reuse the paper's models on a store, and write its Tables 1 to 4 and Figures 1, 5, 6 with ours beside theirs.
+
+    It resumes. The report says which data it ran on: stand-ins are never called FaceForensics++. Needs the extra 'train'.
+    """
+    try:
+        from tamperlens.data.store import Store
+        from tamperlens.paper.reproduction import PAPER_MODELS, reproduce
+        from tamperlens.train_config import read_config
+        from tamperlens.training_runs import train_on_store
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error.name or "torch", "train") from error
+
+    make_folder(folder)
+    opened = Store(store)
+    report = reproduce(
+        opened,
+        folder,
+        read_config(settings),
+        lambda run, config: train_on_store(opened, run, config, out),
+        models=codes(models) or PAPER_MODELS,
+        imagenet=imagenet,
+        most=most or None,
+        say=lambda text: out.print(text, markup=False),
+    )
+    out.print(f"report: {report}", markup=False)

@@ -1,0 +1,90 @@
+"""What may happen to a finished picture on its way, by severity: the robustness curves' x axis."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from tamperlens.errors import DataError
+from tamperlens.forge.pipeline import h264, jpeg, noise, webp
+from tamperlens.types import UInt8Array
+
+__all__ = ["CORRUPTIONS", "Corruption", "parse_corruptions"]
+
+LEVELS = 5  # of a range
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """One change of one severity. ``apply``: RGB uint8 ``(H, W, 3)`` -> the same shape; the picture's geometry stays."""
+
+    name: str  # "jpeg 50"
+    kind: str
+    severity: float
+    apply: Callable[[UInt8Array], UInt8Array]
+
+
+def _resize(image: UInt8Array, factor: float) -> UInt8Array:
+    """Shrunk to ``factor`` and enlarged again."""
+    size = max(8, round(image.shape[1] * factor)), max(8, round(image.shape[0] * factor))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    return np.asarray(cv2.resize(small, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def _blur(image: UInt8Array, sigma: float) -> UInt8Array:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
+
+
+def _noise(image: UInt8Array, sigma: float) -> UInt8Array:
+    return noise(image, sigma, np.random.default_rng(0))
+
+
+def _gamma(image: UInt8Array, gamma: float) -> UInt8Array:
+    table = np.clip(np.rint(255 * (np.arange(256) / 255) ** gamma), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(image, table), np.uint8)
+
+
+def _screenshot(image: UInt8Array, factor: float) -> UInt8Array:
+    """Shown at another size by a viewer, grabbed, and shared as JPEG of quality 85."""
+    size = max(8, round(image.shape[1] * factor)), max(8, round(image.shape[0] * factor))
+    shown = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+    grabbed = jpeg(np.asarray(shown, np.uint8), 85)
+    return np.asarray(cv2.resize(grabbed, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+# kind: (from, to, change); qualities and constant rate factors are whole numbers
+CORRUPTIONS: dict[str, tuple[float, float, Callable[[UInt8Array, float], UInt8Array]]] = {
+    "jpeg": (90, 30, lambda image, quality: jpeg(image, round(quality))),
+    "webp": (90, 30, lambda image, quality: webp(image, round(quality))),
+    "resize": (0.9, 0.3, _resize),
+    "blur": (0.5, 2.5, _blur),
+    "noise": (2, 10, _noise),
+    "gamma": (0.6, 1.6, _gamma),
+    "h264": (18, 45, lambda image, crf: h264(image, round(crf))),
+    "screenshot": (1.3, 0.5, _screenshot),
+}
+
+
+def parse_corruptions(text: str) -> list[Corruption]:
+    """``"jpeg:90..30,blur,h264:23"`` as changes: five levels of a range, one of a number, the usual range of a bare name."""
+    found = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        kind, _, severities = part.partition(":")
+        if kind not in CORRUPTIONS:
+            raise DataError(f"no corruption is called {kind!r}; expected some of {', '.join(CORRUPTIONS)}")
+        first, last, change = CORRUPTIONS[kind]
+        if severities:
+            try:
+                first, last = (float(value) for value in (severities.split("..") * 2)[:2])
+            except ValueError:
+                raise DataError(f"expected a severity or a range such as {kind}:{first:g}..{last:g}; got {part!r}") from None
+        for severity in dict.fromkeys(np.linspace(first, last, LEVELS).tolist()):
+            severity = round(severity) if max(first, last) > 10 else round(severity, 2)
+            apply = _at(change, severity)
+            found.append(Corruption(f"{kind} {severity:g}", kind, severity, apply))
+    return found
+
+
+def _at(change: Callable[[UInt8Array, float], UInt8Array], severity: float) -> Callable[[UInt8Array], UInt8Array]:
+    return lambda image: change(image, severity)

@@ -1,0 +1,66 @@
+"""One job on many tasks in several processes, where one process may die and the others' work goes on."""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from typing import TypeVar
+
+__all__ = ["CRASHED", "run_processes"]
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+CRASHED = "its process died (a crash in a decoder, or no memory left): look at its files, or use fewer workers"
+
+
+def run_processes(job: Callable[[Task], Result], tasks: Iterable[Task], workers: int) -> Iterator[tuple[Task, Result | str]]:
+    """``(task, job(task))`` as tasks end, in any order; in place of the result of a task whose process died, a text.
+
+    ``job`` and tasks are pickled. As many tasks as ``workers`` are in work at a time, the others wait in the iterable. Where a
+    process dies, the tasks at hand are tried again, each alone, to tell which did it.
+    """
+    waiting, suspects = iter(tasks), list[Task]()
+    while True:
+        yield from _run_pool(job, waiting, workers, suspects)
+        if not suspects:
+            return
+        for task in suspects:
+            again: list[Task] = []
+            yield from _run_pool(job, iter([task]), 1, again)
+            if again:
+                yield task, CRASHED
+        suspects.clear()
+
+
+def _run_pool(
+    job: Callable[[Task], Result], waiting: Iterator[Task], workers: int, suspects: list[Task]
+) -> Iterator[tuple[Task, Result | str]]:
+    """Takes tasks until none is left or a process dies; then names the tasks at hand."""
+    running: dict[Future[Result], Task] = {}
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent)
+    try:
+        while True:
+            while len(running) < workers and (one := next(((task,) for task in waiting), None)):
+                running[pool.submit(job, one[0])] = one[0]
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                result = future.result()
+                yield running.pop(future), result
+    except BrokenProcessPool:
+        suspects.extend(running.values())
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """A killed run takes its workers along: nothing goes on writing behind the back of the next one."""
+
+    def watch() -> None:
+        if (parent := parent_process()) is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

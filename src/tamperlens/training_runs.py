@@ -1,0 +1,174 @@
+"""From data to a trained model: a prepared store, or folders of real photos on which crops are forged on the fly."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn, track
+from rich.progress import Progress as Bar
+from torch.utils.data import Dataset
+
+from tamperlens.card import ModelCard
+from tamperlens.data.dataset import StoreCrops
+from tamperlens.data.live import Batch, LiveCrops
+from tamperlens.data.portraits import find_face_photos, forged_crops, split_of
+from tamperlens.data.store import Store
+from tamperlens.errors import DataError
+from tamperlens.evaluation import judge
+from tamperlens.faces import YuNet
+from tamperlens.metrics import PixelCounts, area_under_roc
+from tamperlens.model import Model, load, parse_name, save
+from tamperlens.runtime import TorchPredictor
+from tamperlens.thresholds import best_map_threshold, best_score_threshold, fit_calibration, operating_point
+from tamperlens.train_config import TrainConfig
+from tamperlens.training import Progress, train
+from tamperlens.types import LabelledCrop
+
+__all__ = ["choose_thresholds", "policy_of", "train_on_photos", "train_on_store", "validation_figures"]
+
+VALIDATION_PER_FAMILY = 24
+VALIDATION_SIDES = (128, 384)
+CALIBRATED_FROM = 20  # validation crops of either class: fewer say nothing on probabilities
+
+
+def train_on_photos(folders: list[Path], out: Path, config: TrainConfig, console: Console) -> Path:
+    """Train on the photos of ``folders`` in the run folder ``out``; returns the path stem of the best model."""
+    missing = [folder for folder in folders if not folder.is_dir()]
+    if missing:
+        raise DataError(f"{missing[0]} is no folder; give folders of real photos")
+    parse_name(config.model)
+
+    def scan(paths: Iterable[Path]) -> Iterable[Path]:
+        return track(list(paths), description="finding faces", console=console)
+
+    photos = find_face_photos(folders, YuNet(scales=(480,)), out / "faces.json", scan)
+    by_split = {split: [p for p in photos if split_of(p.person) == split] for split in ("train", "val", "test")}
+    console.print(", ".join(f"{split} {len(own)} photos" for split, own in by_split.items()), markup=False)
+    if not by_split["train"] or not by_split["val"]:
+        raise DataError(f"{len(photos)} photos are too few to hold people apart for validation; give more people")
+    data = LiveCrops(
+        by_split["train"],
+        config.families,
+        batches=_micro_batches(config),
+        batch_size=min(config.batch_size, config.micro_batch),
+        windows=config.windows,
+        max_side=config.max_side,
+        pristine=config.pristine,
+        untouched=config.untouched,
+        compressed=config.compressed,
+        seed=config.seed,
+    )
+    crops = forged_crops(
+        by_split["val"],
+        config.families,
+        VALIDATION_PER_FAMILY,
+        sides=VALIDATION_SIDES,
+        seed=1,
+        compressed=config.compressed,
+    )
+    return _train(config, data, out, list(crops), console)
+
+
+def train_on_store(store: Store, out: Path, config: TrainConfig, console: Console) -> Path:
+    """Train on a prepared store in the run folder ``out``, then choose thresholds on its validation split.
+
+    Returns the path stem of the best model. The paper's setting (section 4): all methods mixed.
+    """
+    parse_name(config.model)
+    methods = list(config.methods) or None
+    data = StoreCrops(
+        store,
+        batches=_micro_batches(config),
+        batch_size=min(config.batch_size, config.micro_batch),
+        methods=methods,
+        policy=policy_of(config),
+        windows=config.windows,
+        mirror=config.mirror,
+        seed=config.seed,
+    )
+    crops = list(
+        store.crops("val", methods=methods, policy=policy_of(config), window=max(config.windows), most=config.validation_crops)
+    )
+    stem = _train(config, data, out, crops, console)
+    model, card = load(stem)
+    if "thresholds" not in card.training:
+        about = {
+            "store": {
+                "settings": store.info.settings_hash,
+                "masks": list(store.info.recipes),
+                "splits": store.info.split_set,
+                "crops": store.info.counts,
+            }
+        }
+        choose_thresholds(model, card.model_copy(update={"training": card.training | about}), crops, stem)
+    return stem
+
+
+def policy_of(config: TrainConfig) -> str:
+    """The crop policy of a run: the paper's for its task, unless the settings name one."""
+    if config.policy != "auto":
+        return config.policy
+    return "native" if config.model.endswith("-seg") else "resized"
+
+
+def choose_thresholds(model: Model, card: ModelCard, crops: Sequence[LabelledCrop], stem: Path) -> ModelCard:
+    """Choose tau 1, tau 2, operating points and the calibration on validation crops, and save the model with them.
+
+    tau 1: the best pooled mIoU; tau 2: the best mean accuracy over subsets; operating points: raw scores that at most 1 % and
+    5 % of the pristine crops reach; the calibration is temperature scaling, kept in the card's results, not applied.
+    """
+    card = card.model_copy(update={"calibration": None, "doubt_threshold": None})
+    predictor = TorchPredictor(model, card)
+    model.map_threshold = best_map_threshold([predictor(crop.image).pixel_map for crop in crops], crops)
+    outcomes = judge(TorchPredictor(model, card.model_copy(update={"map_threshold": model.map_threshold})), crops)
+    model.score_threshold = best_score_threshold(outcomes)
+    found: dict[str, object] = {f"score_at_{rate:.0%}_false_alarms": operating_point(outcomes, rate) for rate in (0.01, 0.05)}
+    if min(sum(o.label for o in outcomes), sum(not o.label for o in outcomes)) >= CALIBRATED_FROM:
+        found["temperature"] = 1 / fit_calibration(outcomes, temperature=True).slope
+    how = f"map threshold of the best mIoU and score threshold of the best accuracy on {len(crops)} validation crops"
+    training = card.training | {"thresholds": how, "operating_points": found}
+    return save(model, stem, card.model_copy(update={"training": training}))
+
+
+def _micro_batches(config: TrainConfig) -> int:
+    return config.steps * max(1, config.batch_size // config.micro_batch)
+
+
+def _train(config: TrainConfig, data: Dataset[Batch], out: Path, crops: list[LabelledCrop], console: Console) -> Path:
+    """Train with a progress bar and figures on validation crops."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=console) as bar:
+        task = bar.add_task("training", total=config.steps)
+
+        def report(progress: Progress) -> None:
+            bar.update(task, completed=progress.step, description=f"loss {progress.loss:.3f}")
+            if progress.validation:
+                figures = " ".join(f"{name} {value:.3f}" for name, value in progress.validation.items())
+                bar.console.print(f"step {progress.step}: {figures}", markup=False)
+
+        return train(config, data, out, validate=lambda model: validation_figures(model, config, crops), report=report)
+
+
+def validation_figures(model: Model, config: TrainConfig, crops: Sequence[LabelledCrop]) -> dict[str, float]:
+    """Pooled IoUs, false area on pristine crops and score AUC of a model on labelled crops."""
+    network, task = parse_name(config.model)
+    card = ModelCard(
+        name=config.model,
+        network=network,
+        task=task,
+        map_threshold=model.map_threshold,
+        score_threshold=model.score_threshold,
+        max_side=config.max_side,
+    )
+    outcomes = judge(TorchPredictor(model, card), crops)
+    counts = sum((outcome.counts for outcome in outcomes), PixelCounts())
+    pristine = sum((outcome.counts for outcome in outcomes if not outcome.label), PixelCounts())
+    scores, labels = np.array([o.score for o in outcomes]), np.array([o.label for o in outcomes], np.bool_)
+    return {
+        "miou": counts.miou,
+        "auc": area_under_roc(scores, labels),
+        "fg_iou": counts.fg_iou,
+        "bg_iou": counts.bg_iou,
+        "false_area": pristine.false_area,
+    }
