@@ -30,6 +30,7 @@ def crops(side: int) -> tuple[Tensor, Tensor, Tensor]:
 
 def losses(name: str) -> list[float]:
     """The losses of a model's first ten steps, in training mode, with the paper's optimizer but slower."""
+    torch.set_num_threads(1)  # so that sums are taken in one order, and a busy machine takes no longer
     torch.manual_seed(0)
     model = Model.create(name).train()
     # Ten times slower than the paper, so that rounding, which differs between processors, grows less.
