@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,7 +8,8 @@ from PIL import Image
 from faces_at_hand import hopper, hopper_face
 from tamperlens.errors import MediaError
 from tamperlens.faces import YuNet, crop_face
-from tamperlens.inspection import MIN_FACE, inspect_frame, inspect_photo
+from tamperlens.inspection import MIN_FACE, MIN_QUALITY, inspect_frame, inspect_photo, sharpness
+from tamperlens.media import read_photo
 from tamperlens.types import FaceBox, Frame, Prediction, Predictor, UInt8Array, Verdict
 
 
@@ -72,6 +74,34 @@ def test_a_verdict_that_mild_encoding_turns_round_is_inconclusive(scores, verdic
     assert inspection.faces[0].score_range == (min(scores), max(scores))
     if verdict == "inconclusive":
         assert f"score {min(scores):.2f} " in inspection.reasons[0] and f"{max(scores):.2f} " in inspection.reasons[0]
+
+
+def test_a_picture_too_bad_to_find_anything_in_is_inconclusive(monkeypatch) -> None:
+    faces = [box(100, 60, 60)]
+    poor = replace(picture(), jpeg_quality=MIN_QUALITY - 1)
+    assert inspected(faces, 0.1, frame=poor).verdict == "inconclusive"
+    assert "JPEG quality is about" in inspected(faces, 0.1, frame=poor).reasons[0]
+    assert inspected(faces, 0.9, frame=poor).verdict == "manipulated"  # what was found stays found
+    assert inspected(faces, 0.1, frame=replace(picture(), jpeg_quality=MIN_QUALITY)).verdict == "no_evidence"
+    monkeypatch.setattr("tamperlens.inspection.MIN_SHARPNESS", 30)
+    blurred = Frame(cv2.GaussianBlur(np.tile(hopper(), (3, 3, 1)), (0, 0), 6))
+    assert "blurred" in inspected(faces, 0.1, frame=blurred).reasons[0]
+
+
+def test_sharpness_falls_with_blur_and_is_asked_at_the_size_of_judging() -> None:
+    image = hopper()
+    values = [sharpness(np.asarray(cv2.GaussianBlur(image, (0, 0), sigma))) for sigma in (0.3, 1, 2, 4)]
+    assert values == sorted(values, reverse=True) and values[0] > 4 * values[-1]
+    large = cv2.resize(image, (1024, 1024), interpolation=cv2.INTER_CUBIC)
+    assert sharpness(large) == pytest.approx(sharpness(cv2.resize(large, (512, 512), interpolation=cv2.INTER_AREA)), rel=0.01)
+
+
+def test_a_jpegs_quality_is_read_from_its_tables(tmp_path) -> None:
+    for quality in (25, 60, 92):
+        Image.fromarray(hopper()).save(tmp_path / "x.jpg", quality=quality)
+        assert read_photo(tmp_path / "x.jpg").jpeg_quality == quality
+    Image.fromarray(hopper()).save(tmp_path / "x.png")
+    assert read_photo(tmp_path / "x.png").jpeg_quality is None
 
 
 def test_no_evidence_is_never_called_authentic() -> None:

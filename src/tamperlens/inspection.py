@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from tamperlens.faces import crop_face, face_square, inside_slices, paste_map
@@ -29,8 +30,9 @@ from tamperlens.types import (
     Verdict,
 )
 
-__all__ = ["MAX_FACES", "MIN_FACE", "MIN_INSIDE", "REENCODES", "cut_out", "inspect_frame", "inspect_photo"]
+__all__ = ["MAX_FACES", "MIN_FACE", "MIN_INSIDE", "REENCODES", "cut_out", "inspect_frame", "inspect_photo", "sharpness"]
 
+LARGEST_JUDGED = 512  # pixels: shipped models shrink larger crops to this
 MAX_FACES = 50  # the largest faces of a picture that are judged: a crowd must not take hours
 
 # What a picture may go through without anybody calling it changed.
@@ -41,6 +43,8 @@ REENCODES: dict[str, Callable[[UInt8Array], UInt8Array]] = {
 }
 
 MIN_FACE = 48  # pixels: no smaller face was trained on or measured
+MIN_QUALITY = 30  # of a JPEG's tables; benchmarks/gates.py measures what is lost below, docs/log.md has the table
+MIN_SHARPNESS = 0  # see `sharpness`; of the same table
 MIN_INSIDE = 0.25  # share of the x2 crop that must lie inside the picture: less is a face cut off by the border
 
 
@@ -71,7 +75,8 @@ def inspect_frame(
         on_picture, on_crop = inside_slices(crop, height, width)
         mask[on_picture] |= prediction.mask[on_crop]
         finding = _judge(face, prediction, float(prediction.mask[on_crop].mean()), predictor)
-        findings.append(_steadied(finding, crop.image, predictor) if stability else finding)
+        finding = _steadied(finding, crop.image, predictor) if stability else finding
+        findings.append(_gated(finding, crop.image, frame))
     verdict, reasons = _file_verdict(findings, frame)
     scores = [finding.score for finding in findings if finding.score is not None]
     return Inspection(
@@ -93,6 +98,21 @@ def cut_out(inspection: Inspection, face: FaceBox) -> FacePicture:
     """The square around one face of an inspected picture, as views, less what lies outside the picture."""
     square = face_square(face, *inspection.mask.shape)
     return FacePicture(inspection.image[square], inspection.pixel_map[square], inspection.mask[square])
+
+
+def sharpness(crop: UInt8Array) -> float:
+    """How much of a crop's contrast is fine detail, in percent: its strongest Laplacians over the spread of its grey values.
+
+    Of the tenth of pixels where the Laplacian is strongest, so that a smooth background does not count. Crops larger than
+    models look at are shrunk to that first.
+    """
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    if max(grey.shape) > LARGEST_JUDGED:
+        grey = np.asarray(cv2.resize(grey, (LARGEST_JUDGED, LARGEST_JUDGED), interpolation=cv2.INTER_AREA), np.uint8)
+    grey = grey.astype(np.float32)
+    fine = np.abs(cv2.Laplacian(grey, cv2.CV_32F)).ravel()
+    strongest = np.partition(fine, -max(1, len(fine) // 10))[-max(1, len(fine) // 10) :]
+    return float(100 * strongest.mean() / (grey.std() + 1.0))
 
 
 def _fit_crop(face: FaceBox, frame: Frame) -> FaceCrop | str:
@@ -133,6 +153,19 @@ def _steadied(finding: FaceFinding, crop: UInt8Array, predictor: Predictor) -> F
         f"the verdict depends on how the file is encoded: score {scores[lowest]:.2f} {lowest}, {scores[highest]:.2f} {highest}"
     )
     return replace(found, verdict=Verdict.INCONCLUSIVE, reasons=(reason,))
+
+
+def _gated(finding: FaceFinding, crop: UInt8Array, frame: Frame) -> FaceFinding:
+    """The finding, inconclusive where nothing was found in a picture too bad for the model to find much."""
+    if finding.verdict is not Verdict.NO_EVIDENCE:
+        return finding
+    if frame.jpeg_quality is not None and frame.jpeg_quality < MIN_QUALITY:
+        reason = f"the JPEG quality is about {frame.jpeg_quality}; below {MIN_QUALITY} the model finds few forgeries"
+    elif (found := sharpness(crop)) < MIN_SHARPNESS:
+        reason = f"the face is blurred (sharpness {found:.0f}); below {MIN_SHARPNESS} the model finds few forgeries"
+    else:
+        return finding
+    return replace(finding, verdict=Verdict.INCONCLUSIVE, reasons=(reason,))
 
 
 def _file_verdict(findings: Sequence[FaceFinding], frame: Frame) -> tuple[Verdict, tuple[str, ...]]:

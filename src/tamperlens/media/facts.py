@@ -1,6 +1,7 @@
 """What a file says of itself: its hash, container, codecs, JPEG tables, EXIF, and whether it carries a C2PA manifest.
 
-Each is a fact of its own. None says by itself that a picture was manipulated, and none enters a verdict.
+Each is a fact of its own. None says by itself that a picture was manipulated, and none enters a verdict, but for a very low
+JPEG quality, which makes "no evidence" inconclusive.
 """
 
 import hashlib
@@ -152,6 +153,13 @@ def _jpeg(image: JpegImagePlugin.JpegImageFile) -> JpegFacts:
     # Pillow's reader knows the sampling of three colours only.
     sampling = JpegImagePlugin.get_sampling(image) if image.mode in ("RGB", "YCbCr") else 0
     return JpegFacts(tables, quality, standard, names.get(sampling, "other"), bool(image.info.get("progressive")))
+
+
+def quality_of(image: Image.Image) -> int | None:
+    """The estimated quality of an opened JPEG; None for what is no JPEG."""
+    if not isinstance(image, JpegImagePlugin.JpegImageFile) or not image.quantization:
+        return None
+    return estimate_quality(tuple(image.quantization[min(image.quantization)]))[0]
 
 
 def estimate_quality(luminance: tuple[int, ...]) -> tuple[int, bool]:

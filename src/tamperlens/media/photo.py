@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from tamperlens.errors import MediaError, UnsupportedMedia
+from tamperlens.media.facts import quality_of
 from tamperlens.media.opening import PHOTOS, broken_photo, checked, open_photo, open_video, pillow, refusal, replacing, upright
 from tamperlens.types import BoolArray, Frame, UInt8Array
 
@@ -41,6 +42,7 @@ def read_photo(path: str | os.PathLike[str]) -> Frame:
                     f"{MAX_PIXELS // 1_000_000} million; make it smaller or cut out the part with the face"
                 )
             complete = True
+            jpeg_quality = quality_of(image)
             try:
                 count = getattr(image, "n_frames", 1)
                 if count > 1 and image.format != "MPO":  # MPO: a JPEG with previews or depth behind it
@@ -59,7 +61,7 @@ def read_photo(path: str | os.PathLike[str]) -> Frame:
                 image.close()
     if not complete:
         notes.insert(0, _missing_part(file, array))
-    return Frame(image=upright(array, orientation), notes=tuple(notes), complete=complete)
+    return Frame(image=upright(array, orientation), notes=tuple(notes), complete=complete, jpeg_quality=jpeg_quality)
 
 
 def _not_a_photo(file: Path) -> MediaError:

@@ -1,0 +1,50 @@
+"""How bad may a picture be before the model cannot judge it? AUC by JPEG quality and blur, and the sharpness that tells blur.
+
+    python benchmarks/gates.py PHOTOS... [--model contrast-seg] [--per-family 12]
+
+Forgeries of test people of all families, each put through the corruption as a whole. ``sharpness`` is what inspection measures
+of a crop: the median, and the 1st percentile, over pristine crops.
+"""
+
+import argparse
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tamperlens.corruptions import parse_corruptions
+from tamperlens.data.portraits import find_face_photos, forged_crops, split_of
+from tamperlens.evaluation import judge, rows_of
+from tamperlens.faces import YuNet
+from tamperlens.forge import FAMILIES
+from tamperlens.inspection import sharpness
+from tamperlens.runtime import load
+
+CORRUPTIONS = "jpeg:95,jpeg:70,jpeg:50,jpeg:40,jpeg:30,jpeg:20,jpeg:10,blur:0.5,blur:1,blur:1.5,blur:2,blur:3,blur:4"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path, nargs="+")
+    parser.add_argument("--model", default="contrast-seg")
+    parser.add_argument("--per-family", type=int, default=12)
+    parser.add_argument("--cache", type=Path, help="where the list of faces is kept between runs")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        photos = find_face_photos(arguments.photos, YuNet(scales=(480,)), arguments.cache or Path(folder) / "faces.json")
+    photos = [photo for photo in photos if split_of(photo.person) == "test"]
+    model = load(arguments.model)
+    crops = list(forged_crops(photos, list(FAMILIES), arguments.per_family, sides=(160, 512), seed=11, before=1.0, after=1.0))
+    print("| corruption | AUC | false alarms | sharpness, median | sharpness, 1st percentile |\n|---|---|---|---|---|")
+    for name, change in [("none", lambda image: image), *((c.name, c.apply) for c in parse_corruptions(CORRUPTIONS))]:
+        changed = [replace(crop, image=change(crop.image)) for crop in crops]
+        rows = {(r.subset, r.metric): r for r in rows_of("", judge(model, changed), model.score_threshold)}
+        values = [sharpness(crop.image) for crop in changed if crop.subset == "pristine"]
+        auc, alarms = rows["all", "auc"], rows["pristine", "false_alarms"]
+        cells = f"{auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}] | {alarms.value:.3f}"
+        print(f"| {name} | {cells} | {np.median(values):.2f} | {np.percentile(values, 1):.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
