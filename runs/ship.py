@@ -63,7 +63,16 @@ def main() -> None:
     people = {split: [photo for photo in photos if split_of(photo.person) == split] for split in ("train", "val", "test")}
 
     raw = card.model_copy(update={"calibration": None, "max_side": arguments.max_side or config.max_side})
-    mixed = list(forged_crops(people["val"], config.families, arguments.per_validation_family, sides=(128, 512), seed=3))
+    mixed = list(
+        forged_crops(
+            people["val"],
+            config.families,
+            arguments.per_validation_family,
+            sides=(128, 512),
+            seed=3,
+            compressed=config.compressed,
+        )
+    )
     with tempfile.TemporaryDirectory() as folder:
         predictor = _exported(model, raw, Path(folder) / "raw.onnx")
     maps = [predictor(crop.image).pixel_map for crop in mixed]
