@@ -1,6 +1,6 @@
 """How fast files are inspected and in how much memory, beside what decoding alone takes, in one run.
 
-    python benchmarks/inspect.py [--seconds 20] [--long 120] [--eager]
+    python benchmarks/inspecting.py [--seconds 20] [--long 120] [--eager]
 
 The clips show matplotlib's sample photograph under a moving camera, H.264. Every figure comes from a process of its own; told
 are seconds by the clock and of the processor, because on shared cores only the second are the program's own. --eager also runs
