@@ -7,14 +7,11 @@ are seconds by the clock and of the processor, because on shared cores only the 
 the same pipeline with the model in plain PyTorch.
 """
 
-import sys
-
-sys.path.append(sys.path.pop(0))  # or this file would be taken for the standard library's inspect
-
 import argparse
 import json
 import resource
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
