@@ -62,7 +62,7 @@ def inspect(
     rows = []
     with progress_bar(errors.is_terminal and len(paths) > 1) as bar:
         task = bar.add_task("inspecting", total=len(paths))
-        for _, record in examine_all(examiner, stems_of(paths).items(), workers):
+        for _, record in examine_all(examiner, stems_of(paths, examiner.foreign).items(), workers):
             rows.append(row_of(record))
             bar.advance(task)
             if isinstance(record, FailureRecord):
