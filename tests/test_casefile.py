@@ -234,6 +234,7 @@ def test_finished_files_are_not_done_again(photo: Path, tmp_path: Path, monkeypa
     first = examiner(photo, "a")
     monkeypatch.setattr(Examiner, "inspect", lambda self, path: pytest.fail("inspected again"))
     assert examiner(photo, "a") == first
+    assert examiner.foreign("a", tmp_path / "a.jpg") and not examiner.foreign("a", photo)
     (tmp_path / "a.mask.png").unlink()
     with pytest.raises(BaseException, match="inspected again"):
         examiner(photo, "a")

@@ -190,7 +190,10 @@ def test_a_folder_gives_an_index_and_is_resumed(photo, tmp_path) -> None:
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["files"] == 3 and summary["failed"] == 1 and summary["expected_false_alarms"][0]["files"] == 1
     written = (tmp_path / "out" / "hopper.html").stat().st_mtime_ns
+    (tmp_path / "more").mkdir()
+    other = (tmp_path / "plain.jpg").rename(tmp_path / "more" / "hopper.jpg")
     run("inspect", tmp_path, "--out", tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "hopper.jpg.json").read_text())["path"] == str(other)
     assert (tmp_path / "out" / "hopper.html").stat().st_mtime_ns == written
 
 

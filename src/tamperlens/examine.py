@@ -100,6 +100,15 @@ class Examiner:
         assert not isinstance(record, FailureRecord)
         return record
 
+    def foreign(self, stem: str, path: Path) -> bool:
+        """Whether the casefile of this stem is another file's: no file's evidence replaces another's."""
+        if self.folder is None:
+            return False
+        try:
+            return parse_record((self.folder / f"{stem}.json").read_bytes()).path != str(path)
+        except (OSError, ValueError):
+            return False
+
     def _finished(self, facts: FileFacts, path: Path, stem: str) -> Record | None:
         if self.folder is None:
             return None

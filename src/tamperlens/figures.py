@@ -24,9 +24,14 @@ LABELS = {
 
 def heat(image: UInt8Array, pixel_map: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> UInt8Array:
     """``image`` with its pixel map laid over it: the surer, the warmer and the less transparent."""
-    colors = cv2.applyColorMap(np.rint(pixel_map * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
-    weight = (0.65 * pixel_map)[..., None]
-    return np.asarray(np.rint(image * (1 - weight) + colors * weight), dtype=np.uint8)
+    canvas = image.copy()
+    rows, columns = np.flatnonzero(pixel_map.any(axis=1)), np.flatnonzero(pixel_map.any(axis=0))
+    if len(rows):  # only around faces: of a large picture the rest would cost much memory
+        area = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        colors = cv2.applyColorMap(np.rint(pixel_map[area] * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+        weight = (0.65 * pixel_map[area])[..., None]
+        canvas[area] = np.rint(image[area] * (1 - weight) + colors * weight)
+    return canvas
 
 
 def draw_heat_layer(picture: FacePicture) -> UInt8Array:

@@ -170,7 +170,7 @@ def card_to_markdown(card: ModelCard) -> str:
         *(f"- {limit}" for limit in card.limits),
         "",
     ]
-    rows = rows_of_record([{"model": card.name, **row} for row in results.get("test", [])])
+    rows, clips = _rows(card, "test"), _rows(card, "video")
     forged = [row for row in rows if not row.subset.startswith("pristine:")]
     alarms = [row for row in rows if row.subset.startswith("pristine:")]
     if forged:
@@ -178,7 +178,19 @@ def card_to_markdown(card: ModelCard) -> str:
         lines += [f"Forged crops of test people (family never trained on: {unseen}):", "", rows_to_markdown(forged)]
     if alarms:
         lines += ["Real photos, inspected whole:", "", rows_to_markdown(alarms)]
+    if clips and card.video:
+        rule = card.video
+        lines += [
+            f"Clips made of photos; a face's score is the {rule.aggregation} of its frames, manipulated from"
+            f" {rule.score_threshold:.4f} on, inconclusive from {rule.doubt_threshold:.4f}:",
+            "",
+            rows_to_markdown(clips),
+        ]
     return "\n".join(lines)
+
+
+def _rows(card: ModelCard, kind: str) -> list[ResultRow]:
+    return rows_of_record([{"model": card.name, **row} for row in card.results.get(kind, [])])
 
 
 def _nan(value: float | None) -> float:

@@ -81,7 +81,8 @@ def _faces_said(record: PhotoRecord | VideoRecord) -> str:
     numbers = [str(number) for number, face in enumerate(faces, 1) if face.verdict == "manipulated"]
     if isinstance(record, VideoRecord) and len(numbers) == 1:
         (track,) = (track for track in record.tracks if track.verdict == "manipulated")
-        return f"face {track.face} (from {clock(track.first)} to {clock(track.last)})"
+        first, last = (track.raised[0][0], track.raised[-1][1]) if track.raised else (track.first, track.last)
+        return f"face {track.face} (from {clock(first)} to {clock(last)})"
     return "the one face" if len(faces) == 1 else f"face{'s' if len(numbers) > 1 else ''} {', '.join(numbers[:8])}"
 
 

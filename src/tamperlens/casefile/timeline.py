@@ -7,7 +7,7 @@ from tamperlens.types import FaceTrack, VideoInspection, VideoRule
 
 __all__ = ["draw_timeline"]
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 960, 260, 52, 40, 20
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 960, 260, 52, 40, 26
 # Okabe and Ito's colours, darkened where needed to stand out from white at 3:1 or more.
 COLORS = ("#b34700", "#00639c", "#007a5a", "#8a4f7d", "#7a6a00", "#333333")
 DASHES = ("", "8 3", "2 3", "10 3 2 3", "5 5", "1 4")  # told apart without colour, too
@@ -71,10 +71,10 @@ def _thresholds(rule: VideoRule, y) -> list[str]:  # type: ignore[no-untyped-def
         parts.append(
             f'<line x1="{LEFT}" x2="{WIDTH - 12}" y1="{y(score)}" y2="{y(score)}" stroke="{color}" stroke-dasharray="3 4"/>'
         )
-        place, side = (WIDTH - 14, -3) if words == "manipulated" else (WIDTH - 180, 13)
+        place, line = (WIDTH - 14, 13.0) if words == "manipulated" else (WIDTH - 180, y(score) + 13)
         halo = 'stroke="#fff" stroke-width="4" paint-order="stroke"'
         label = f"{words} from {score:.2f}"
-        parts.append(f'<text x="{place}" y="{y(score) + side}" text-anchor="end" fill="{color}" {halo}>{label}</text>')
+        parts.append(f'<text x="{place}" y="{line}" text-anchor="end" fill="{color}" {halo}>{label}</text>')
     return parts
 
 

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -92,18 +93,19 @@ def make_folder(folder: Path | None) -> None:
         raise DataError(f"{folder} cannot be used as a folder ({error.strerror}); give another --out") from error
 
 
-def stems_of(paths: list[Path]) -> dict[Path, str]:
-    """The stem of each file's pictures; files of one name keep their suffix, and their number if need be."""
-    stems: dict[Path, str] = {}
+def stems_of(paths: list[Path], foreign: Callable[[str, Path], bool] = lambda stem, path: False) -> dict[Path, str]:
+    """The stem of each file's pictures; files of one name keep their suffix, and their number if need be.
+
+    ``foreign`` tells whether a stem belongs to another file than the given one already.
+    """
+    stems: dict[str, Path] = {}
     for path in dict.fromkeys(paths):
-        stem, taken = path.stem, set(stems.values())
-        if stem in taken:
-            stem = path.name
-        number = 2
-        while stem in taken:
-            stem, number = f"{path.name}.{number}", number + 1
-        stems[path] = stem
-    return stems
+        stem, number = path.stem, 1
+        while stem in stems or foreign(stem, path):
+            stem = path.name if number == 1 else f"{path.name}.{number}"
+            number += 1
+        stems[stem] = path
+    return {path: stem for stem, path in stems.items()}
 
 
 def progress_bar(shown: bool = True) -> Bar:

@@ -62,7 +62,7 @@ def inspect(
     rows = []
     with progress_bar(errors.is_terminal and len(paths) > 1) as bar:
         task = bar.add_task("inspecting", total=len(paths))
-        for _, record in examine_all(examiner, stems_of(paths).items(), workers):
+        for _, record in examine_all(examiner, stems_of(paths, examiner.foreign).items(), workers):
             rows.append(row_of(record))
             bar.advance(task)
             if isinstance(record, FailureRecord):
@@ -139,7 +139,7 @@ def _print_footer(examiner: "Examiner", rows: "list[Row]", alarms: "list[FalseAl
         out.print(f"\n{len(rows)} files: {told}")
         for alarm in alarms:
             out.print(
-                f"If all {alarm.files} {alarm.kind}s with a judged face were pristine, about {alarm.expected:.2g} "
+                f"If none of the {alarm.files} {alarm.kind}s with a judged face is manipulated, about {alarm.expected:.2g} "
                 f"({alarm.low:.2g} to {alarm.high:.2g}) would be called manipulated."
             )
         if examiner.folder is not None:
