@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from tamperlens.evaluation import MeanMask, Outcome, judge, rows_of
-from tamperlens.metrics import PixelCounts
-from tamperlens.thresholds import best_map_threshold, fit_calibration, operating_point
+from tamperlens.metrics import (
+    PixelCounts,
+    count_values,
+    equal_error_rate,
+    pixel_average_precision,
+    region_overlaps,
+    true_positive_rate,
+)
+from tamperlens.thresholds import best_map_threshold, best_score_threshold, fit_calibration, operating_point
 from tamperlens.types import LabelledCrop, Prediction
 
 
@@ -95,3 +102,41 @@ def test_the_mean_mask_knows_only_where_faces_are() -> None:
     found = figures(baseline)
     assert found["swap", "auc"] == 0.5 and found["swap", "fg_iou"] > 0.7 and found["pristine", "false_area"] > 0.2
     assert baseline(np.zeros((50, 50, 3), np.uint8)).pixel_map.shape == (50, 50)
+
+
+def test_the_score_threshold_weighs_pristine_as_much_as_all_methods_together() -> None:
+    def of(subset: str, *scores: float) -> list[Outcome]:
+        return [Outcome(subset, str(score), subset != "pristine", score, PixelCounts()) for score in scores]
+
+    clear = of("swap", 0.7, 0.8) + of("edit", 0.9, 0.9) + of("pristine", 0.1, 0.3)
+    assert best_score_threshold(clear) == pytest.approx(0.5)
+    blind = [*of("swap", 0.5), *of("edit", 0.5), *of("warp", 0.5), *of("pristine", 0.5, 0.2)]
+    assert best_score_threshold(blind) == pytest.approx(0.35)  # half of the pristine is worth more than nothing
+    weak = of("swap", 0.4, 0.6) + of("edit", 0.4, 0.6) + of("pristine", 0.4, 0.45, 0.5, 0.55)
+    assert best_score_threshold(weak) > 0.5  # calling everything manipulated would get 2 of 3 subsets right
+
+
+def test_metrics_of_scores_and_regions_on_cases_done_by_hand() -> None:
+    scores, labels = np.array([0.1, 0.2, 0.3, 0.4, 0.5]), np.array([False, False, True, False, True])
+    assert true_positive_rate(scores, labels, 0.01) == 0.5 and true_positive_rate(scores, labels, 0.4) == 1.0
+    assert equal_error_rate(scores, labels) == pytest.approx(1 / 3)
+    assert np.isnan(equal_error_rate(scores, np.ones(5, np.bool_)))
+    truth, found = np.zeros((8, 8), np.bool_), np.zeros((8, 8), np.bool_)
+    truth[:2, :2], truth[5:, 5:], found[:2, :1] = True, True, True
+    assert region_overlaps(found, truth) == (0.5, 0.0)  # PRO 0.25; pixel recall would say 2 of 13
+    values = count_values(np.where(truth, 0.9, 0.1).astype(np.float32), truth)
+    assert values.sum() == 64 and pixel_average_precision(values) == 1.0
+    assert pixel_average_precision(count_values(np.full((8, 8), 0.5, np.float32), truth)) == pytest.approx(13 / 64)
+
+
+def test_temperature_scaling_keeps_one_half_where_it_is() -> None:
+    rng = np.random.default_rng(0)
+    raw = rng.uniform(0.05, 0.95, 4000)
+    sharpened = 1 / (1 + ((1 - raw) / raw) ** 2)  # twice as sure as it should be
+    labels = rng.random(4000) < raw
+    items = [
+        Outcome("x", str(n), bool(label), float(score), PixelCounts())
+        for n, (label, score) in enumerate(zip(labels, sharpened, strict=True))
+    ]
+    fitted = fit_calibration(items, temperature=True)
+    assert fitted.slope == pytest.approx(0.5, abs=0.05) and fitted(0.5) == pytest.approx(0.5)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tamperlens.card import NEAREST, Calibration
-from tamperlens.evaluation import Outcome
+from tamperlens.evaluation import PRISTINE, Outcome
 from tamperlens.metrics import PixelCounts, count_pixels, false_positive_rate_threshold
 from tamperlens.types import FloatArray, LabelledCrop
 
@@ -31,14 +31,19 @@ def operating_point(outcomes: Sequence[Outcome], false_alarms: float) -> float:
 
 
 def best_score_threshold(outcomes: Sequence[Outcome]) -> float:
-    """The score threshold (tau 2) of the best mean accuracy over subsets, midway between two scores; in (0, 1]."""
+    """The score threshold (tau 2) of the best balanced accuracy, midway between two scores; in (0, 1].
+
+    Half the weight is the pristine crops', half the methods', one as much as the other: the paper's plain average over methods
+    and pristine would reward calling everything manipulated.
+    """
     ranked = np.unique([outcome.score for outcome in outcomes])
     candidates = np.clip([*((ranked[1:] + ranked[:-1]) / 2), ranked[-1] + 1e-3], 1e-6, 1.0)
     subsets = [[o for o in outcomes if o.subset == subset] for subset in sorted({o.subset for o in outcomes})]
     accuracy = np.zeros(len(candidates))
     for own in subsets:
         scores, labels = np.array([o.score for o in own]), np.array([o.label for o in own])
-        accuracy += ((scores >= candidates[:, None]) == labels).mean(axis=1) / len(subsets)
+        weight = 0.5 if own[0].subset == PRISTINE else 0.5 / max(1, len(subsets) - 1)
+        accuracy += weight * ((scores >= candidates[:, None]) == labels).mean(axis=1)
     return float(candidates[int(np.argmax(accuracy))])
 
 

@@ -115,7 +115,7 @@ def policy_of(config: TrainConfig) -> str:
 def choose_thresholds(model: Model, card: ModelCard, crops: Sequence[LabelledCrop], stem: Path) -> ModelCard:
     """Choose tau 1, tau 2, operating points and the calibration on validation crops, and save the model with them.
 
-    tau 1: the best pooled mIoU; tau 2: the best mean accuracy over subsets; operating points: raw scores that at most 1 % and
+    tau 1: the best pooled mIoU; tau 2: the best balanced accuracy; operating points: raw scores that at most 1 % and
     5 % of the pristine crops reach; the calibration is temperature scaling, kept in the card's results, not applied.
     """
     card = card.model_copy(update={"calibration": None, "doubt_threshold": None})
@@ -126,7 +126,7 @@ def choose_thresholds(model: Model, card: ModelCard, crops: Sequence[LabelledCro
     found: dict[str, object] = {f"score_at_{rate:.0%}_false_alarms": operating_point(outcomes, rate) for rate in (0.01, 0.05)}
     if min(sum(o.label for o in outcomes), sum(not o.label for o in outcomes)) >= CALIBRATED_FROM:
         found["temperature"] = 1 / fit_calibration(outcomes, temperature=True).slope
-    how = f"map threshold of the best mIoU and score threshold of the best accuracy on {len(crops)} validation crops"
+    how = f"map threshold of the best mIoU and score threshold of the best balanced accuracy on {len(crops)} validation crops"
     training = card.training | {"thresholds": how, "operating_points": found}
     return save(model, stem, card.model_copy(update={"training": training}))
 
