@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -260,3 +262,14 @@ def test_what_has_changed_is_named(examined, photo: Path, tmp_path: Path) -> Non
     forged = record.model_copy(update={"verdict": "manipulated", "score": 0.99, "faces": [face], "model": "m 0"})
     wrong = {check.what for check in verify(forged) if not check.holds}
     assert wrong == {"model", "verdict", "score", "face 1: score", "face 1: verdict"}
+
+
+def test_a_casefile_is_made_without_torch(video: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom tamperlens.casefile.record import Settings\n"
+        "from tamperlens.examine import Examiner\nimport tamperlens.batch, tamperlens.verify, tamperlens.cli\n"
+        "record = Examiner(Settings(every=0.5), Path(sys.argv[2]))(Path(sys.argv[1]), 'a')\n"
+        "assert record.kind == 'video', record\nassert not {'torch', 'matplotlib', 'pyarrow'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(video), str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

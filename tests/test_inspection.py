@@ -8,7 +8,7 @@ from PIL import Image
 from faces_at_hand import hopper, hopper_face
 from tamperlens.errors import MediaError
 from tamperlens.faces import YuNet, crop_face
-from tamperlens.inspection import MIN_FACE, MIN_QUALITY, inspect_frame, inspect_photo, sharpness
+from tamperlens.inspection import MAX_FACES, MIN_FACE, MIN_QUALITY, inspect_frame, inspect_photo, sharpness
 from tamperlens.media import read_photo
 from tamperlens.types import FaceBox, Frame, Prediction, Predictor, UInt8Array, Verdict
 
@@ -176,3 +176,10 @@ def test_a_truncated_photo_is_inspected_and_inconclusive(tmp_path) -> None:
 def test_an_unreadable_file_is_a_media_error(tmp_path) -> None:
     with pytest.raises(MediaError):
         inspect_photo(tmp_path / "missing.jpg", YuNet(), FakePredictor())
+
+
+def test_of_a_crowd_only_the_largest_faces_are_judged_and_it_is_said() -> None:
+    crowd = [box(100, 60, 60 - k / 100) for k in range(MAX_FACES + 5)]
+    inspection = inspected(crowd, *[0.1] * MAX_FACES)
+    assert len(inspection.faces) == MAX_FACES + 5 and sum(face.score is not None for face in inspection.faces) == MAX_FACES
+    assert "5 of 55 faces could not be judged: only the 50 largest faces" in inspection.reasons[1]

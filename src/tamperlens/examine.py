@@ -48,6 +48,7 @@ class Examiner:
 
     def __init__(self, settings: Settings, folder: Path | None = None, *, annotated: bool = True, threads: int = 0) -> None:
         self.settings, self.folder, self.annotated, self.threads = settings, folder, annotated, threads
+        self.progress: Callable[[float], None] = lambda seconds: None  # told how far a video is
         self.predictor: Predictor = load(settings.model or DEFAULT_MODEL, threads=threads)
         self._in_photos, self._in_videos = YuNet(), YuNet(scales=VIDEO_SCALES)
 
@@ -78,6 +79,7 @@ class Examiner:
             end=_end(asked),
             max_frames=asked.max_frames,
             threads=self.threads or 2,
+            progress=self.progress,
         )
 
     def record(self, inspection: Inspection | VideoInspection, facts: FileFacts) -> PhotoRecord | VideoRecord:

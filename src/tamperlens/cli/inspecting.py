@@ -60,8 +60,9 @@ def inspect(
     examiner = Examiner(settings, folder, annotated=annotated)
     paths = expand(sources, folder)
     rows = []
-    with progress_bar(errors.is_terminal and len(paths) > 1) as bar:
+    with progress_bar(errors.is_terminal) as bar:
         task = bar.add_task("inspecting", total=len(paths))
+        examiner.progress = lambda seconds: bar.update(task, description=f"inspecting, second {seconds:.0f}")
         for _, record in examine_all(examiner, stems_of(paths, examiner.foreign).items(), workers):
             rows.append(row_of(record))
             bar.advance(task)
