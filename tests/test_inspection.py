@@ -38,7 +38,7 @@ def box(x: float, y: float, size: float) -> FaceBox:
 
 
 def picture(height: int = 200, width: int = 300) -> Frame:
-    return Frame(np.full((height, width, 3), 128, np.uint8))
+    return Frame(np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8))
 
 
 def inspected(faces: list[FaceBox], *scores: float, frame: Frame | None = None):

@@ -43,8 +43,8 @@ REENCODES: dict[str, Callable[[UInt8Array], UInt8Array]] = {
 }
 
 MIN_FACE = 48  # pixels: no smaller face was trained on or measured
-MIN_QUALITY = 30  # of a JPEG's tables; benchmarks/gates.py measures what is lost below, docs/log.md has the table
-MIN_SHARPNESS = 0  # see `sharpness`; of the same table
+MIN_QUALITY = 20  # of a JPEG's tables; benchmarks/gates.py measures what is lost below, docs/log.md has the table
+MIN_SHARPNESS = 8  # see `sharpness`; of the same table
 MIN_INSIDE = 0.25  # share of the x2 crop that must lie inside the picture: less is a face cut off by the border
 
 
