@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -273,3 +274,15 @@ def test_a_casefile_is_made_without_torch(video: Path, tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(video), str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"a\xff.png")
+    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(path)
+    examiner = Examiner(Settings(), tmp_path / "out", threads=1)
+    (tmp_path / "out").mkdir()
+    record = examiner(path, "a")
+    assert record.path.endswith("a\\udcff.png") and (tmp_path / "out" / "a.html").is_file()
+    SCHEMA.validate(dump(record))
+    path.unlink()
+    SCHEMA.validate(dump(examiner(path, "b")))

@@ -1,4 +1,5 @@
 import math
+import struct
 from pathlib import Path
 
 import av
@@ -89,6 +90,17 @@ def test_uneven_times_and_a_part(tmp_path: Path) -> None:
     assert [(frame.index, round(frame.seconds, 2)) for frame in part] == [(2, 0.2), (3, 0.24), (4, 1.0)]
     with pytest.raises(MediaError, match="no frame can be read between second 5 and second 6"):
         list(VideoSampler(path, start=5, end=6))
+
+
+def test_a_video_that_asks_to_be_turned_is_inspected_upright(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    write_video(path, (np.rot90(image).copy() for image in clips.face_clip(12)), 10, codec="libx264", crf=18)
+    data = path.read_bytes()
+    unity, quarter = (struct.pack(">9i", a, b, 0, -b, a, 0, 0, 0, 1 << 30) for a, b in ((65536, 0), (0, 65536)))
+    track = data.index(unity, data.index(b"tkhd"))
+    path.write_bytes(data[:track] + quarter + data[track + len(quarter) :])
+    inspection = inspected(path, every=0.3)
+    assert (inspection.width, inspection.height) == (clips.WIDTH, clips.HEIGHT) and len(inspection.tracks) == 1
 
 
 def test_a_late_part_is_found_by_the_index(tmp_path: Path) -> None:

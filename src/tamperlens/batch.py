@@ -17,7 +17,7 @@ from tamperlens.casefile.page import WORDS, template
 from tamperlens.casefile.record import FailureRecord, Rates, Record, Settings, parse_record
 from tamperlens.data.clips import PHOTO_SUFFIXES, VIDEO_SUFFIXES
 from tamperlens.examine import Examiner
-from tamperlens.media import replacing
+from tamperlens.media import readable, replacing
 from tamperlens.processes import run_processes
 from tamperlens.report import failure_record
 
@@ -81,7 +81,7 @@ def examine_all(examiner: Examiner, files: Iterable[tuple[Path, str]], workers: 
     if workers > 1:
         job = partial(_examine, examiner.settings, examiner.folder, examiner.annotated)
         for (path, _), record in run_processes(job, files, workers):
-            yield path, parse_record(failure_record(str(path), record)) if isinstance(record, str) else record
+            yield path, parse_record(failure_record(readable(path), record)) if isinstance(record, str) else record
         return
     for path, stem in files:
         yield path, examiner(path, stem)

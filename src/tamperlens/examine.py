@@ -28,7 +28,7 @@ from tamperlens.casefile.record import (
 from tamperlens.errors import TamperlensError
 from tamperlens.faces import VIDEO_SCALES, YuNet
 from tamperlens.inspection import inspect_photo
-from tamperlens.media import FileFacts, file_facts, moves, replacing
+from tamperlens.media import FileFacts, file_facts, moves, readable, replacing
 from tamperlens.metrics import wilson
 from tamperlens.report import failure_record, inspection_record, video_record, write_pictures
 from tamperlens.runtime import DEFAULT_MODEL, load
@@ -63,7 +63,7 @@ class Examiner:
             return self._finished(facts, path, stem) or self._examine(path, facts, stem)
         except (TamperlensError, OSError, MemoryError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            return parse_record(failure_record(str(path), reason))
+            return parse_record(failure_record(readable(path), readable(reason)))
 
     def inspect(self, path: Path) -> Inspection | VideoInspection:
         """Everything found in one file; errors as for `inspect_photo` and `inspect_video`."""
@@ -91,6 +91,7 @@ class Examiner:
             "schema": SCHEMA,
             "kind": kind,
             **found,
+            "path": readable(found["path"]),
             "file": facts,
             "settings": self.settings,
             "thresholds": {"score": self.predictor.score_threshold, "doubt": self.predictor.doubt_threshold},
@@ -107,7 +108,7 @@ class Examiner:
         if self.folder is None:
             return False
         try:
-            return parse_record((self.folder / f"{stem}.json").read_bytes()).path != str(path)
+            return parse_record((self.folder / f"{stem}.json").read_bytes()).path != readable(path)
         except (OSError, ValueError):
             return False
 
@@ -122,7 +123,7 @@ class Examiner:
             return None
         whole = all((self.folder / name).is_file() for name in record.outputs.values())
         lacks = record.kind == "video" and self.annotated and "annotated" not in record.outputs
-        return record if whole and not lacks and record.path == str(path) else None
+        return record if whole and not lacks and record.path == readable(path) else None
 
     def _examine(self, path: Path, facts: FileFacts, stem: str) -> Record:
         inspection = self.inspect(path)
@@ -155,7 +156,7 @@ def _end(settings: Settings) -> float:
 
 def _write(path: Path, text: str) -> None:
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def command_of(record: PhotoRecord | VideoRecord) -> str:

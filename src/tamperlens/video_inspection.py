@@ -83,6 +83,7 @@ def inspect_video(
         numbers = watch.follow(frame, faces)
         if frame.seconds >= due - 1e-6:
             if max_frames and watch.frames >= max_frames:
+                end = frame.seconds  # the file is longer than its header says
                 break
             watch.judge(frame, faces, numbers)
             due = (math.floor((frame.seconds + 1e-6) / every) + 1) * every

@@ -4,7 +4,7 @@ import os
 from typing import Literal
 
 from tamperlens.media.animation import animation_info
-from tamperlens.media.facts import FileFacts, file_facts, sha256_of
+from tamperlens.media.facts import FileFacts, file_facts, readable, sha256_of
 from tamperlens.media.opening import checked, open_photo, open_video, pillow, replacing
 from tamperlens.media.photo import MAX_PIXELS, read_photo, write_png
 from tamperlens.media.redrawing import redraw
@@ -23,6 +23,7 @@ __all__ = [
     "moves",
     "moving_length",
     "read_photo",
+    "readable",
     "redraw",
     "replacing",
     "sha256_of",

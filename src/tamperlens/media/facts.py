@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, JpegImagePlugin
 from tamperlens.media.opening import checked, open_photo, open_video, pillow
 from tamperlens.media.video import video_info
 
-__all__ = ["FileFacts", "JpegFacts", "PhotoFacts", "VideoFacts", "estimate_quality", "file_facts", "sha256_of"]
+__all__ = ["FileFacts", "JpegFacts", "PhotoFacts", "VideoFacts", "estimate_quality", "file_facts", "readable", "sha256_of"]
 
 # A C2PA manifest store is a JUMBF superbox whose description box ("jumd") has this type (C2PA 2.1, 11.1.4.2).
 _C2PA = b"jumdc2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71"
@@ -96,6 +96,11 @@ class FileFacts:
     notes: tuple[str, ...] = field(default=())  # what could not be told, and why
 
 
+def readable(name: str | os.PathLike[str]) -> str:
+    """A file's name as text that can be stored: bytes that are no letters are spelled out."""
+    return os.fspath(name).encode("utf-8", "backslashreplace").decode()
+
+
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """The hash of a file's bytes, in hexadecimal."""
     return _hash_and_c2pa(checked(path))[0]
@@ -112,7 +117,7 @@ def file_facts(path: str | os.PathLike[str]) -> FileFacts:
         video = None if photo else _video(file)
     except Exception as error:  # broken headers raise anything, and facts are no reason to give up an inspection
         notes = (f"not everything about the file could be told ({' '.join(str(error).split())[:200]})",)
-    return FileFacts(file.name, file.stat().st_size, digest, c2pa, photo, video, notes)
+    return FileFacts(readable(file.name), file.stat().st_size, digest, c2pa, photo, video, notes)
 
 
 def _hash_and_c2pa(file: Path) -> tuple[str, bool]:

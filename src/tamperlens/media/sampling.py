@@ -97,8 +97,9 @@ class VideoSampler:
                 cut = True
             size, before = picture.size, picture.thumbnail.astype(np.int16)
             if picture.damaged:
-                self._note("damaged frames were not inspected", seconds)
-                self.complete = False
+                if seconds >= self.start:  # where reading begins in the middle, the first pictures lack others
+                    self._note("damaged frames were not inspected", seconds)
+                    self.complete = False
             elif seconds >= max(self.start, wanted) - 1e-6:
                 frame = picture.to_frame(self._skipped + self.decoded - 1, seconds)
                 for words in frame.notes:
