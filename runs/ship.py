@@ -34,7 +34,7 @@ from tamperlens.types import FloatArray, Frame, LabelledCrop, ResultRow
 
 UNSEEN = ("reenact", "autoencode")  # families no shipped model was trained on
 PEAK_SHARES = (None, 0.01, 0.02, 0.05, 0.1)  # ways to score a crop: Eq. 6, or the mean of so many of its surest pixels
-THRESHOLD_CONTROLS = ("as photographed", "blurred 1.0", "denoised", "sharpened", "JPEG 75")
+THRESHOLD_CONTROLS = ("as photographed", "blurred 1.0", "denoised", "sharpened", "noise 4", "JPEG 95", "JPEG 75")
 FALSE_ALARMS, DOUBT = 0.01, 0.05  # shares of pristine validation crops above the two thresholds
 
 
@@ -87,7 +87,9 @@ def main() -> None:
         predictor = _exported(model, raw.model_copy(update={"peak_share": peak_share}), Path(folder) / "raw.onnx")
     photographs = _photo_outcomes(predictor, people["val"][: arguments.photos_inspected])
     score_threshold, doubt_threshold = (
-        max(2 * NEAREST, operating_point(outcomes, rate), operating_point(photographs, rate)) for rate in (FALSE_ALARMS, DOUBT)
+        # Under each control by itself: whoever sharpens all photos must not meet more false alarms than others.
+        max(2 * NEAREST, operating_point(outcomes, rate), *(operating_point(own, rate) for own in photographs.values()))
+        for rate in (FALSE_ALARMS, DOUBT)
     )
     model.score_threshold = score_threshold
     ece = expected_calibration_error(np.array([calibration(o.score) for o in outcomes]), np.array([o.label for o in outcomes]))
@@ -108,8 +110,8 @@ def main() -> None:
                 "thresholds": f"score thresholds at {FALSE_ALARMS:.0%} (manipulated) and {DOUBT:.0%} (inconclusive) false "
                 f"alarms, Platt scaling, the map threshold of the best mIoU, and the score "
                 f"({f'mean of the surest {peak_share:.0%} of pixels' if peak_share else 'Eq. 6'}) of the best AUC, on "
-                f"{len(outcomes)} crops of validation people; the score thresholds also on {len(photographs)} of their photos "
-                f"inspected whole, {', '.join(THRESHOLD_CONTROLS)}",
+                f"{len(outcomes)} crops of validation people; the score thresholds also on their photos inspected whole, under "
+                f"each of {', '.join(THRESHOLD_CONTROLS)} by itself",
             },
         }
     )
@@ -154,15 +156,15 @@ def _exported(model: Model, card: ModelCard, path: Path) -> OnnxPredictor:
     return OnnxPredictor(path)
 
 
-def _photo_outcomes(predictor: OnnxPredictor, photos: list[FacePhoto]) -> list[Outcome]:
-    """The scores of real photos, inspected whole as a user would, as they are and processed."""
-    detector, outcomes = YuNet(), []
+def _photo_outcomes(predictor: OnnxPredictor, photos: list[FacePhoto]) -> dict[str, list[Outcome]]:
+    """The scores of real photos, inspected whole as a user would, under each control."""
+    detector, outcomes = YuNet(), {control: [] for control in THRESHOLD_CONTROLS}
     for photo in photos:
         image = read_photo(photo.path).image
-        for control in THRESHOLD_CONTROLS:
+        for control, own in outcomes.items():
             score = inspect_frame(photo.path, Frame(CONTROLS[control](image)), detector, predictor).score
             if score is not None:
-                outcomes.append(Outcome(PRISTINE, photo.person, False, score, PixelCounts()))
+                own.append(Outcome(PRISTINE, photo.person, False, score, PixelCounts()))
     return outcomes
 
 

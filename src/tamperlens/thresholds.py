@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tamperlens.card import NEAREST, Calibration
+from tamperlens.card import NEAREST, NEAREST_ONE, Calibration
 from tamperlens.evaluation import PRISTINE, Outcome
 from tamperlens.metrics import PixelCounts, count_pixels, false_positive_rate_threshold
 from tamperlens.types import FloatArray, LabelledCrop
@@ -53,7 +53,7 @@ def fit_calibration(outcomes: Sequence[Outcome], *, temperature: bool = False, r
     Targets are Platt's (1999), which keep the fit finite where the classes separate. With ``temperature``, temperature scaling
     (Guo et al. 2017) instead: the slope alone is fitted, so that a score of one half stays one half.
     """
-    raw = np.clip([o.score for o in outcomes], NEAREST, 1 - NEAREST)
+    raw = np.clip([o.score for o in outcomes], NEAREST, 1 - NEAREST_ONE)
     labels = np.array([o.label for o in outcomes], np.bool_)
     inputs = np.stack([np.log(raw / (1 - raw)), np.full(len(raw), 0.0 if temperature else 1.0)], axis=1)
     sizes = labels.sum(), (~labels).sum()
