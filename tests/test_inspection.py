@@ -73,7 +73,7 @@ def test_a_verdict_that_mild_encoding_turns_round_is_inconclusive(scores, verdic
     assert inspection.verdict == verdict and inspection.score == scores[0]
     assert inspection.faces[0].score_range == (min(scores), max(scores))
     if verdict == "inconclusive":
-        assert f"score {min(scores):.2f} " in inspection.reasons[0] and f"{max(scores):.2f} " in inspection.reasons[0]
+        assert f"score {min(scores):.3f} " in inspection.reasons[0] and f"{max(scores):.3f} " in inspection.reasons[0]
 
 
 def test_a_picture_too_bad_to_find_anything_in_is_inconclusive(monkeypatch) -> None:

@@ -132,13 +132,13 @@ def _judge(face: FaceBox, prediction: Prediction, mask_area: float, predictor: P
     score, threshold, doubt = prediction.score, predictor.score_threshold, predictor.doubt_threshold
     if score >= threshold:
         verdict = Verdict.MANIPULATED
-        reason = f"score {score:.2f} reaches the threshold {threshold:.2f}; {mask_area:.0%} of the face's crop is marked"
+        reason = f"score {score:.3f} reaches the threshold {threshold:.3f}; {mask_area:.0%} of the face's crop is marked"
     elif score >= doubt:
         verdict = Verdict.INCONCLUSIVE
-        reason = f"score {score:.2f} is raised, but below the threshold {threshold:.2f} (doubt begins at {doubt:.2f})"
+        reason = f"score {score:.3f} is raised, but below the threshold {threshold:.3f} (doubt begins at {doubt:.3f})"
     else:
         verdict = Verdict.NO_EVIDENCE
-        reason = f"score {score:.2f} is below {doubt:.2f}; this does not show that the face is authentic"
+        reason = f"score {score:.3f} is below {doubt:.3f}; this does not show that the face is authentic"
     return FaceFinding(face, verdict, score, mask_area, (reason,))
 
 
@@ -150,7 +150,7 @@ def _steadied(finding: FaceFinding, crop: UInt8Array, predictor: Predictor) -> F
     if scores[lowest] >= predictor.doubt_threshold or scores[highest] < predictor.score_threshold:
         return found
     reason = (
-        f"the verdict depends on how the file is encoded: score {scores[lowest]:.2f} {lowest}, {scores[highest]:.2f} {highest}"
+        f"the verdict depends on how the file is encoded: score {scores[lowest]:.3f} {lowest}, {scores[highest]:.3f} {highest}"
     )
     return replace(found, verdict=Verdict.INCONCLUSIVE, reasons=(reason,))
 

@@ -43,16 +43,16 @@ def judge_track(number: int, sightings: Sequence[Sighting], rule: VideoRule) -> 
         reasons = (reason + (f"; {unfit}" if unfit else ""),)
         return FaceTrack(number, Verdict.INCONCLUSIVE, None, reasons, tuple(sightings), raised)
     score = AGGREGATIONS[rule.aggregation](np.array([sighting.finding.score for sighting in judged], np.float32))
-    words = f"{where}: score {score:.2f} ({rule.aggregation} of {len(judged)} frames)"
+    words = f"{where}: score {score:.3f} ({rule.aggregation} of {len(judged)} frames)"
     if score >= rule.score_threshold:
-        verdict, reason = Verdict.MANIPULATED, f"{words} reaches the threshold {rule.score_threshold:.2f}"
+        verdict, reason = Verdict.MANIPULATED, f"{words} reaches the threshold {rule.score_threshold:.3f}"
     elif score >= rule.doubt_threshold:
         verdict = Verdict.INCONCLUSIVE
-        limits = f"the threshold {rule.score_threshold:.2f} (doubt begins at {rule.doubt_threshold:.2f})"
+        limits = f"the threshold {rule.score_threshold:.3f} (doubt begins at {rule.doubt_threshold:.3f})"
         reason = f"{words} is raised, but below {limits}"
     else:
         verdict = Verdict.NO_EVIDENCE
-        reason = f"{words} is below {rule.doubt_threshold:.2f}; this does not show that the face is authentic"
+        reason = f"{words} is below {rule.doubt_threshold:.3f}; this does not show that the face is authentic"
     if raised:
         spans = ", ".join(f"{first:.1f} to {last:.1f}" if last > first else f"{first:.1f}" for first, last in raised[:5])
         reason += f"; single frames are raised at second {spans}{' and later' if len(raised) > 5 else ''}"
