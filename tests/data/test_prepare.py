@@ -286,6 +286,8 @@ class Deadly(FakeDetector):
 
     def __call__(self, image):
         dies = image[0].mean() == self.always
+        while dies and self.flag.exists():  # the other dies first: whoever is tried again alone must not have it before him
+            time.sleep(0.05)
         if image[0].mean() == self.once and self.flag.exists():
             self.flag.unlink()
             dies = True
