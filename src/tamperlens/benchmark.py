@@ -1,7 +1,7 @@
 """A predictor, or anybody's pixel maps, on a prepared store: every figure with its masks, its split and its interval."""
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,11 +29,11 @@ class Conditions:
     methods: tuple[str, ...] = ()  # all by default
     most: int | None = None  # crops, evenly spread over methods
 
-    def crops_of(self, store: Store) -> list[tuple[int, LabelledCrop]]:
-        """The crops, each with the number of its row in the manifest."""
-        indices = store.indices(self.split, methods=self.methods or None, most=self.most)
-        crops = ((int(index), store.crop(index)) for index in indices)
-        return [(i, POLICIES[self.policy](crop, self.window, None) if self.policy else crop) for i, crop in crops]
+    def crops_of(self, store: Store) -> Iterator[tuple[int, LabelledCrop]]:
+        """The crops, one at a time, each with the number of its row in the manifest."""
+        for index in store.indices(self.split, methods=self.methods or None, most=self.most):
+            crop = store.crop(index)
+            yield int(index), POLICIES[self.policy](crop, self.window, None) if self.policy else crop
 
     def describe(self, store: Store) -> str:
         """One line that belongs beside every table."""
