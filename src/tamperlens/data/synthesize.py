@@ -15,6 +15,7 @@ import numpy as np
 from tamperlens.data.clips import PHOTO_SUFFIXES, VIDEO_SUFFIXES
 from tamperlens.data.methods import METHODS
 from tamperlens.errors import DataError, MediaError
+from tamperlens.forge.pipeline import noise
 from tamperlens.forge.portrait import Portrait, resize
 from tamperlens.forge.standins import STANDINS
 from tamperlens.forge.whole import portrait_of
@@ -29,6 +30,7 @@ FPS = 25
 COMPRESSIONS: dict[str, tuple[str, int]] = {"raw": ("libx264rgb", 0), "c23": ("libx264", 23), "c40": ("libx264", 40)}
 SPLIT_SHARES = {"train": 0.72, "val": 0.14, "test": 0.14}  # of the pairs, as 720 / 140 / 140 videos
 SMOOTHING = 5  # frames over which a clip's landmarks are averaged
+SENSOR_NOISE = (1.5, 4.0)  # grey levels, of the camera that films a photo; without it no frame would have a camera's traces
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def _even(image: UInt8Array) -> UInt8Array:
 
 
 def _camera_move(path: Path, detector: FaceDetector, count: int, longest: int, rng: np.random.Generator) -> Footage:
-    """A photo as a hand-held camera would film it: a slow zoom, pan and turn, and a slight shake."""
+    """A photo as a hand-held camera would film it: a slow zoom, pan and turn, a slight shake, and noise new in every frame."""
     image = _even(_limited(read_photo(path).image, longest))
     found = detector(image)
     if not found:
@@ -112,10 +114,13 @@ def _camera_move(path: Path, detector: FaceDetector, count: int, longest: int, r
         move[:, 2] += (pan * place + shake) * (width, height)
         moves.append(move)
 
+    sigma, seed = float(rng.uniform(*SENSOR_NOISE)), int(rng.integers(2**32))
+
     def stream() -> Iterator[UInt8Array]:
+        sensor = np.random.default_rng(seed)  # the same noise whenever the clip is streamed
         for move in moves:
             moved = cv2.warpAffine(image, move, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-            yield np.asarray(moved, np.uint8)
+            yield noise(np.asarray(moved, np.uint8), sigma, sensor)
 
     def moved_points(points: FloatArray, move: FloatArray) -> FloatArray:
         return np.asarray(points @ move[:, :2].T + move[:, 2], np.float32)
