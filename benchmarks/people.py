@@ -1,0 +1,25 @@
+"""What the benchmarks on real photos begin with: their arguments, and the people of each split."""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from tamperlens.data.portraits import FacePhoto, find_face_photos, split_of
+from tamperlens.faces import YuNet
+
+__all__ = ["parser_of", "people_of"]
+
+
+def parser_of(about: str | None) -> argparse.ArgumentParser:
+    """A parser that knows the photos and where the list of their faces is kept."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path, nargs="+", help="folders of real photos")
+    parser.add_argument("--cache", type=Path, help="where the list of faces is kept between runs")
+    return parser
+
+
+def people_of(arguments: argparse.Namespace) -> dict[str, list[FacePhoto]]:
+    """The photos of ``train``, ``val`` and ``test`` people."""
+    with tempfile.TemporaryDirectory() as folder:
+        photos = find_face_photos(arguments.photos, YuNet(scales=(480,)), arguments.cache or Path(folder) / "faces.json")
+    return {split: [photo for photo in photos if split_of(photo.person) == split] for split in ("train", "val", "test")}
