@@ -21,13 +21,27 @@ LIMITS = {"photo": 600, "clip 1080p": 1024}  # MiB
 
 
 def make_clip(path: Path, seconds: float, width: int, height: int) -> None:
+    """A camera that pans there and back for four seconds, encoded once and repeated."""
+    import av
     from prepare import pan
 
     from tamperlens.media import write_video
 
-    loop = list(pan(50, width, height))
-    images = (loop[number % 100 if number % 100 < 50 else 99 - number % 100] for number in range(round(25 * seconds)))
-    write_video(path, images, 25, codec="libx264", crf=23, threads=2)
+    there = list(pan(50, width, height))
+    once = path.with_name(f"once_{path.name}")
+    write_video(once, iter([*there, *reversed(there)]), 25, codec="libx264", crf=23, threads=2)
+    with av.open(str(path), "w") as longer:
+        stream = None
+        for turn in range(max(1, round(seconds / 4))):
+            with av.open(str(once)) as container:
+                source = container.streams.video[0]
+                stream = stream or longer.add_stream_from_template(source)
+                for packet in container.demux(source):
+                    if packet.dts is None:
+                        continue
+                    shift = round(4 * turn / packet.time_base)
+                    packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, stream
+                    longer.mux(packet)
 
 
 def measure(what: str, path: Path) -> dict[str, float]:
