@@ -6,17 +6,14 @@ Forgeries of test people of all families, each put through the corruption as a w
 of a crop: the median, and the 1st percentile, over pristine crops.
 """
 
-import argparse
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
+from people import parser_of, people_of
 
 from tamperlens.corruptions import parse_corruptions
-from tamperlens.data.portraits import find_face_photos, forged_crops, split_of
+from tamperlens.data.portraits import forged_crops
 from tamperlens.evaluation import judge, rows_of
-from tamperlens.faces import YuNet
 from tamperlens.forge import FAMILIES
 from tamperlens.inspection import sharpness
 from tamperlens.runtime import load
@@ -25,15 +22,11 @@ CORRUPTIONS = "jpeg:95,jpeg:70,jpeg:50,jpeg:40,jpeg:30,jpeg:20,jpeg:10,blur:0.5,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path, nargs="+")
+    parser = parser_of(__doc__)
     parser.add_argument("--model", default="contrast-seg")
     parser.add_argument("--per-family", type=int, default=12)
-    parser.add_argument("--cache", type=Path, help="where the list of faces is kept between runs")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        photos = find_face_photos(arguments.photos, YuNet(scales=(480,)), arguments.cache or Path(folder) / "faces.json")
-    photos = [photo for photo in photos if split_of(photo.person) == "test"]
+    photos = people_of(arguments)["test"]
     model = load(arguments.model)
     crops = list(forged_crops(photos, list(FAMILIES), arguments.per_family, sides=(160, 512), seed=11, before=1.0, after=1.0))
     print("| corruption | AUC | false alarms | sharpness, median | sharpness, 1st percentile |\n|---|---|---|---|---|")

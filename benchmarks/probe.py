@@ -7,18 +7,16 @@ the whole crop, and the same of its outermost border, where no forgery lies. Pri
 with people kept apart, per group of features.
 """
 
-import argparse
-import tempfile
 from pathlib import Path
 
 import cv2
 import numpy as np
+from people import parser_of, people_of
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
-from tamperlens.data.portraits import find_face_photos, load_portrait, split_of
-from tamperlens.faces import YuNet
+from tamperlens.data.portraits import load_portrait
 from tamperlens.forge.sampler import draw_family, make_sample
 from tamperlens.train_config import read_config
 from tamperlens.types import UInt8Array
@@ -42,16 +40,12 @@ def border(image: UInt8Array) -> list[float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path, nargs="+")
+    parser = parser_of(__doc__)
     parser.add_argument("--crops", type=int, default=600)
     parser.add_argument("--config", type=Path, default=Path("runs/contrast-seg-compressed.toml"))
-    parser.add_argument("--cache", type=Path, help="where the list of faces is kept between runs")
     arguments = parser.parse_args()
     config = read_config(arguments.config)
-    with tempfile.TemporaryDirectory() as folder:
-        photos = find_face_photos(arguments.photos, YuNet(scales=(480,)), arguments.cache or Path(folder) / "faces.json")
-    photos = [photo for photo in photos if split_of(photo.person) == "train"]
+    photos = people_of(arguments)["train"]
 
     features: dict[str, list[list[float]]] = {"size and place": [], "whole crop": [], "border": []}
     labels, people = [], []

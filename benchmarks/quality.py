@@ -7,13 +7,10 @@ the last model again: figures from before and after such a change are not compar
 trained on. ``mean-mask`` predicts the mean training mask for every crop.
 """
 
-import argparse
-import tempfile
-from pathlib import Path
+from people import parser_of, people_of
 
-from tamperlens.data.portraits import find_face_photos, forged_crops, split_of
+from tamperlens.data.portraits import forged_crops
 from tamperlens.evaluation import MeanMask
-from tamperlens.faces import YuNet
 from tamperlens.forge import FAMILIES
 from tamperlens.quality import DELIVERIES, forgery_rows
 from tamperlens.runtime import load
@@ -24,17 +21,13 @@ COLUMNS = ("auc", "fg_iou", "false_area")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path, nargs="+")
+    parser = parser_of(__doc__)
     parser.add_argument("--models", nargs="+", default=["contrast-seg"])
     parser.add_argument("--per-family", type=int, default=40)
     parser.add_argument("--deliveries", nargs="+", default=list(DELIVERIES), choices=list(DELIVERIES))
-    parser.add_argument("--cache", type=Path, help="where the list of faces is kept between runs")
     arguments = parser.parse_args()
 
-    with tempfile.TemporaryDirectory() as folder:
-        photos = find_face_photos(arguments.photos, YuNet(scales=(480,)), arguments.cache or Path(folder) / "faces.json")
-    people = {split: [photo for photo in photos if split_of(photo.person) == split] for split in ("train", "test")}
+    people = people_of(arguments)
     trained = [family for family in FAMILIES if family not in UNSEEN]
     baseline = MeanMask(forged_crops(people["train"], trained, 100, sides=(64, 65), seed=5, before=1.0, after=1.0))
     predictors = [*(load(model) for model in arguments.models), baseline]

@@ -6,13 +6,10 @@ People of the test split, forged as photographed, all families; a crop is twice 
 are shrunk to it, as in use; a second row judges them at their own size instead.
 """
 
-import argparse
-import tempfile
-from pathlib import Path
+from people import parser_of, people_of
 
-from tamperlens.data.portraits import find_face_photos, forged_crops, split_of
+from tamperlens.data.portraits import forged_crops
 from tamperlens.evaluation import judge, rows_of
-from tamperlens.faces import YuNet
 from tamperlens.forge import FAMILIES
 from tamperlens.runtime import load
 
@@ -20,15 +17,11 @@ FACES = (24, 36, 48, 64, 96, 128, 192, 256, 350)  # pixels; few photos hold larg
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path, nargs="+")
+    parser = parser_of(__doc__)
     parser.add_argument("--model", default="contrast-seg")
     parser.add_argument("--per-family", type=int, default=16)
-    parser.add_argument("--cache", type=Path, help="where the list of faces is kept between runs")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        photos = find_face_photos(arguments.photos, YuNet(scales=(480,)), arguments.cache or Path(folder) / "faces.json")
-    photos = [photo for photo in photos if split_of(photo.person) == "test"]
+    photos = people_of(arguments)["test"]
     predictor, native = load(arguments.model), load(arguments.model)
     native.card = native.card.model_copy(update={"max_side": None})
     largest = predictor.card.max_side or 10_000
