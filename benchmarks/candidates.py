@@ -211,9 +211,8 @@ def main(arguments: argparse.Namespace) -> None:
     choosing = [crop for delivery in DELIVERIES for crop in crops_of(people["val"][::2], delivery, 6, seed=21)]
     judging = {delivery: crops_of(people["val"][1::2], delivery, arguments.per_family, seed=22) for delivery in DELIVERIES}
     heads = [f"{kind}, {d}" for d in DELIVERIES for kind in ("AUC", "Fg-IoU", "AUC unseen", "Fg-IoU unseen", "false area")]
-    print(
-        f"{len(pool.images)} training crops; judged on {len(judging[DELIVERIES[0]])} crops of {len(people['val'][1::2])} people\n"
-    )
+    count = len(judging[DELIVERIES[0]])
+    print(f"{len(pool.images)} training crops; judged on {count} crops of {len(people['val'][1::2])} people\n")
     print(f"| network | parameters | crops seen | {' | '.join(heads)} |\n|---|---|---|{'---|' * len(heads)}")
     for name in arguments.only:
         NETWORKS[name] = CANDIDATES[name]
