@@ -6,31 +6,12 @@ import pytest
 from PIL import Image
 
 from faces_at_hand import hopper, hopper_face
+from predictor_at_hand import FakePredictor
 from tamperlens.errors import MediaError
 from tamperlens.faces import YuNet, crop_face
 from tamperlens.inspection import MAX_FACES, MIN_FACE, MIN_QUALITY, inspect_frame, inspect_photo, sharpness
 from tamperlens.media import read_photo
-from tamperlens.types import FaceBox, Frame, Prediction, Predictor, UInt8Array, Verdict
-
-
-class FakePredictor:
-    """Calls the left half of every crop manipulated, at a score that the test chooses."""
-
-    name = "fake 000000000000"
-    calibrated = False
-    limits = ("It looks left only.",)
-    score_threshold = 0.6
-    doubt_threshold = 0.4
-
-    def __init__(self, *scores: float) -> None:
-        self.scores = list(scores)
-        self.sides: list[int] = []
-
-    def __call__(self, image: UInt8Array) -> Prediction:
-        self.sides.append(image.shape[0])
-        pixel_map = np.zeros(image.shape[:2], np.float32)
-        pixel_map[:, : image.shape[1] // 2] = 0.9
-        return Prediction(pixel_map, pixel_map > 0.5, self.scores.pop(0))
+from tamperlens.types import FaceBox, Frame, Predictor, Verdict
 
 
 def box(x: float, y: float, size: float) -> FaceBox:

@@ -9,33 +9,16 @@ from PIL import Image
 
 import clips_at_hand as clips
 from faces_at_hand import hopper
+from predictor_at_hand import FakePredictor
 from tamperlens.errors import MediaError, UnsupportedMedia
 from tamperlens.faces import VIDEO_SCALES, FaceTracks, YuNet
 from tamperlens.media import VideoSampler, moves, write_video
-from tamperlens.types import FaceBox, FaceFinding, Prediction, Sighting, UInt8Array, Verdict, VideoRule
+from tamperlens.types import FaceBox, FaceFinding, Sighting, Verdict, VideoRule
 from tamperlens.video_inspection import default_every, heat_of, inspect_video
 from tamperlens.video_verdict import AGGREGATIONS, judge_track, rule_of
 
 RULE = VideoRule("median", 0.6, 0.4, 3)
 DETECTOR = YuNet(scales=VIDEO_SCALES)
-
-
-class FakePredictor:
-    """Says of every crop what the test chooses; the left half of its map is hot."""
-
-    name = "fake 000000000000"
-    calibrated = False
-    limits = ("It looks left only.",)
-    score_threshold = 0.6
-    doubt_threshold = 0.4
-
-    def __init__(self, *scores: float) -> None:
-        self.scores = list(scores)
-
-    def __call__(self, image: UInt8Array) -> Prediction:
-        pixel_map = np.zeros(image.shape[:2], np.float32)
-        pixel_map[:, : image.shape[1] // 2] = 0.9
-        return Prediction(pixel_map, pixel_map > 0.5, self.scores.pop(0) if len(self.scores) > 1 else self.scores[0])
 
 
 def inspected(path: Path, *scores: float, detector=DETECTOR, **options):
