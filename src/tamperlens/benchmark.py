@@ -1,7 +1,7 @@
 """A predictor, or anybody's pixel maps, on a prepared store: every figure with its masks, its split and its interval."""
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from tamperlens.errors import DataError
 from tamperlens.evaluation import METRICS, Outcome, outcome_of, rows_of
 from tamperlens.plots import CURVES, CurvePoint
 from tamperlens.thresholds import best_map_threshold, best_score_threshold
-from tamperlens.types import FloatArray, LabelledCrop, Prediction, Predictor, ResultRow, UInt8Array
+from tamperlens.types import FloatArray, LabelledCrop, Prediction, Predictor, ResultRow
 
 __all__ = ["Conditions", "MapFolder", "benchmark_rows", "judge_maps", "judge_store", "robustness"]
 
@@ -43,16 +43,9 @@ class Conditions:
         return f"masks {masks}; {split}; {crops}; 95 % intervals over videos"
 
 
-def judge_store(
-    predictor: Predictor,
-    store: Store,
-    conditions: Conditions,
-    change: Callable[[UInt8Array], UInt8Array] | None = None,
-) -> list[Outcome]:
-    """A predictor on a store's crops, each first put through ``change``."""
-    crops = (crop for _, crop in conditions.crops_of(store))
-    changed = (replace(crop, image=change(crop.image)) if change else crop for crop in crops)
-    return [outcome_of(predictor(crop.image), crop) for crop in changed]
+def judge_store(predictor: Predictor, store: Store, conditions: Conditions) -> list[Outcome]:
+    """A predictor on a store's crops."""
+    return [outcome_of(predictor(crop.image), crop) for _, crop in conditions.crops_of(store)]
 
 
 def benchmark_rows(
@@ -67,10 +60,13 @@ def robustness(
     predictor: Predictor, store: Store, conditions: Conditions, corruptions: Sequence[Corruption]
 ) -> list[CurvePoint]:
     """AUC, Fg-IoU and false area after each corruption."""
+    outcomes: list[list[Outcome]] = [[] for _ in corruptions]
+    for _, crop in conditions.crops_of(store):
+        for corruption, own in zip(corruptions, outcomes, strict=True):
+            own.append(outcome_of(predictor(corruption.apply(crop.image)), crop))
     points = []
-    for corruption in corruptions:
-        outcomes = judge_store(predictor, store, conditions, corruption.apply)
-        rows = rows_of(f"{predictor.name}, {corruption.name}", outcomes, predictor.score_threshold, list(CURVES))
+    for corruption, own in zip(corruptions, outcomes, strict=True):
+        rows = rows_of(f"{predictor.name}, {corruption.name}", own, predictor.score_threshold, list(CURVES))
         points.append(CurvePoint(corruption.kind, corruption.severity, rows))
     return points
 
