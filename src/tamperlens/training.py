@@ -30,7 +30,7 @@ from tamperlens.networks.imagenet import ANCESTORS, from_imagenet
 from tamperlens.tasks import TASKS
 from tamperlens.train_config import TrainConfig
 
-__all__ = ["Progress", "TrainConfig", "share", "train"]
+__all__ = ["Progress", "TrainConfig", "card_of", "share", "train"]
 
 
 class Progress(BaseModel):
@@ -116,7 +116,7 @@ def train(
                     figure = validation.get("miou", float(done))
                     if figure >= best:
                         best = figure
-                        save(model, out / "best", _card(model, config, done, parts, validation))
+                        save(model, out / "best", _trained_card(model, config, done, parts, validation))
                 progress = Progress(
                     step=done,
                     loss=mean_loss,
@@ -217,7 +217,8 @@ def _claim(out: Path, config: TrainConfig) -> None:
     path.write_text(config.model_dump_json(indent=2) + "\n")
 
 
-def _card(model: Model, config: TrainConfig, steps: int, parts: int, validation: dict[str, float]) -> ModelCard:
+def card_of(model: Model, config: TrainConfig) -> ModelCard:
+    """What a run's settings say of its model."""
     network, task = parse_name(config.model)
     return ModelCard(
         name=config.model,
@@ -226,13 +227,17 @@ def _card(model: Model, config: TrainConfig, steps: int, parts: int, validation:
         map_threshold=model.map_threshold,
         score_threshold=model.score_threshold,
         max_side=config.max_side,
-        training={
-            "steps": steps,
-            "crops_seen": steps * parts * min(config.micro_batch, config.batch_size),
-            "config": config.model_dump(mode="json"),
-        },
-        results={"validation_during_training": validation},
     )
+
+
+def _trained_card(model: Model, config: TrainConfig, steps: int, parts: int, validation: dict[str, float]) -> ModelCard:
+    training = {
+        "steps": steps,
+        "crops_seen": steps * parts * min(config.micro_batch, config.batch_size),
+        "config": config.model_dump(mode="json"),
+    }
+    results = {"validation_during_training": validation}
+    return card_of(model, config).model_copy(update={"training": training, "results": results})
 
 
 def _checkpoint(out: Path, model: Model, optimizer: Any, step: int, best: float) -> None:

@@ -22,7 +22,7 @@ from tamperlens.model import Model, load, parse_name, save
 from tamperlens.runtime import TorchPredictor
 from tamperlens.thresholds import best_map_threshold, best_score_threshold, fit_calibration, operating_point
 from tamperlens.train_config import TrainConfig
-from tamperlens.training import Progress, train
+from tamperlens.training import Progress, card_of, train
 from tamperlens.types import LabelledCrop
 
 __all__ = ["choose_thresholds", "policy_of", "train_on_photos", "train_on_store", "validation_figures"]
@@ -152,16 +152,7 @@ def _train(config: TrainConfig, data: Dataset[Batch], out: Path, crops: list[Lab
 
 def validation_figures(model: Model, config: TrainConfig, crops: Sequence[LabelledCrop]) -> dict[str, float]:
     """Pooled IoUs, false area on pristine crops and score AUC of a model on labelled crops."""
-    network, task = parse_name(config.model)
-    card = ModelCard(
-        name=config.model,
-        network=network,
-        task=task,
-        map_threshold=model.map_threshold,
-        score_threshold=model.score_threshold,
-        max_side=config.max_side,
-    )
-    outcomes = judge(TorchPredictor(model, card), crops)
+    outcomes = judge(TorchPredictor(model, card_of(model, config)), crops)
     counts = sum((outcome.counts for outcome in outcomes), PixelCounts())
     pristine = sum((outcome.counts for outcome in outcomes if not outcome.label), PixelCounts())
     scores, labels = np.array([o.score for o in outcomes]), np.array([o.label for o in outcomes], np.bool_)
