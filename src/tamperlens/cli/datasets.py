@@ -33,6 +33,7 @@ def synthesize(
     frames: Annotated[int, typer.Option(min=1, help="Frames of each clip.")] = 25,
     side: Annotated[int, typer.Option(min=64, help="Longer side of the pictures, in pixels.")] = 480,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same tree.")] = 0,
+    noise: Annotated[float, typer.Option(min=0, help="Noise of the camera that films a photo, in grey levels.")] = 4.0,
 ) -> None:
     """Build a tree in FaceForensics++'s layout from real footage, with stand-ins for its four methods and their masks."""
     from tamperlens.data import synthesize as room
@@ -50,6 +51,7 @@ def synthesize(
             count=frames,
             longest=side,
             seed=seed,
+            sensor_noise=noise,
             progress=lambda items: bar.track(list(items), description="clips"),
         )
     for reason in left_out:

@@ -22,7 +22,7 @@ from tamperlens.forge.whole import portrait_of
 from tamperlens.media import frames, kind_of, read_photo, write_video
 from tamperlens.types import BoolArray, FaceBox, FaceDetector, FloatArray, UInt8Array
 
-__all__ = ["COMPRESSIONS", "TAG", "Footage", "files_of", "footage_of", "synthesize"]
+__all__ = ["COMPRESSIONS", "SENSOR_NOISE", "TAG", "Footage", "files_of", "footage_of", "synthesize"]
 
 TAG = "stand-in made by tamperlens from real footage; not FaceForensics++"
 FPS = 25
@@ -30,7 +30,7 @@ FPS = 25
 COMPRESSIONS: dict[str, tuple[str, int]] = {"raw": ("libx264rgb", 0), "c23": ("libx264", 23), "c40": ("libx264", 40)}
 SPLIT_SHARES = {"train": 0.72, "val": 0.14, "test": 0.14}  # of the pairs, as 720 / 140 / 140 videos
 SMOOTHING = 5  # frames over which a clip's landmarks are averaged
-SENSOR_NOISE = (1.5, 4.0)  # grey levels, of the camera that films a photo; without it no frame would have a camera's traces
+SENSOR_NOISE = 4.0  # grey levels at most, of the camera that films a photo; without it no frame would have a camera's traces
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,22 @@ class Footage:
         return portrait_of(next(self.stream()), self.boxes[0])
 
 
-def footage_of(path: Path, detector: FaceDetector, *, count: int, longest: int, rng: np.random.Generator) -> Footage:
+def footage_of(
+    path: Path,
+    detector: FaceDetector,
+    *,
+    count: int,
+    longest: int,
+    rng: np.random.Generator,
+    sensor_noise: float = SENSOR_NOISE,
+) -> Footage:
     """The first ``count`` frames of a clip, or a photo under a small camera move, its longer side at most ``longest`` pixels.
 
+    The camera that films a photo has a noise of its own, from half of ``sensor_noise`` grey levels to all of it.
     Raises `DataError` where no face is found, `MediaError` where the file cannot be read.
     """
     if kind_of(path) == "photo":
-        return _camera_move(path, detector, count, longest, rng)
+        return _camera_move(path, detector, count, longest, rng, sensor_noise)
 
     def stream() -> Iterator[UInt8Array]:
         for frame in frames(path):
@@ -98,7 +107,9 @@ def _even(image: UInt8Array) -> UInt8Array:
     return np.ascontiguousarray(image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2])
 
 
-def _camera_move(path: Path, detector: FaceDetector, count: int, longest: int, rng: np.random.Generator) -> Footage:
+def _camera_move(
+    path: Path, detector: FaceDetector, count: int, longest: int, rng: np.random.Generator, sensor_noise: float
+) -> Footage:
     """A photo as a hand-held camera would film it: a slow zoom, pan and turn, a slight shake, and noise new in every frame."""
     image = _even(_limited(read_photo(path).image, longest))
     found = detector(image)
@@ -114,7 +125,7 @@ def _camera_move(path: Path, detector: FaceDetector, count: int, longest: int, r
         move[:, 2] += (pan * place + shake) * (width, height)
         moves.append(move)
 
-    sigma, seed = float(rng.uniform(*SENSOR_NOISE)), int(rng.integers(2**32))
+    sigma, seed = float(rng.uniform(0.5, 1)) * sensor_noise, int(rng.integers(2**32))
 
     def stream() -> Iterator[UInt8Array]:
         sensor = np.random.default_rng(seed)  # the same noise whenever the clip is streamed
@@ -144,13 +155,14 @@ def synthesize(
     count: int = 25,
     longest: int = 480,
     seed: int = 0,
+    sensor_noise: float = SENSOR_NOISE,
     progress: Callable[[Iterable[Path]], Iterable[Path]] = lambda paths: paths,
 ) -> list[str]:
     """Write the tree under ``out`` from files of one person each; returns what was left out and why.
 
     Files become clips 000, 001, ... in the order given; neighbours are pairs, and each of a pair is target and source once.
     Split files hold whole pairs, so no person is in two splits. Files that are there already are kept: a run that was cut off
-    continues. Raises `DataError` for unknown methods or compressions and for fewer than six usable files.
+    continues. ``sensor_noise``: see `footage_of`. Raises `DataError` for unknown methods or compressions and for fewer than six usable files.
     """
     unknown = [name for name in methods if name not in STANDINS] + [name for name in compressions if name not in COMPRESSIONS]
     if unknown:
@@ -162,7 +174,7 @@ def synthesize(
     for path in progress(sources):
         rng = np.random.default_rng([seed, len(clips)])
         try:
-            clip = footage_of(path, detector, count=count, longest=longest, rng=rng)
+            clip = footage_of(path, detector, count=count, longest=longest, rng=rng, sensor_noise=sensor_noise)
             _write_levels(out / "original_sequences" / "youtube", f"{len(clips):03d}", clip.stream, compressions)
         except (DataError, MediaError) as error:
             left_out.append(str(error))
