@@ -67,6 +67,21 @@ def test_a_photo_becomes_a_clip_that_moves_and_keeps_its_landmarks(tmp_path) -> 
         assert np.abs(DETECTOR(image)[0].landmarks - landmarks).max() < 6
 
 
+def test_the_camera_that_films_a_photo_is_as_noisy_as_asked(tmp_path) -> None:
+    path = tmp_path / "p.png"
+    Image.fromarray(hopper()).save(path)
+
+    def clip(sensor_noise: float) -> list[np.ndarray]:
+        rng = np.random.default_rng(0)
+        footage = footage_of(path, DETECTOR, count=2, longest=320, rng=rng, sensor_noise=sensor_noise)
+        return [image.astype(np.float64) for image in footage.stream()]
+
+    still, noisy = clip(0), clip(12)
+    fields = [a - b for a, b in zip(noisy, still, strict=True)]
+    assert 0.4 * 12 < np.std(fields[0]) < 1.3 * 12  # half of it or more, and stronger in bright pixels
+    assert abs(np.corrcoef(fields[0].ravel(), fields[1].ravel())[0, 1]) < 0.05, "each frame has noise of its own"
+
+
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     """Six people (one face in six lights), tiny, raw only."""

@@ -162,7 +162,8 @@ def synthesize(
 
     Files become clips 000, 001, ... in the order given; neighbours are pairs, and each of a pair is target and source once.
     Split files hold whole pairs, so no person is in two splits. Files that are there already are kept: a run that was cut off
-    continues. ``sensor_noise``: see `footage_of`. Raises `DataError` for unknown methods or compressions and for fewer than six usable files.
+    continues. ``sensor_noise``: see `footage_of`. Raises `DataError` for unknown methods or compressions and for fewer than six
+    usable files.
     """
     unknown = [name for name in methods if name not in STANDINS] + [name for name in compressions if name not in COMPRESSIONS]
     if unknown:
