@@ -42,10 +42,10 @@ def test_the_score_decides_at_the_models_thresholds(score: float, verdict: str) 
 @pytest.mark.parametrize(
     ("scores", "verdict"),
     [
-        ((0.9, 0.8, 0.7, 0.45), "manipulated"),  # weakened, but nowhere without a trace
-        ((0.9, 0.8, 0.3, 0.9), "inconclusive"),
-        ((0.1, 0.2, 0.59, 0.1), "no_evidence"),
-        ((0.1, 0.2, 0.6, 0.1), "inconclusive"),
+        ((0.9, 0.7, 0.45), "manipulated"),  # weakened, but nowhere without a trace
+        ((0.9, 0.3, 0.9), "inconclusive"),
+        ((0.1, 0.2, 0.59), "no_evidence"),
+        ((0.1, 0.6, 0.1), "inconclusive"),
     ],
 )
 def test_a_verdict_that_mild_encoding_turns_round_is_inconclusive(scores, verdict) -> None:

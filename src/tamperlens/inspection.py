@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from tamperlens.faces import crop_face, face_square, inside_slices, paste_map
-from tamperlens.forge.pipeline import jpeg, shrunk, webp
+from tamperlens.forge.pipeline import jpeg, shrunk
 from tamperlens.media import read_photo
 from tamperlens.types import (
     FaceBox,
@@ -38,7 +38,6 @@ MAX_FACES = 50  # the largest faces of a picture that are judged: a crowd must n
 # What a picture may go through without anybody calling it changed.
 REENCODES: dict[str, Callable[[UInt8Array], UInt8Array]] = {
     "after JPEG 95": partial(jpeg, quality=95),
-    "after WebP 92": partial(webp, quality=92),
     "at 95 % of its size": partial(shrunk, factor=0.95),
 }
 
