@@ -32,6 +32,7 @@ class TrainConfig(BaseModel):
     methods: tuple[str, ...] = ()
     policy: Literal["auto", "native", "resized"] = "auto"
     mirror: bool = False
+    judged_window: Annotated[int, Field(ge=32)] = 256  # side of the central windows of validation and test crops
     validation_crops: Annotated[int, Field(ge=1)] = 200
     # On photos: forgery families made on the fly, share left pristine, odds of no processing before and after the forgery, odds
     # that the finished crop is compressed last, and the side to which larger crops are shrunk, also in use.

@@ -88,7 +88,7 @@ def train_on_store(store: Store, out: Path, config: TrainConfig, console: Consol
         seed=config.seed,
     )
     crops = list(
-        store.crops("val", methods=methods, policy=policy_of(config), window=max(config.windows), most=config.validation_crops)
+        store.crops("val", methods=methods, policy=policy_of(config), window=config.judged_window, most=config.validation_crops)
     )
     stem = _train(config, data, out, crops, console)
     model, card = load(stem)

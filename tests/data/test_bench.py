@@ -35,7 +35,15 @@ from tamperlens.training_runs import train_on_store  # noqa: E402
 from tamperlens.types import Prediction  # noqa: E402
 
 CONFIG = TrainConfig(
-    model="fn3-seg", batch_size=4, micro_batch=2, steps=4, windows=(32,), workers=0, precision="32-true", checkpoint_every=2
+    model="fn3-seg",
+    batch_size=4,
+    micro_batch=2,
+    steps=4,
+    windows=(32,),
+    judged_window=32,
+    workers=0,
+    precision="32-true",
+    checkpoint_every=2,
 )
 QUIET = Console(quiet=True)
 
@@ -177,7 +185,7 @@ def test_the_report_holds_our_figures_and_the_papers_and_is_not_measured_twice(s
 def test_two_processes_give_the_loss_curve_of_one(store, tmp_path):
     """torchrun with two gloo processes against one, by launcher arguments alone."""
     (tmp_path / "run.toml").write_text(
-        'model = "fn3-seg"\nbatch_size = 4\nmicro_batch = 2\nsteps = 4\nwindows = [32]\nworkers = 0\nthreads = 1\n'
+        'model = "fn3-seg"\nbatch_size = 4\nmicro_batch = 2\nsteps = 4\nwindows = [32]\njudged_window = 32\nworkers = 0\nthreads = 1\n'
         'precision = "32-true"\ncheckpoint_every = 1\n'
     )
     train_on_store(store, tmp_path / "one", read_config(tmp_path / "run.toml"), QUIET)

@@ -74,9 +74,9 @@ def reproduce(
 
 
 def conditions_of(model: str, config: TrainConfig, most: int | None) -> Conditions:
-    """The paper's: segmentation on native crops, classification on resized ones, of the size trained on."""
+    """The paper's: segmentation on native crops, classification on resized ones, of the size judged on."""
     policy = config.policy if config.policy != "auto" else "native" if model.endswith("-seg") else "resized"
-    return Conditions("test", policy, max(config.windows), config.methods, most)
+    return Conditions("test", policy, config.judged_window, config.methods, most)
 
 
 def _measured(store: Store, stem: Path, file: Path, config: TrainConfig, most: int | None) -> list[ResultRow]:
@@ -116,7 +116,7 @@ def _write(
     if figures:
         stems = {name: out / "models" / name / "best" for name in results}
         policies = {name: conditions_of(name.split("+")[0], config, most).policy or "native" for name in results}
-        pictures = draw_figures(store, stems, policies, max(config.windows), out / "figures")
+        pictures = draw_figures(store, stems, policies, config.judged_window, out / "figures")
     (out / "tables").mkdir(parents=True, exist_ok=True)
     for number, sheet in enumerate(sheets, 1):
         for suffix, text in ((".csv", to_csv(sheet)), (".tex", to_latex(sheet))):
@@ -143,9 +143,9 @@ def _notes(store: Store, config: TrainConfig, most: int | None) -> list[str]:
     return [
         f"Ours: measured on {_data_name(store)}; test crops {', '.join(f'{m} {n}' for m, n in tested.items())}"
         + (f", of which at most {most} in all were judged." if most else "."),
-        f"Conditions: {about}; classification models on resized windows.",
-        f"Every model was trained on {crops}, {max(config.windows)} pixels wide, with Adam at {config.learning_rate:g}; "
-        "thresholds were chosen on the validation split.",
+        f"Conditions: {about}; classification models on {conditions_of('vgg5-cls', config, most).policy} windows.",
+        f"Every model was trained on {crops}, {' or '.join(map(str, config.windows))} pixels wide, with Adam at "
+        f"{config.learning_rate:g}; thresholds were chosen on the validation split.",
         "In brackets: the paper's numbers, on FaceForensics++ raw and its whole training set. They are not comparable where "
         "data, crops or steps differ, and stand beside ours for orientation.",
     ]
