@@ -185,7 +185,8 @@ def test_the_report_holds_our_figures_and_the_papers_and_is_not_measured_twice(s
 def test_two_processes_give_the_loss_curve_of_one(store, tmp_path):
     """torchrun with two gloo processes against one, by launcher arguments alone."""
     (tmp_path / "run.toml").write_text(
-        'model = "fn3-seg"\nbatch_size = 4\nmicro_batch = 2\nsteps = 4\nwindows = [32]\njudged_window = 32\nworkers = 0\nthreads = 1\n'
+        'model = "fn3-seg"\nbatch_size = 4\nmicro_batch = 2\nsteps = 4\nwindows = [32]\n'
+        "judged_window = 32\nworkers = 0\nthreads = 1\n"
         'precision = "32-true"\ncheckpoint_every = 1\n'
     )
     train_on_store(store, tmp_path / "one", read_config(tmp_path / "run.toml"), QUIET)
