@@ -1,16 +1,14 @@
-"""From a training run to the files in src/tamperlens/weights: thresholds on validation people, figures on test people.
+"""From a training run to the files in src/tamperlens/weights: weights, ONNX, and a card with thresholds and calibration.
 
-    python runs/ship.py RUN PHOTOS... [--controls FOLDER] [--out src/tamperlens/weights]
+    python runs/ship.py RUN PHOTOS... [--out src/tamperlens/weights]
 
-Thresholds and calibration are chosen on people of the validation split, all figures are measured on people of the test split
-and on --controls, a folder of real photos that no model was trained on. Prints the tables and writes weights and card.
+Thresholds and calibration are chosen on people of the validation split; `runs/measure.py` then measures on test people.
 """
 
 import argparse
 import subprocess
 import tempfile
 import tomllib
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -18,40 +16,33 @@ import numpy as np
 
 from tamperlens.card import NEAREST, ModelCard
 from tamperlens.data.portraits import FacePhoto, find_face_photos, forged_crops, split_of
-from tamperlens.evaluation import PRISTINE, MeanMask, Outcome
+from tamperlens.evaluation import PRISTINE, Outcome
 from tamperlens.export import to_onnx
 from tamperlens.faces import YuNet
 from tamperlens.inspection import inspect_frame
 from tamperlens.media import read_photo
 from tamperlens.metrics import PixelCounts, area_under_roc, expected_calibration_error, peak
 from tamperlens.model import Model, load, save
-from tamperlens.quality import CONTROLS, DELIVERIES, false_alarm_rows, forgery_rows
-from tamperlens.report import rows_to_markdown
+from tamperlens.quality import CONTROLS
 from tamperlens.runtime import OnnxPredictor
 from tamperlens.thresholds import best_map_threshold, fit_calibration, operating_point
 from tamperlens.train_config import TrainConfig
-from tamperlens.types import FloatArray, Frame, LabelledCrop, ResultRow
+from tamperlens.types import FloatArray, Frame, LabelledCrop
 
-UNSEEN = ("reenact", "autoencode")  # families no shipped model was trained on
 PEAK_SHARES = (None, 0.01, 0.02, 0.05, 0.1)  # ways to score a crop: Eq. 6, or the mean of so many of its surest pixels
 THRESHOLD_CONTROLS = ("as photographed", "blurred 1.0", "denoised", "sharpened", "noise 4", "JPEG 95", "JPEG 75")
 FALSE_ALARMS, DOUBT = 0.01, 0.05  # shares of pristine validation crops above the two thresholds
 
 
 def main() -> None:
-    """Read the arguments, choose, measure, write."""
+    """Read the arguments, choose, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("photos", type=Path, nargs="+")
-    parser.add_argument("--controls", type=Path)
-    parser.add_argument("--control-photos", type=int, default=300)
-    parser.add_argument("--control-border", type=int, default=0, help="pixels cut off each side of the control photos")
     parser.add_argument("--max-side", type=int, help="crops are shrunk to this side; the training setting otherwise")
     parser.add_argument("--about", type=Path, default=Path("runs/data.toml"), help="what the photos are, and known limits")
-    parser.add_argument("--per-family", type=int, default=60)
     parser.add_argument("--per-validation-family", type=int, default=120)
-    parser.add_argument("--photos-inspected", type=int, help="whole photos of validation and of test people; all otherwise")
-    parser.add_argument("--deliveries", nargs="+", default=list(DELIVERIES), choices=list(DELIVERIES))
+    parser.add_argument("--photos-inspected", type=int, help="whole photos of validation people; all otherwise")
     parser.add_argument("--out", type=Path, default=Path("src/tamperlens/weights"))
     arguments = parser.parse_args()
 
@@ -99,6 +90,7 @@ def main() -> None:
             "doubt_threshold": min(doubt_threshold, score_threshold),
             "limits": about["limits"] + about["limits_of"].get(config.model, []),
             "max_side": raw.max_side,
+            "results": card.results | {"expected_calibration_error_on_validation": round(ece, 4)},
             "training": card.training
             | {
                 "data": about["data"],
@@ -117,35 +109,6 @@ def main() -> None:
     stem = arguments.out / config.model
     card = save(model, stem, card)
     print(f"ONNX parity with PyTorch: largest difference {to_onnx(model, stem.with_suffix('.onnx')):.2g}")
-
-    shipped = OnnxPredictor(stem.with_suffix(".onnx"))
-    baseline = MeanMask(forged_crops(people["train"], config.families, 100, sides=(64, 65), seed=5, before=1.0, after=1.0))
-    rows: list[ResultRow] = []
-    for delivery, forged in forgery_rows(
-        [shipped, baseline],
-        people["test"],
-        [*config.families, *UNSEEN],
-        arguments.per_family,
-        deliveries=arguments.deliveries,
-    ):
-        print(f"\n{delivery}, people of the test split\n\n{rows_to_markdown(forged)}", flush=True)
-        rows += [replace(row, subset=f"{row.subset}, {delivery}") for row in forged]
-    tested = [Path(photo.path) for photo in people["test"][: arguments.photos_inspected]]
-    alarms = list(false_alarm_rows(shipped, YuNet(), tested, "test people"))
-    if arguments.controls:
-        found = sorted(arguments.controls.rglob("*.jpg"))
-        chosen = np.random.default_rng(0).permutation(len(found))[: arguments.control_photos]
-        paths, label = [found[index] for index in chosen], arguments.controls.name
-        controls = ("as photographed", "blurred 1.0", "JPEG 75")
-        alarms += false_alarm_rows(shipped, YuNet(), paths, label, controls=controls, border=arguments.control_border)
-    print(f"\n{rows_to_markdown(alarms)}")
-    rows += alarms
-    results = card.results | {
-        "expected_calibration_error_on_validation": round(ece, 4),
-        "unseen_families": list(UNSEEN),
-        "test": [_record(row) for row in rows if row.model == shipped.name],
-    }
-    ModelCard.model_validate(card.model_dump() | {"results": results}).save(stem.with_suffix(".json"))
 
 
 def _exported(model: Model, card: ModelCard, path: Path) -> OnnxPredictor:
@@ -177,12 +140,6 @@ def _outcomes(maps: list[FloatArray], crops: list[LabelledCrop], map_threshold: 
 
 def _auc(outcomes: list[Outcome]) -> float:
     return area_under_roc(np.array([o.score for o in outcomes]), np.array([o.label for o in outcomes]))
-
-
-def _record(row: ResultRow) -> dict[str, object]:
-    figures = {name: getattr(row, name) for name in ("value", "low", "high")}
-    figures = {name: None if np.isnan(value) else round(value, 4) for name, value in figures.items()}
-    return {"subset": row.subset, "metric": row.metric, **figures, "n": row.count}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,92 @@
+"""The figures of a shipped model, measured on people of the test split and written into its card.
+
+    python runs/measure.py MODEL PHOTOS... [--controls FOLDER] [--only forgeries|alarms]
+
+MODEL is the path stem of weights with a card, such as src/tamperlens/weights/contrast-seg. Forgeries of test people are judged
+by family and delivery; their photos, and those of --controls (real photos that no model was trained on), are inspected whole.
+What is not measured again stays in the card. Prints the tables.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tamperlens.card import ModelCard
+from tamperlens.data.portraits import FacePhoto, find_face_photos, forged_crops, split_of
+from tamperlens.evaluation import PRISTINE, MeanMask
+from tamperlens.faces import YuNet
+from tamperlens.forge import FAMILIES
+from tamperlens.quality import DELIVERIES, false_alarm_rows, forgery_rows
+from tamperlens.report import rows_to_markdown
+from tamperlens.runtime import OnnxPredictor
+from tamperlens.types import ResultRow
+
+UNSEEN = ("reenact", "autoencode")  # families no shipped model was trained on
+OTHER_CONTROLS = ("as photographed", "blurred 1.0", "JPEG 75")  # of photos of other people
+
+
+def main() -> None:
+    """Read the arguments, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("photos", type=Path, nargs="+")
+    parser.add_argument("--cache", type=Path, help="where the list of faces is kept between runs")
+    parser.add_argument("--only", choices=("forgeries", "alarms"))
+    parser.add_argument("--per-family", type=int, default=40)
+    parser.add_argument("--deliveries", nargs="+", default=list(DELIVERIES), choices=list(DELIVERIES))
+    parser.add_argument("--controls", type=Path)
+    parser.add_argument("--control-photos", type=int, default=300)
+    parser.add_argument("--control-border", type=int, default=0, help="pixels cut off each side of the control photos")
+    arguments = parser.parse_args()
+    predictor = OnnxPredictor(arguments.model.with_suffix(".onnx"))
+    with tempfile.TemporaryDirectory() as folder:
+        cache = arguments.cache or Path(folder) / "faces.json"
+        photos = find_face_photos(arguments.photos, YuNet(scales=(480,)), cache)
+    kept = [row for row in predictor.card.results.get("test", []) if row["subset"].startswith(f"{PRISTINE}: ")]
+    others = [row for row in predictor.card.results.get("test", []) if row not in kept]
+    if arguments.only != "alarms":
+        others = [_record(row) for row in _on_forgeries(predictor, photos, arguments) if row.model == predictor.name]
+    if arguments.only != "forgeries":
+        kept = [_record(row) for row in _on_real_photos(predictor, photos, arguments)]
+    results = predictor.card.results | {"unseen_families": list(UNSEEN), "test": [*others, *kept]}
+    ModelCard.model_validate(predictor.card.model_dump() | {"results": results}).save(arguments.model.with_suffix(".json"))
+
+
+def _on_forgeries(predictor: OnnxPredictor, photos: list[FacePhoto], arguments: argparse.Namespace) -> Iterator[ResultRow]:
+    """Forged crops beside pristine ones, by delivery; the mean mask for comparison."""
+    of = {split: [photo for photo in photos if split_of(photo.person) == split] for split in ("train", "test")}
+    trained = [family for family in FAMILIES if family not in UNSEEN]
+    baseline = MeanMask(forged_crops(of["train"], trained, 100, sides=(64, 65), seed=5, before=1.0, after=1.0))
+    for delivery, rows in forgery_rows(
+        [predictor, baseline], of["test"], [*trained, *UNSEEN], arguments.per_family, deliveries=arguments.deliveries
+    ):
+        print(f"\n{delivery}, people of the test split\n\n{rows_to_markdown(rows)}", flush=True)
+        yield from (replace(row, subset=f"{row.subset}, {delivery}") for row in rows)
+
+
+def _on_real_photos(predictor: OnnxPredictor, photos: list[FacePhoto], arguments: argparse.Namespace) -> list[ResultRow]:
+    """How often real photos are called manipulated, whole, under every control."""
+    tested = [Path(photo.path) for photo in photos if split_of(photo.person) == "test"]
+    rows = list(false_alarm_rows(predictor, YuNet(), tested, "test people"))
+    if arguments.controls:
+        found = sorted(arguments.controls.rglob("*.jpg"))
+        chosen = np.random.default_rng(0).permutation(len(found))[: arguments.control_photos]
+        paths, label = [found[index] for index in chosen], arguments.controls.name
+        border = arguments.control_border
+        rows += false_alarm_rows(predictor, YuNet(), paths, label, controls=OTHER_CONTROLS, border=border)
+    print(f"\n{rows_to_markdown(rows)}")
+    return rows
+
+
+def _record(row: ResultRow) -> dict[str, object]:
+    figures = {name: getattr(row, name) for name in ("value", "low", "high")}
+    figures = {name: None if np.isnan(value) else round(value, 4) for name, value in figures.items()}
+    return {"subset": row.subset, "metric": row.metric, **figures, "n": row.count}
+
+
+if __name__ == "__main__":
+    main()
