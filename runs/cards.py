@@ -10,10 +10,11 @@ from tamperlens.report import card_to_markdown
 
 PAGE = """# Model cards
 
-Written by `runs/cards.py` from the cards beside the weights, which `runs/ship.py` and `runs/measure.py` write. All figures are on this project's
-own forgeries of people held out from training, and on real photos; none is a FaceForensics++ figure. Intervals are 95 %, by
-bootstrap over people, or Wilson's for shares. AUC is against all pristine crops of the same table. Crops come from photos as
-photographed, forged, then delivered as the subset says. `mean-mask` in docs/log.md is the baseline: it knows where faces are.
+Written by `runs/cards.py` from the cards beside the weights, which `runs/ship.py` and `runs/measure.py` write. All figures are
+on this project's own forgeries of people held out from training, and on real photos; none is a FaceForensics++ figure.
+Intervals are 95 %, by bootstrap over people, or Wilson's for shares. AUC is against all pristine crops of the same table. Crops
+come from photos as photographed, forged, then delivered as the subset says. `mean-mask` in docs/log.md is the baseline:
+it knows where faces are.
 
 """
 
