@@ -117,13 +117,22 @@ def prepare(
         failed = _failures(results)
         if failed and not keep_going:
             raise DataError(_told(failed, out, len(results)))
-        notes = tuple(f"{result.clip}: {note}" for result in results for note in result.notes)
+        notes = _noted(results)
         records = [record for unit in units if (record := own_records.get(unit.name) or _record(out, unit, digest))]
         if len(records) == len(units):
             return _report(out, _finish(out, info, records, keep_going), notes)
         if (now := read_info(out)).complete:  # a run of another share has completed the store meanwhile
             return _report(out, now, notes)
         return Report(out, False, len(results) - len(failed), sum(result.crops for result in results), failed, notes)
+
+
+def _noted(results: Iterable[ClipResult]) -> tuple[str, ...]:
+    """Each thing that was noted, once, with the clips it was noted of."""
+    clips: dict[str, list[str]] = {}
+    for result in results:
+        for note in result.notes:
+            clips.setdefault(note, []).append(result.clip)
+    return tuple(f"{own[0]}{f' and {len(own) - 1} more' if len(own) > 1 else ''}: {note}" for note, own in clips.items())
 
 
 def _report(out: Path, info: StoreInfo, notes: tuple[str, ...] = ()) -> Report:
