@@ -9,13 +9,13 @@ way.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from tamperlens.data.locks import LOCK, finishing, locked
 from tamperlens.data.manifest import (
     INFO,
     MANIFEST,
@@ -41,7 +41,6 @@ from tamperlens.types import FaceDetector
 __all__ = ["PrepareSettings", "Progress", "Report", "prepare"]
 
 ATTEMPTS = 3
-LOCK = "prepare.lock"
 
 
 @dataclass(frozen=True)
@@ -101,13 +100,13 @@ def prepare(
     info = _page(units, settings, _described(detector))
     if (kept := _kept(out, info)) is not None and kept.complete and not kept.failed:
         if (out / PARTS).exists():  # a run was killed while it tidied up
-            with _locked(out, (1, 1)):
+            with locked(out, (1, 1)):
                 _remove_parts(out)
         return _report(out, kept)
     with writing(out):
         for folder in (out, out / SHARDS, out / PARTS):
             folder.mkdir(parents=True, exist_ok=True)
-    with _locked(out, shard):
+    with locked(out, shard):
         kept = _kept(out, info)
         if kept is None or (kept.inputs_hash != info.inputs_hash):
             write_info(out, info)
@@ -157,30 +156,6 @@ def _described(detector: FaceDetector) -> str:
     """The detector with its settings, where it tells them."""
     kind = type(detector)
     return repr(detector) if kind.__repr__ is not object.__repr__ else kind.__qualname__
-
-
-@contextmanager
-def _locked(out: Path, shard: tuple[int, int]) -> Iterator[None]:
-    """Keeps others off the store; runs of several shares may work side by side, each share once."""
-    with ExitStack() as held:
-        whole = shard == (1, 1)
-        _lock(held, out / LOCK, out, shared=not whole)
-        if not whole:
-            _lock(held, out / PARTS / f"share-{shard[0]}-of-{shard[1]}.lock", out, shared=False)
-        yield
-
-
-def _lock(held: ExitStack, path: Path, out: Path, shared: bool, wait: bool = False) -> None:
-    import fcntl  # not on Windows: only whoever prepares needs it
-
-    with writing(path):
-        file = held.enter_context(path.open("a"))
-    try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        raise DataError(
-            f"another run is preparing {out} (it holds {path}); wait for it to end, stop it, or give another store folder"
-        ) from None
 
 
 def _page(units: Sequence[Unit], settings: PrepareSettings, detector: str) -> StoreInfo:
@@ -288,8 +263,7 @@ def _record(out: Path, unit: Unit, digest: str) -> UnitRecord | None:
 
 def _finish(out: Path, info: StoreInfo, records: Sequence[UnitRecord], keep_going: bool) -> StoreInfo:
     """Joins the tables, tidies up and declares the store complete, last of all."""
-    with ExitStack() as held:
-        _lock(held, out / PARTS / "finish.lock", out, shared=False, wait=True)
+    with finishing(out):
         kept = read_info(out)
         if kept.complete:  # another machine's run ended at the same time
             return kept
