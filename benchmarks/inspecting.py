@@ -70,12 +70,13 @@ def measure(what: str, path: Path) -> dict[str, float]:
     else:
         frames = inspect_video(path, YuNet(scales=VIDEO_SCALES), predictor, threads=2).decoded
     clock, work = time.perf_counter() - began, time.process_time() - worked
-    return {"frames": frames, "clock": clock, "work": work, "memory": memory(resource.RUSAGE_SELF)}
+    return {"frames": frames, "clock": clock, "work": work, "memory": memory()}
 
 
-def memory(who: int) -> float:
-    """Peak MiB."""
-    return resource.getrusage(who).ru_maxrss / 1024
+def memory() -> float:
+    """Peak MiB of this process. Not `getrusage`'s, which begins with that of the process that started it."""
+    status = Path("/proc/self/status").read_text()
+    return float(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 def apart(what: str, path: Path) -> dict[str, float]:
