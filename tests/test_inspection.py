@@ -9,7 +9,7 @@ from faces_at_hand import hopper, hopper_face
 from predictor_at_hand import FakePredictor
 from tamperlens.errors import MediaError
 from tamperlens.faces import YuNet, crop_face
-from tamperlens.inspection import MAX_FACES, MIN_FACE, MIN_QUALITY, inspect_frame, inspect_photo, sharpness
+from tamperlens.inspection import MAX_FACES, MIN_FACE, MIN_QUALITY, SMALL_FACE, inspect_frame, inspect_photo, sharpness
 from tamperlens.media import read_photo
 from tamperlens.types import FaceBox, Frame, Predictor, Verdict
 
@@ -34,7 +34,7 @@ def test_the_fake_is_a_predictor() -> None:
     ("score", "verdict"), [(0.6, "manipulated"), (0.59, "inconclusive"), (0.4, "inconclusive"), (0.39, "no_evidence")]
 )
 def test_the_score_decides_at_the_models_thresholds(score: float, verdict: str) -> None:
-    inspection = inspected([box(100, 60, 60)], score)
+    inspection = inspected([box(100, 60, 70)], score)
     assert inspection.verdict == verdict == inspection.faces[0].verdict
     assert inspection.score == score and f"{score:.2f}" in inspection.reasons[0]
 
@@ -49,7 +49,7 @@ def test_the_score_decides_at_the_models_thresholds(score: float, verdict: str) 
     ],
 )
 def test_a_verdict_that_mild_encoding_turns_round_is_inconclusive(scores, verdict) -> None:
-    faces = [box(100, 60, 60)]
+    faces = [box(100, 60, 70)]
     inspection = inspect_frame("x.png", picture(), lambda image: faces, FakePredictor(*scores), stability=True)
     assert inspection.verdict == verdict and inspection.score == scores[0]
     assert inspection.faces[0].score_range == (min(scores), max(scores))
@@ -58,7 +58,7 @@ def test_a_verdict_that_mild_encoding_turns_round_is_inconclusive(scores, verdic
 
 
 def test_a_picture_too_bad_to_find_anything_in_is_inconclusive(monkeypatch) -> None:
-    faces = [box(100, 60, 60)]
+    faces = [box(100, 60, 70)]
     poor = replace(picture(), jpeg_quality=MIN_QUALITY - 1)
     assert inspected(faces, 0.1, frame=poor).verdict == "inconclusive"
     assert "JPEG quality is about" in inspected(faces, 0.1, frame=poor).reasons[0]
@@ -85,8 +85,14 @@ def test_a_jpegs_quality_is_read_from_its_tables(tmp_path) -> None:
     assert read_photo(tmp_path / "x.png").jpeg_quality is None
 
 
+def test_nothing_found_in_a_small_face_is_inconclusive_and_what_is_found_stays() -> None:
+    small = [box(100, 60, SMALL_FACE - 1)]
+    assert inspected(small, 0.1).verdict == "inconclusive" and "63 pixels large" in inspected(small, 0.1).reasons[0]
+    assert inspected(small, 0.9).verdict == "manipulated"
+
+
 def test_no_evidence_is_never_called_authentic() -> None:
-    assert "does not show that the face is authentic" in inspected([box(100, 60, 60)], 0.1).reasons[0]
+    assert "does not show that the face is authentic" in inspected([box(100, 60, 70)], 0.1).reasons[0]
 
 
 def test_the_map_lies_where_the_face_is_and_is_zero_elsewhere() -> None:
@@ -99,7 +105,7 @@ def test_the_map_lies_where_the_face_is_and_is_zero_elsewhere() -> None:
 
 
 def test_the_largest_value_stays_where_crops_overlap_and_any_manipulated_face_decides() -> None:
-    inspection = inspected([box(20, 60, 60), box(120, 60, 60)], 0.1, 0.9)
+    inspection = inspected([box(20, 60, 70), box(120, 60, 70)], 0.1, 0.9)
     assert [face.verdict for face in inspection.faces] == ["no_evidence", "manipulated"]
     assert inspection.verdict is Verdict.MANIPULATED and inspection.score == 0.9
     assert "1 of 2 faces" in inspection.reasons[0] and inspection.limits == ("It looks left only.",)
@@ -114,7 +120,7 @@ def test_a_face_too_small_is_said_and_not_scored() -> None:
 
 
 def test_a_small_face_beside_a_judged_one_is_mentioned() -> None:
-    inspection = inspected([box(100, 60, 60), box(10, 10, 20)], 0.1)
+    inspection = inspected([box(100, 60, 70), box(10, 10, 20)], 0.1)
     assert inspection.verdict is Verdict.NO_EVIDENCE
     assert "1 of 2 faces could not be judged" in inspection.reasons[1]
 
@@ -132,9 +138,9 @@ def test_no_face_is_inconclusive() -> None:
 
 def test_an_incomplete_file_is_never_without_evidence() -> None:
     frame = replace(picture(), notes=("the file is truncated",), complete=False)
-    inspection = inspected([box(100, 60, 60)], 0.1, frame=frame)
+    inspection = inspected([box(100, 60, 70)], 0.1, frame=frame)
     assert inspection.verdict is Verdict.INCONCLUSIVE and "the file is truncated" in inspection.reasons
-    assert inspected([box(100, 60, 60)], 0.9, frame=frame).verdict is Verdict.MANIPULATED
+    assert inspected([box(100, 60, 70)], 0.9, frame=frame).verdict is Verdict.MANIPULATED
 
 
 def test_the_predictor_sees_the_enlarged_square_at_native_resolution() -> None:

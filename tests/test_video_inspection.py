@@ -158,6 +158,14 @@ def test_a_tracks_score_decides_at_the_rules_thresholds(scores: list[float], ver
     assert ("authentic" in track.reasons[0]) == (verdict == "no_evidence")
 
 
+@pytest.mark.parametrize(("poor", "verdict"), [(2, "no_evidence"), (3, "inconclusive")])
+def test_a_face_that_most_frames_show_too_badly_is_inconclusive(poor: int, verdict: str) -> None:
+    verdicts = [Verdict.INCONCLUSIVE] * poor + [Verdict.NO_EVIDENCE] * (5 - poor)
+    seen = [Sighting(k, k, FaceFinding(box(), own, 0.1, 0.1, ("it is blurred",))) for k, own in enumerate(verdicts)]
+    track = judge_track(1, seen, RULE)
+    assert track.verdict == verdict and ("in 3 of 5 frames it is blurred" in track.reasons[0]) == (poor == 3)
+
+
 def test_aggregations_stay_within_the_scores_and_grow_with_them() -> None:
     scores = np.array([0.1, 0.2, 0.9, 0.4, 0.3], np.float32)
     for name, aggregate in AGGREGATIONS.items():

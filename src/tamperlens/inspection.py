@@ -30,7 +30,17 @@ from tamperlens.types import (
     Verdict,
 )
 
-__all__ = ["MAX_FACES", "MIN_FACE", "MIN_INSIDE", "REENCODES", "cut_out", "inspect_frame", "inspect_photo", "sharpness"]
+__all__ = [
+    "MAX_FACES",
+    "MIN_FACE",
+    "MIN_INSIDE",
+    "REENCODES",
+    "SMALL_FACE",
+    "cut_out",
+    "inspect_frame",
+    "inspect_photo",
+    "sharpness",
+]
 
 LARGEST_JUDGED = 512  # pixels: shipped models shrink larger crops to this
 MAX_FACES = 50  # the largest faces of a picture that are judged: a crowd must not take hours
@@ -41,7 +51,8 @@ REENCODES: dict[str, Callable[[UInt8Array], UInt8Array]] = {
     "at 95 % of its size": partial(shrunk, factor=0.95),
 }
 
-MIN_FACE = 48  # pixels: no smaller face was trained on or measured
+MIN_FACE = 48  # pixels: smaller faces are not judged; benchmarks/scales.py measures what is left, docs/log.md has the table
+SMALL_FACE = 64  # pixels: below it forgeries are found, but seldom, and hardly a pixel of them
 MIN_QUALITY = 20  # of a JPEG's tables; benchmarks/gates.py measures what is lost below, docs/log.md has the table
 MIN_SHARPNESS = 8  # see `sharpness`; of the same table
 MIN_INSIDE = 0.25  # share of the x2 crop that must lie inside the picture: less is a face cut off by the border
@@ -117,7 +128,7 @@ def sharpness(crop: UInt8Array) -> float:
 def _fit_crop(face: FaceBox, frame: Frame) -> FaceCrop | str:
     """The crop around a face, or why it cannot be judged."""
     if face.size < MIN_FACE:
-        return f"the face is {int(face.size)} pixels large; below {MIN_FACE} the model has not been tested"
+        return f"the face is {int(face.size)} pixels large; below {MIN_FACE} the model finds nothing"
     try:
         crop = crop_face(frame.image, face)
     except ValueError:
@@ -158,7 +169,9 @@ def _gated(finding: FaceFinding, crop: UInt8Array, frame: Frame) -> FaceFinding:
     """The finding, inconclusive where nothing was found in a picture too bad for the model to find much."""
     if finding.verdict is not Verdict.NO_EVIDENCE:
         return finding
-    if frame.jpeg_quality is not None and frame.jpeg_quality < MIN_QUALITY:
+    if finding.box.size < SMALL_FACE:
+        reason = f"the face is {int(finding.box.size)} pixels large; below {SMALL_FACE} the model finds few forgeries"
+    elif frame.jpeg_quality is not None and frame.jpeg_quality < MIN_QUALITY:
         reason = f"the JPEG quality is about {frame.jpeg_quality}; below {MIN_QUALITY} the model finds few forgeries"
     elif (found := sharpness(crop)) < MIN_SHARPNESS:
         reason = f"the face is blurred (sharpness {found:.0f}); below {MIN_SHARPNESS} the model finds few forgeries"

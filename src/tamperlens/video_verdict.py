@@ -50,6 +50,8 @@ def judge_track(number: int, sightings: Sequence[Sighting], rule: VideoRule) -> 
         verdict = Verdict.INCONCLUSIVE
         limits = f"the threshold {rule.score_threshold:.3f} (doubt begins at {rule.doubt_threshold:.3f})"
         reason = f"{words} is raised, but below {limits}"
+    elif poor := _poor(judged):
+        verdict, reason = Verdict.INCONCLUSIVE, f"{words} is low, but {poor}"
     else:
         verdict = Verdict.NO_EVIDENCE
         reason = f"{words} is below {rule.doubt_threshold:.3f}; this does not show that the face is authentic"
@@ -57,6 +59,14 @@ def judge_track(number: int, sightings: Sequence[Sighting], rule: VideoRule) -> 
         spans = ", ".join(f"{first:.1f} to {last:.1f}" if last > first else f"{first:.1f}" for first, last in raised[:5])
         reason += f"; single frames are raised at second {spans}{' and later' if len(raised) > 5 else ''}"
     return FaceTrack(number, verdict, score, (reason,), tuple(sightings), raised)
+
+
+def _poor(judged: Sequence[Sighting]) -> str:
+    """Why most frames do not let the model judge; empty where they do."""
+    unsure = [sighting for sighting in judged if sighting.finding.verdict is Verdict.INCONCLUSIVE]
+    if 2 * len(unsure) <= len(judged):
+        return ""
+    return f"in {len(unsure)} of {len(judged)} frames {unsure[0].finding.reasons[0]}"
 
 
 def _raised(judged: Sequence[Sighting], doubt: float) -> tuple[tuple[float, float], ...]:
