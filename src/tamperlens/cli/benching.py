@@ -89,11 +89,13 @@ def paper(
         from tamperlens.data.store import Store
         from tamperlens.paper.reproduction import PAPER_MODELS, reproduce
         from tamperlens.train_config import read_config
+        from tamperlens.training import keep_memory
         from tamperlens.training_runs import train_on_store
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "torch", "train") from error
 
     make_folder(folder)
+    keep_memory()
     opened = Store(store)
     report = reproduce(
         opened,

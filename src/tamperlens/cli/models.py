@@ -77,11 +77,13 @@ def train(
     try:
         from tamperlens.data.store import Store
         from tamperlens.train_config import read_config
+        from tamperlens.training import keep_memory
         from tamperlens.training_runs import train_on_photos, train_on_store
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "torch", "train") from error
 
     make_folder(folder)
+    keep_memory()
     config = read_config(settings, model=f"{network}-{task}" if network else "", steps=steps, init=init)
     if any((path / "store.json").exists() for path in data):
         if len(data) > 1:
