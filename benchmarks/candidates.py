@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from tamperlens.card import ModelCard
 from tamperlens.data.live import Batch, LiveCrops
 from tamperlens.data.portraits import FacePhoto
 from tamperlens.evaluation import judge, rows_of
@@ -30,14 +29,13 @@ from tamperlens.forge import FAMILIES
 from tamperlens.model import Model, load
 from tamperlens.networks import NETWORKS
 from tamperlens.networks.contrast import HIGH_PASS
-from tamperlens.quality import delivered
+from tamperlens.quality import UNSEEN, delivered
 from tamperlens.runtime import TorchPredictor
 from tamperlens.thresholds import best_map_threshold
 from tamperlens.train_config import TrainConfig, read_config
 from tamperlens.training import train
 from tamperlens.types import LabelledCrop
 
-UNSEEN = ("reenact", "autoencode")
 WINDOW, BATCH = 128, 8
 DELIVERIES = ("uncompressed", "JPEG 75")
 
@@ -184,7 +182,7 @@ def figures_of(
     predictor = TorchPredictor(model, card)
     threshold = best_map_threshold([predictor(crop.image).pixel_map for crop in choosing], choosing)
     # The score is the mean of the surest pixels, as shipped.
-    card = ModelCard.model_validate(card.model_dump() | {"map_threshold": threshold, "peak_share": 0.01})
+    card = card.model_copy(update={"map_threshold": threshold, "peak_share": 0.01})
     cells = []
     for crops in judging.values():
         outcomes = judge(TorchPredictor(model, card), crops)
@@ -197,22 +195,18 @@ def figures_of(
     return cells
 
 
-def crops_of(people: list[FacePhoto], delivery: str, per_family: int, seed: int) -> list[LabelledCrop]:
-    """Forged and pristine crops of some people, as delivered."""
-    return list(delivered(people, list(FAMILIES), per_family, delivery, seed))
-
-
 def main(arguments: argparse.Namespace) -> None:
     """Train and judge what is not yet judged, then print the table."""
     torch.set_num_threads(1)
     arguments.out.mkdir(parents=True, exist_ok=True)
     people = people_of(arguments)
     pool = pool_of(people["train"], arguments.pool, arguments.out / "pool.npz")
-    choosing = [crop for delivery in DELIVERIES for crop in crops_of(people["val"][::2], delivery, 6, seed=21)]
-    judging = {delivery: crops_of(people["val"][1::2], delivery, arguments.per_family, seed=22) for delivery in DELIVERIES}
+    families, (choosers, judges) = list(FAMILIES), (people["val"][::2], people["val"][1::2])
+    choosing = [crop for delivery in DELIVERIES for crop in delivered(choosers, families, 6, delivery, seed=21)]
+    judging = {d: list(delivered(judges, families, arguments.per_family, d, seed=22)) for d in DELIVERIES}
     heads = [f"{kind}, {d}" for d in DELIVERIES for kind in ("AUC", "Fg-IoU", "AUC unseen", "Fg-IoU unseen", "false area")]
     count = len(judging[DELIVERIES[0]])
-    print(f"{len(pool.images)} training crops; judged on {count} crops of {len(people['val'][1::2])} people\n")
+    print(f"{len(pool.images)} training crops; judged on {count} crops of {len(judges)} people\n")
     print(f"| network | parameters | crops seen | {' | '.join(heads)} |\n|---|---|---|{'---|' * len(heads)}")
     for name in arguments.only:
         NETWORKS[name] = CANDIDATES[name]

@@ -4,7 +4,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tamperlens.data.portraits import FacePhoto, find_face_photos, split_of
+from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos
 from tamperlens.faces import YuNet
 
 __all__ = ["parser_of", "people_of"]
@@ -22,4 +22,4 @@ def people_of(arguments: argparse.Namespace) -> dict[str, list[FacePhoto]]:
     """The photos of ``train``, ``val`` and ``test`` people."""
     with tempfile.TemporaryDirectory() as folder:
         photos = find_face_photos(arguments.photos, YuNet(scales=(480,)), arguments.cache or Path(folder) / "faces.json")
-    return {split: [photo for photo in photos if split_of(photo.person) == split] for split in ("train", "val", "test")}
+    return by_split(photos)

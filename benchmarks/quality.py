@@ -12,10 +12,9 @@ from people import parser_of, people_of
 from tamperlens.data.portraits import forged_crops
 from tamperlens.evaluation import MeanMask
 from tamperlens.forge import FAMILIES
-from tamperlens.quality import DELIVERIES, forgery_rows
+from tamperlens.quality import DELIVERIES, UNSEEN, forgery_rows
 from tamperlens.runtime import load
 
-UNSEEN = ("reenact", "autoencode")
 SEED = 20261122
 COLUMNS = ("auc", "fg_iou", "false_area")
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from tamperlens.card import ModelCard
-from tamperlens.data.portraits import FacePhoto, find_face_photos, split_of
+from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos
 from tamperlens.data.synthesize import Footage, footage_of
 from tamperlens.errors import DataError
 from tamperlens.faces import VIDEO_SCALES, YuNet
@@ -51,7 +51,7 @@ def main() -> None:
 
     predictor = load(arguments.model, threads=1)
     found = find_face_photos(arguments.photos, YuNet(scales=(480,)), arguments.cache and arguments.cache / "faces.json")
-    people = [photo for photo in found if split_of(photo.person) == "val"]
+    people = by_split(found)["val"]
     people = [people[place] for place in np.random.default_rng(0).permutation(len(people))[: arguments.people]]
     kept = arguments.cache and arguments.cache / f"clips.{predictor.name.replace(' ', '.')}.jsonl"
     clips = list(judged_clips(people, predictor, arguments.frames, arguments.longest, kept))

@@ -16,16 +16,15 @@ from pathlib import Path
 import numpy as np
 
 from tamperlens.card import ModelCard
-from tamperlens.data.portraits import FacePhoto, find_face_photos, forged_crops, split_of
+from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
 from tamperlens.evaluation import PRISTINE, MeanMask
 from tamperlens.faces import YuNet
 from tamperlens.forge import FAMILIES
-from tamperlens.quality import DELIVERIES, false_alarm_rows, forgery_rows
+from tamperlens.quality import DELIVERIES, UNSEEN, false_alarm_rows, forgery_rows
 from tamperlens.report import rows_to_markdown
 from tamperlens.runtime import OnnxPredictor
 from tamperlens.types import ResultRow
 
-UNSEEN = ("reenact", "autoencode")  # families no shipped model was trained on
 OTHER_CONTROLS = ("as photographed", "blurred 1.0", "JPEG 75")  # of photos of other people
 
 
@@ -45,24 +44,25 @@ def main() -> None:
     predictor = OnnxPredictor(arguments.model.with_suffix(".onnx"))
     with tempfile.TemporaryDirectory() as folder:
         cache = arguments.cache or Path(folder) / "faces.json"
-        photos = find_face_photos(arguments.photos, YuNet(scales=(480,)), cache)
+        people = by_split(find_face_photos(arguments.photos, YuNet(scales=(480,)), cache))
     kept = [row for row in predictor.card.results.get("test", []) if row["subset"].startswith(f"{PRISTINE}: ")]
     others = [row for row in predictor.card.results.get("test", []) if row not in kept]
     if arguments.only != "alarms":
-        others = [_record(row) for row in _on_forgeries(predictor, photos, arguments) if row.model == predictor.name]
+        others = [_record(row) for row in _on_forgeries(predictor, people, arguments) if row.model == predictor.name]
     if arguments.only != "forgeries":
-        kept = [_record(row) for row in _on_real_photos(predictor, photos, arguments)]
+        kept = [_record(row) for row in _on_real_photos(predictor, people["test"], arguments)]
     results = predictor.card.results | {"unseen_families": list(UNSEEN), "test": [*others, *kept]}
     ModelCard.model_validate(predictor.card.model_dump() | {"results": results}).save(arguments.model.with_suffix(".json"))
 
 
-def _on_forgeries(predictor: OnnxPredictor, photos: list[FacePhoto], arguments: argparse.Namespace) -> Iterator[ResultRow]:
+def _on_forgeries(
+    predictor: OnnxPredictor, people: dict[str, list[FacePhoto]], arguments: argparse.Namespace
+) -> Iterator[ResultRow]:
     """Forged crops beside pristine ones, by delivery; the mean mask for comparison."""
-    of = {split: [photo for photo in photos if split_of(photo.person) == split] for split in ("train", "test")}
     trained = [family for family in FAMILIES if family not in UNSEEN]
-    baseline = MeanMask(forged_crops(of["train"], trained, 100, sides=(64, 65), seed=5, before=1.0, after=1.0))
+    baseline = MeanMask(forged_crops(people["train"], trained, 100, sides=(64, 65), seed=5, before=1.0, after=1.0))
     for delivery, rows in forgery_rows(
-        [predictor, baseline], of["test"], [*trained, *UNSEEN], arguments.per_family, deliveries=arguments.deliveries
+        [predictor, baseline], people["test"], [*trained, *UNSEEN], arguments.per_family, deliveries=arguments.deliveries
     ):
         print(f"\n{delivery}, people of the test split\n\n{rows_to_markdown(rows)}", flush=True)
         yield from (replace(row, subset=f"{row.subset}, {delivery}") for row in rows)
@@ -70,7 +70,7 @@ def _on_forgeries(predictor: OnnxPredictor, photos: list[FacePhoto], arguments: 
 
 def _on_real_photos(predictor: OnnxPredictor, photos: list[FacePhoto], arguments: argparse.Namespace) -> list[ResultRow]:
     """How often real photos are called manipulated, whole, under every control."""
-    tested = [Path(photo.path) for photo in photos if split_of(photo.person) == "test"]
+    tested = [Path(photo.path) for photo in photos]
     rows = list(false_alarm_rows(predictor, YuNet(), tested, "test people"))
     if arguments.controls:
         found = sorted(arguments.controls.rglob("*.jpg"))

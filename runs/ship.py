@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from tamperlens.card import NEAREST, ModelCard
-from tamperlens.data.portraits import FacePhoto, find_face_photos, forged_crops, split_of
+from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
 from tamperlens.evaluation import PRISTINE, Outcome
 from tamperlens.export import to_onnx
 from tamperlens.faces import YuNet
@@ -51,7 +51,7 @@ def main() -> None:
     config = TrainConfig.model_validate(card.training["config"])
     detector = YuNet(scales=(480,))
     photos = find_face_photos(arguments.photos, detector, arguments.run / "faces.json")
-    people = {split: [photo for photo in photos if split_of(photo.person) == split] for split in ("train", "val", "test")}
+    people = by_split(photos)
 
     raw = card.model_copy(update={"calibration": None, "max_side": arguments.max_side or config.max_side})
     mixed = list(

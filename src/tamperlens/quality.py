@@ -16,7 +16,10 @@ from tamperlens.media import read_photo
 from tamperlens.metrics import wilson
 from tamperlens.types import FaceDetector, Frame, LabelledCrop, Predictor, ResultRow, UInt8Array, Verdict
 
-__all__ = ["CONTROLS", "DELIVERIES", "delivered", "false_alarm_rows", "forgery_rows"]
+__all__ = ["CONTROLS", "DELIVERIES", "UNSEEN", "delivered", "false_alarm_rows", "forgery_rows"]
+
+#: Families that no shipped model was trained on, so that the figures show what is new to it.
+UNSEEN = ("reenact", "autoencode")
 
 Change = Callable[[UInt8Array], UInt8Array]
 

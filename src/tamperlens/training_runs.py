@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from tamperlens.card import ModelCard
 from tamperlens.data.dataset import StoreCrops
 from tamperlens.data.live import Batch, LiveCrops
-from tamperlens.data.portraits import find_face_photos, forged_crops, split_of
+from tamperlens.data.portraits import by_split, find_face_photos, forged_crops
 from tamperlens.data.store import Store
 from tamperlens.errors import DataError
 from tamperlens.evaluation import judge
@@ -43,12 +43,12 @@ def train_on_photos(folders: list[Path], out: Path, config: TrainConfig, console
         return track(list(paths), description="finding faces", console=console)
 
     photos = find_face_photos(folders, YuNet(scales=(480,)), out / "faces.json", scan)
-    by_split = {split: [p for p in photos if split_of(p.person) == split] for split in ("train", "val", "test")}
-    console.print(", ".join(f"{split} {len(own)} photos" for split, own in by_split.items()), markup=False)
-    if not by_split["train"] or not by_split["val"]:
+    people = by_split(photos)
+    console.print(", ".join(f"{split} {len(own)} photos" for split, own in people.items()), markup=False)
+    if not people["train"] or not people["val"]:
         raise DataError(f"{len(photos)} photos are too few to hold people apart for validation; give more people")
     data = LiveCrops(
-        by_split["train"],
+        people["train"],
         config.families,
         batches=_micro_batches(config),
         batch_size=min(config.batch_size, config.micro_batch),
@@ -60,7 +60,7 @@ def train_on_photos(folders: list[Path], out: Path, config: TrainConfig, console
         seed=config.seed,
     )
     crops = forged_crops(
-        by_split["val"],
+        people["val"],
         config.families,
         VALIDATION_PER_FAMILY,
         sides=VALIDATION_SIDES,

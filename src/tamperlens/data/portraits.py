@@ -18,7 +18,7 @@ from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE, make_sam
 from tamperlens.media import read_photo
 from tamperlens.types import FaceBox, FaceDetector, FloatArray, LabelledCrop, UInt8Array
 
-__all__ = ["FacePhoto", "find_face_photos", "forged_crops", "load_portrait", "split_of"]
+__all__ = ["FacePhoto", "by_split", "find_face_photos", "forged_crops", "load_portrait", "split_of"]
 
 WIDE = 2.8  # kept around a face, in face sizes: the x2 crop and room to move it
 MAX_KEPT_SIDE = 1000  # pixels
@@ -46,6 +46,14 @@ def split_of(person: str, validation: float = 0.15, test: float = 0.15) -> str:
     """``train``, ``val`` or ``test`` for a person: fixed by a hash of the name, so it never depends on what else is there."""
     place = int.from_bytes(hashlib.sha256(person.encode()).digest()[:8], "big") / 2**64
     return "test" if place < test else "val" if place < test + validation else "train"
+
+
+def by_split(photos: Iterable[FacePhoto]) -> dict[str, list[FacePhoto]]:
+    """The photos of ``train``, ``val`` and ``test`` people, in the order given."""
+    parted: dict[str, list[FacePhoto]] = {"train": [], "val": [], "test": []}
+    for photo in photos:
+        parted[split_of(photo.person)].append(photo)
+    return parted
 
 
 def find_face_photos(
