@@ -1,13 +1,13 @@
-"""How a face's frames become one score in videos, chosen on clips of people that no model was trained on.
+"""How a face's frames become one score in videos, chosen on clips of validation people and measured on clips of test people.
 
-    python runs/choose_aggregation.py PHOTOS... [--model contrast-seg] [--people 40] [--write CARD]
+    python runs/choose_aggregation.py PHOTOS... [--model contrast-seg] [--people 100] [--test-people 100] [--write CARD]
 
-Each person of the validation split, filmed by a moving camera, gives a pristine clip and one forged by each of two stand-in
-methods, with another person of the split as donor; clips are H.264 at a crf drawn from 18 to 23. Every clip goes through
-`inspect_video` as a user's would; "in part" takes the scores of its last 40 % of frames from a forged clip. Printed are, for
-each way to aggregate, the AUC, and at thresholds set for 1 % false alarms on one half of the people, false alarms and
-detections on the other half. --write puts the way of the best AUC, with thresholds from all these people and the rows
-measured with it, into the model's card.
+Each person, filmed by a moving camera, gives a pristine clip, and the first --forged-people one forged by each of two stand-in
+methods too, with another person of the same split as donor; clips are H.264 at a crf drawn from 18 to 23. Every clip goes
+through `inspect_video` as a user's would; "in part" takes the scores of its last 40 % of frames from a forged clip. Printed
+are, for each way to aggregate, the AUC, and at thresholds set for 1 % false alarms on one half of the validation people, false
+alarms and detections on the other half. The way of the best AUC, with thresholds from all of these, then judges the clips of
+test people. --write puts it, and what it gave on test people, into the model's card.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from tamperlens.card import ModelCard
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos
 from tamperlens.data.synthesize import Footage, footage_of
 from tamperlens.errors import DataError
+from tamperlens.evaluation import PRISTINE
 from tamperlens.faces import VIDEO_SCALES, YuNet
 from tamperlens.forge.standins import STANDINS
 from tamperlens.media import write_video
@@ -42,7 +43,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path, nargs="+")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="a shipped model's name or the path of an .onnx file")
-    parser.add_argument("--people", type=int, default=40, help="of the validation split")
+    parser.add_argument("--people", type=int, default=100, help="of the validation split")
+    parser.add_argument("--test-people", type=int, default=100, help="of the test split")
+    parser.add_argument("--forged-people", type=int, default=20, help="of each split's, who give forged clips too")
     parser.add_argument("--frames", type=int, default=25, help="of each clip")
     parser.add_argument("--longest", type=int, default=720, help="pixels: longer side of the clips")
     parser.add_argument("--cache", type=Path, help="where the found faces and the scores of judged clips are kept")
@@ -51,15 +54,24 @@ def main() -> None:
 
     predictor = load(arguments.model, threads=1)
     found = find_face_photos(arguments.photos, YuNet(scales=(480,)), arguments.cache and arguments.cache / "faces.json")
-    people = by_split(found)["val"]
-    people = [people[place] for place in np.random.default_rng(0).permutation(len(people))[: arguments.people]]
     kept = arguments.cache and arguments.cache / f"clips.{predictor.name.replace(' ', '.')}.jsonl"
-    clips = list(judged_clips(people, predictor, arguments.frames, arguments.longest, kept))
-    choose(clips, predictor, arguments.write)
+    clips = {}
+    for split, count in (("val", arguments.people), ("test", arguments.test_people)):
+        people = by_split(found)[split]
+        people = [people[place] for place in np.random.default_rng(0).permutation(len(people))[:count]]
+        judged = judged_clips(people, predictor, arguments, kept)
+        clips[split] = [clip for clip in judged if len(clip[2]) >= MIN_FRAMES]
+        clips[split] += _forged_in_part(clips[split])
+    rule = choose(clips["val"], predictor)
+    rows = measured(clips["test"], rule)
+    if arguments.write:
+        card = ModelCard.load(arguments.write)
+        card = card.model_copy(update={"video": rule, "results": card.results | {"video": rows}})
+        ModelCard.model_validate(card.model_dump()).save(arguments.write)
 
 
 def judged_clips(
-    people: Sequence[FacePhoto], predictor: Predictor, count: int, longest: int, kept: Path | None
+    people: Sequence[FacePhoto], predictor: Predictor, arguments: argparse.Namespace, kept: Path | None
 ) -> Iterator[tuple[str, str, FloatArray]]:
     """Person, method ("pristine" for none) and the scores of the largest face's frames, of every clip."""
     known = {}
@@ -68,36 +80,38 @@ def judged_clips(
     detector, methods = YuNet(scales=VIDEO_SCALES), list(STANDINS)
     for number, photo in enumerate(people):
         rng = np.random.default_rng([11, number])
-        own = [methods[number % len(methods)], methods[(number + 1) % len(methods)]]
-        if all((photo.person, method) in known for method in ("pristine", *own)):
-            yield from ((photo.person, method, np.array(known[photo.person, method])) for method in ("pristine", *own))
+        kinds = [PRISTINE]
+        if number < arguments.forged_people:
+            kinds += [methods[number % len(methods)], methods[(number + 1) % len(methods)]]
+        if all((photo.person, kind) in known for kind in kinds):
+            yield from ((photo.person, kind, np.array(known[photo.person, kind])) for kind in kinds)
             continue
         try:
             target, donor = (
-                footage_of(Path(one.path), YuNet(scales=(480,)), count=count, longest=longest, rng=rng)
+                footage_of(Path(one.path), YuNet(scales=(480,)), count=arguments.frames, longest=arguments.longest, rng=rng)
                 for one in (photo, people[(number + 1) % len(people)])
             )
         except DataError:
             continue
         crf = int(rng.integers(CRF[0], CRF[1] + 1))
-        for method in ("pristine", *own):
+        for kind in kinds:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "clip.mp4"
-                write_video(path, _images(target, donor, method, number), FPS, codec="libx264", crf=crf)
+                write_video(path, _images(target, donor, kind, number), FPS, codec="libx264", crf=crf)
                 tracks = inspect_video(path, detector, predictor).tracks
             scores = (
                 [seen.finding.score for seen in max(tracks, key=lambda track: len(track.sightings)).sightings] if tracks else []
             )
-            row = (photo.person, method, [score for score in scores if score is not None])
+            row = (photo.person, kind, [score for score in scores if score is not None])
             if kept:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 with kept.open("a") as file:
                     file.write(json.dumps(row) + "\n")
-            yield photo.person, method, np.array(row[2])
+            yield photo.person, kind, np.array(row[2])
 
 
 def _images(target: Footage, donor: Footage, method: str, number: int) -> Iterator[UInt8Array]:
-    if method == "pristine":
+    if method == PRISTINE:
         yield from target.stream()
         return
     standin = STANDINS[method](donor.donor, np.random.default_rng([12, number]))
@@ -105,15 +119,13 @@ def _images(target: Footage, donor: Footage, method: str, number: int) -> Iterat
         yield standin(image, target.landmarks[index], target.boxes[index], index / FPS)[0]
 
 
-def choose(clips: Sequence[tuple[str, str, FloatArray]], predictor: Predictor, card_path: Path | None) -> None:
-    """Print each way's figures; write the chosen one's into the card."""
-    clips = [clip for clip in clips if len(clip[2]) >= MIN_FRAMES]
-    clips += _forged_in_part(clips)
+def choose(clips: Sequence[tuple[str, str, FloatArray]], predictor: Predictor) -> VideoRule:
+    """The way to aggregate with the best AUC, and its thresholds; prints each way's figures."""
     people = sorted({person for person, _, _ in clips})
-    pristine = np.array([method == "pristine" for _, method, _ in clips])
+    pristine = np.array([method == PRISTINE for _, method, _ in clips])
     kinds = {method: np.array([own == method for _, own, _ in clips]) for method in (*STANDINS, IN_PART)}
     half = np.array([people.index(person) % 2 == 0 for person, _, _ in clips])
-    print(f"{predictor.name}: {pristine.sum()} pristine and {(~pristine).sum()} forged clips of {len(people)} people\n")
+    print(f"{predictor.name}: {pristine.sum()} pristine, {(~pristine).sum()} forged clips of {len(people)} validation people\n")
     print("| aggregation | AUC | " + " | ".join(f"AUC {kind}" for kind in kinds) + " | false alarms | detected |")
     print("|---|---|" + "---|" * len(kinds) + "---|---|")
     figures = {}
@@ -135,28 +147,29 @@ def choose(clips: Sequence[tuple[str, str, FloatArray]], predictor: Predictor, c
     if pristine.sum() < 1 / FALSE_ALARMS:  # so few clips cannot carry a threshold below that of photos
         thresholds = list(np.maximum(thresholds, [predictor.score_threshold, predictor.doubt_threshold]))
     rule = VideoRule(chosen, round(float(thresholds[0]), 6), round(float(min(thresholds)), 6), MIN_FRAMES)
-    alarms = scores >= rule.score_threshold
     print(f"\nchosen: {rule}")
-    print(f"with it, called manipulated: pristine {_share(alarms[pristine])}, forged {_share(alarms[~pristine])}")
-    for kind, own in kinds.items():
-        print(f"  {kind}: {_share(alarms[own])}")
-    if card_path:
-        rows = [
-            _row("pristine: clips of validation people, H.264 18 to 23", alarms[pristine]),
-            *(_row(f"{kind}: clips of validation people, H.264 18 to 23", alarms[own]) for kind, own in kinds.items()),
-        ]
-        card = ModelCard.load(card_path)
-        card = card.model_copy(update={"video": rule, "results": card.results | {"video": rows}})
-        ModelCard.model_validate(card.model_dump()).save(card_path)
+    return rule
+
+
+def measured(clips: Sequence[tuple[str, str, FloatArray]], rule: VideoRule) -> list[dict[str, object]]:
+    """The card's rows: how many clips of each kind the rule calls manipulated."""
+    rows = []
+    for kind in (PRISTINE, *STANDINS, IN_PART):
+        scores = np.array([AGGREGATIONS[rule.aggregation](scores) for _, method, scores in clips if method == kind])
+        if len(scores):
+            rows.append(_row(f"{kind}: clips of test people, H.264 {CRF[0]} to {CRF[1]}", scores >= rule.score_threshold))
+            doubtful = ((scores >= rule.doubt_threshold) & (scores < rule.score_threshold)).sum()
+            print(f"{rows[-1]['subset']}: {_share(scores >= rule.score_threshold)} of {len(scores)}, {doubtful} inconclusive")
+    return rows
 
 
 def _forged_in_part(clips: Sequence[tuple[str, str, FloatArray]]) -> list[tuple[str, str, FloatArray]]:
     """Of each forged clip the last 40 % of its frames' scores, after those of the same person's pristine clip."""
-    pristine = {person: scores for person, method, scores in clips if method == "pristine"}
+    pristine = {person: scores for person, method, scores in clips if method == PRISTINE}
     mixed = []
     for person, method, scores in clips:
         count = round(0.4 * len(scores))
-        if method != "pristine" and len(scores) == len(pristine.get(person, ())):
+        if method != PRISTINE and len(scores) == len(pristine.get(person, ())):
             mixed.append((person, IN_PART, np.concatenate([pristine[person][:-count], scores[-count:]])))
     return mixed
 
