@@ -51,6 +51,13 @@ class TrainConfig(BaseModel):
     validate_every: Annotated[int, Field(ge=1)] = 500
     checkpoint_every: Annotated[int, Field(ge=1)] = 100
 
+    @property
+    def crop_policy(self) -> Literal["native", "resized"]:
+        """The crop policy on a store: the paper's for the model's task (section 4), unless ``policy`` names one."""
+        if self.policy != "auto":
+            return self.policy
+        return "native" if self.model.endswith("-seg") else "resized"
+
     @model_validator(mode="after")
     def _fits_together(self) -> "TrainConfig":
         if unknown := [name for name in self.families if name not in FAMILIES]:

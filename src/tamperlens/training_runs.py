@@ -25,7 +25,7 @@ from tamperlens.train_config import TrainConfig
 from tamperlens.training import Progress, card_of, train
 from tamperlens.types import LabelledCrop
 
-__all__ = ["choose_thresholds", "policy_of", "train_on_photos", "train_on_store", "validation_figures"]
+__all__ = ["choose_thresholds", "train_on_photos", "train_on_store", "validation_figures"]
 
 VALIDATION_PER_FAMILY = 24
 VALIDATION_SIDES = (128, 384)
@@ -82,13 +82,15 @@ def train_on_store(store: Store, out: Path, config: TrainConfig, console: Consol
         batches=_micro_batches(config),
         batch_size=min(config.batch_size, config.micro_batch),
         methods=methods,
-        policy=policy_of(config),
+        policy=config.crop_policy,
         windows=config.windows,
         mirror=config.mirror,
         seed=config.seed,
     )
     crops = list(
-        store.crops("val", methods=methods, policy=policy_of(config), window=config.judged_window, most=config.validation_crops)
+        store.crops(
+            "val", methods=methods, policy=config.crop_policy, window=config.judged_window, most=config.validation_crops
+        )
     )
     stem = _train(config, data, out, crops, console)
     model, card = load(stem)
@@ -103,13 +105,6 @@ def train_on_store(store: Store, out: Path, config: TrainConfig, console: Consol
         }
         choose_thresholds(model, card.model_copy(update={"training": card.training | about}), crops, stem)
     return stem
-
-
-def policy_of(config: TrainConfig) -> str:
-    """The crop policy of a run: the paper's for its task, unless the settings name one."""
-    if config.policy != "auto":
-        return config.policy
-    return "native" if config.model.endswith("-seg") else "resized"
 
 
 def choose_thresholds(model: Model, card: ModelCard, crops: Sequence[LabelledCrop], stem: Path) -> ModelCard:

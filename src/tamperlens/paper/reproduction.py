@@ -75,7 +75,7 @@ def reproduce(
 
 def conditions_of(model: str, config: TrainConfig, most: int | None) -> Conditions:
     """The paper's: segmentation on native crops, classification on resized ones, of the size judged on."""
-    policy = config.policy if config.policy != "auto" else "native" if model.endswith("-seg") else "resized"
+    policy = config.model_copy(update={"model": model}).crop_policy
     return Conditions("test", policy, config.judged_window, config.methods, most)
 
 
