@@ -1,0 +1,27 @@
+"""The scripts beside the package still fit it: each can be loaded and says how it is called."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+ROOT = Path(__file__).parents[1]
+SCRIPTS = [
+    script
+    for folder in ("benchmarks", "runs")
+    for script in sorted((ROOT / folder).glob("*.py"))
+    if script.name not in ("people.py", "cards.py")  # no script; without arguments
+]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_a_script_says_how_it_is_called(script, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [str(script), "--help"])
+    monkeypatch.syspath_prepend(str(script.parent))
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script), run_name="__main__")
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: {script.name}") and script.name in said.split("usage:", 1)[1].split("\n", 1)[1]
