@@ -1,6 +1,6 @@
 """Does anything but the forged region tell the class? A classifier on global statistics of crops should stay at chance.
 
-    python benchmarks/probe.py PHOTOS... [--crops 600] [--config runs/contrast-seg-compressed.toml]
+    python benchmarks/probe.py PHOTOS... [--crops 600] [--config runs/contrast-seg-varied.toml]
 
 Crops are made as in training. The features know no region: size, colour, sharpness, noise, compressibility and blockiness of
 the whole crop, and the same of its outermost border, where no forgery lies. Prints the AUC of cross-validated gradient boosting
@@ -42,7 +42,7 @@ def border(image: UInt8Array) -> list[float]:
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--crops", type=int, default=600)
-    parser.add_argument("--config", type=Path, default=Path("runs/contrast-seg-compressed.toml"))
+    parser.add_argument("--config", type=Path, default=Path("runs/contrast-seg-varied.toml"))
     arguments = parser.parse_args()
     config = read_config(arguments.config)
     photos = people_of(arguments)["train"]

@@ -12,7 +12,8 @@ PAGE = """# Model cards
 
 Written by `runs/cards.py` from the cards beside the weights, which `runs/ship.py` and `runs/measure.py` write. All figures are
 on this project's own forgeries of people held out from training, and on real photos; none is a FaceForensics++ figure.
-Intervals are 95 %, by bootstrap over people, or Wilson's for shares. AUC is against all pristine crops of the same table. Crops
+Intervals are 95 %, by bootstrap over people, or Wilson's for shares. AUC is against all pristine crops of the same table;
+accuracy is the share of crops given their class at the threshold for "manipulated", so of forged ones the share found. Crops
 come from photos as photographed, forged, then delivered as the subset says. `mean-mask` in docs/log.md is the baseline:
 it knows where faces are.
 

@@ -77,6 +77,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         predictor = _exported(model, raw.model_copy(update={"peak_share": peak_share}), Path(folder) / "raw.onnx")
     photographs = _photo_outcomes(predictor, people["val"][: arguments.photos_inspected])
+    for rate in (FALSE_ALARMS, DOUBT):
+        points = operating_point(outcomes, rate), operating_point(photographs, rate)
+        print(f"raw score at {rate:.0%} false alarms: {points[0]:.6f} on crops, {points[1]:.6f} on whole photos")
     score_threshold, doubt_threshold = (
         max(2 * NEAREST, operating_point(outcomes, rate), operating_point(photographs, rate)) for rate in (FALSE_ALARMS, DOUBT)
     )

@@ -54,11 +54,13 @@ def figures(predictor) -> dict[tuple[str, str], float]:
 def test_a_perfect_predictor_gets_perfect_rows() -> None:
     found = figures(Bright())
     assert found["swap", "auc"] == found["swap", "fg_iou"] == found["swap", "bg_iou"] == found["all", "auc"] == 1
+    assert found["swap", "accuracy"] == found["pristine", "accuracy"] == 1
     assert found["pristine", "bg_iou"] == 1 and found["pristine", "false_area"] == found["pristine", "false_alarms"] == 0
 
 
 def test_calling_everything_manipulated_gets_chance_and_full_false_alarms() -> None:
     found = figures(Everything())
+    assert found["swap", "accuracy"] == 1 and found["pristine", "accuracy"] == 0
     assert found["swap", "auc"] == 0.5 and found["swap", "fg_iou"] == pytest.approx(0.25)
     assert found["pristine", "bg_iou"] == 0 and found["pristine", "false_area"] == found["pristine", "false_alarms"] == 1
 
@@ -100,6 +102,7 @@ def test_calibration_of_separated_classes_is_finite() -> None:
 def test_the_mean_mask_knows_only_where_faces_are() -> None:
     baseline = MeanMask(CROPS)
     found = figures(baseline)
+    assert found["swap", "accuracy"] == 0 and found["pristine", "accuracy"] == 1  # it calls nothing manipulated
     assert found["swap", "auc"] == 0.5 and found["swap", "fg_iou"] > 0.7 and found["pristine", "false_area"] > 0.2
     assert baseline(np.zeros((50, 50, 3), np.uint8)).pixel_map.shape == (50, 50)
 

@@ -120,7 +120,7 @@ METRICS: dict[str, Metric] = {
     "false_area": Metric(partial(_pooled, "false_area")),
     "false_alarms": Metric(partial(_mean, lambda item, threshold: np.nan if item.label else float(item.score >= threshold))),
 }
-BASIC = ("auc", "fg_iou", "bg_iou", "miou", "false_area", "false_alarms")
+BASIC = ("accuracy", "auc", "fg_iou", "bg_iou", "miou", "false_area", "false_alarms")
 AVERAGED = ("accuracy", "fg_iou", "bg_iou", "miou")  # the paper's averages are over methods, and pristine where defined
 
 
