@@ -4,7 +4,7 @@
 
 Crops are made as in training. The features know no region: size, colour, sharpness, noise, compressibility and blockiness of
 the whole crop, and the same of its outermost border, where no forgery lies. Prints the AUC of cross-validated gradient boosting
-with people kept apart, per group of features.
+with people kept apart, per group of features, with its 95 % interval by bootstrap over people.
 """
 
 from pathlib import Path
@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from people import parser_of, people_of
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from tamperlens.data.portraits import load_portrait
 from tamperlens.forge.sampler import draw_family, make_sample
+from tamperlens.metrics import area_under_roc, bootstrap
 from tamperlens.train_config import read_config
 from tamperlens.types import UInt8Array
 
@@ -76,7 +76,8 @@ def main() -> None:
         model = HistGradientBoostingClassifier(max_iter=100, random_state=0)
         folds = GroupKFold(5).split(rows, labels, people)
         scores = cross_val_predict(model, np.array(rows), np.array(labels), cv=folds, method="predict_proba")[:, 1]
-        print(f"| {name} | {roc_auc_score(labels, scores):.3f} |")
+        low, high = bootstrap(lambda drawn, own=scores: area_under_roc(own[drawn], np.array(labels)[drawn]), people)
+        print(f"| {name} | {area_under_roc(scores, np.array(labels)):.3f} [{low:.3f}, {high:.3f}] |")
 
 
 if __name__ == "__main__":

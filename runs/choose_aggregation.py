@@ -66,8 +66,7 @@ def main() -> None:
     rows = measured(clips["test"], rule)
     if arguments.write:
         card = ModelCard.load(arguments.write)
-        card = card.model_copy(update={"video": rule, "results": card.results | {"video": rows}})
-        ModelCard.model_validate(card.model_dump()).save(arguments.write)
+        card.model_copy(update={"video": rule}).with_results(video=rows).save(arguments.write)
 
 
 def judged_clips(

@@ -15,13 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tamperlens.card import ModelCard
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
 from tamperlens.evaluation import PRISTINE, MeanMask
 from tamperlens.faces import YuNet
 from tamperlens.forge import FAMILIES
 from tamperlens.quality import DELIVERIES, UNSEEN, false_alarm_rows, forgery_rows
-from tamperlens.report import rows_to_markdown
+from tamperlens.report import rows_record, rows_to_markdown
 from tamperlens.runtime import OnnxPredictor
 from tamperlens.types import ResultRow
 
@@ -48,11 +47,11 @@ def main() -> None:
     kept = [row for row in predictor.card.results.get("test", []) if row["subset"].startswith(f"{PRISTINE}: ")]
     others = [row for row in predictor.card.results.get("test", []) if row not in kept]
     if arguments.only != "alarms":
-        others = [_record(row) for row in _on_forgeries(predictor, people, arguments) if row.model == predictor.name]
+        others = _record([row for row in _on_forgeries(predictor, people, arguments) if row.model == predictor.name])
     if arguments.only != "forgeries":
-        kept = [_record(row) for row in _on_real_photos(predictor, people["test"], arguments)]
-    results = predictor.card.results | {"unseen_families": list(UNSEEN), "test": [*others, *kept]}
-    ModelCard.model_validate(predictor.card.model_dump() | {"results": results}).save(arguments.model.with_suffix(".json"))
+        kept = _record(_on_real_photos(predictor, people["test"], arguments))
+    card = predictor.card.with_results(unseen_families=list(UNSEEN), test=[*others, *kept])
+    card.save(arguments.model.with_suffix(".json"))
 
 
 def _on_forgeries(
@@ -82,10 +81,9 @@ def _on_real_photos(predictor: OnnxPredictor, photos: list[FacePhoto], arguments
     return rows
 
 
-def _record(row: ResultRow) -> dict[str, object]:
-    figures = {name: getattr(row, name) for name in ("value", "low", "high")}
-    figures = {name: None if np.isnan(value) else round(value, 4) for name, value in figures.items()}
-    return {"subset": row.subset, "metric": row.metric, **figures, "n": row.count}
+def _record(rows: list[ResultRow]) -> list[dict[str, object]]:
+    """As a card keeps them: it names the model once."""
+    return [{name: value for name, value in row.items() if name != "model"} for row in rows_record(rows)]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors import safe_open
 from torch import nn
 
@@ -263,3 +264,11 @@ def test_export_that_differs_is_refused_and_leaves_the_old_file(tmp_path):
         to_onnx(model, path)
     assert path.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_new_results_replace_those_of_their_name_and_are_checked():
+    first = card_of("fn3-seg", results={"test": [1], "video": [2]})
+    second = first.with_results(test=[3], groups=[])
+    assert second.results == {"test": [3], "video": [2], "groups": []} and first.results["test"] == [1]
+    with pytest.raises(ValidationError):
+        first.model_copy(update={"map_threshold": 2.0}).with_results(test=[])

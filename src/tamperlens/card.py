@@ -74,6 +74,10 @@ class ModelCard(BaseModel):
             raise ValueError(f"with a calibration, score thresholds must lie above {NEAREST}, below which scores are one")
         return self
 
+    def with_results(self, **results: Any) -> "ModelCard":
+        """The card with these measured results in place of what it held under their names."""
+        return self.model_validate(self.model_dump() | {"results": self.results | results})
+
     def save(self, path: Path | str) -> None:
         """Write the card as indented JSON."""
         Path(path).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -170,7 +170,7 @@ def card_to_markdown(card: ModelCard) -> str:
         *(f"- {limit}" for limit in card.limits),
         "",
     ]
-    rows, clips = _rows(card, "test"), _rows(card, "video")
+    rows, groups, clips = _rows(card, "test"), _rows(card, "groups"), _rows(card, "video")
     forged = [row for row in rows if not row.subset.startswith("pristine:")]
     alarms = [row for row in rows if row.subset.startswith("pristine:")]
     if forged:
@@ -178,6 +178,12 @@ def card_to_markdown(card: ModelCard) -> str:
         lines += [f"Forged crops of test people (family never trained on: {unseen}):", "", rows_to_markdown(forged)]
     if alarms:
         lines += ["Real photos, inspected whole:", "", rows_to_markdown(alarms)]
+    if groups:
+        lines += [
+            "The same people's photos, by group (benchmarks/groups.py says how they were parted):",
+            "",
+            rows_to_markdown(groups),
+        ]
     if clips and card.video:
         rule = card.video
         lines += [
