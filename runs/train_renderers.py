@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from tamperlens.data.portraits import find_face_photos, load_portrait, split_of
 from tamperlens.faces import YuNet
 from tamperlens.forge.learned import AUTOENCODER_SIDE, RENDERER_SIDE, coarse
-from tamperlens.forge.portrait import resize
 from tamperlens.forge.standins import aligned_face
+from tamperlens.media import resize
 
 
 def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

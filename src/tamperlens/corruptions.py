@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 
 from tamperlens.errors import DataError
-from tamperlens.forge.pipeline import h264, jpeg, noise, webp
+from tamperlens.forge.pipeline import noise
+from tamperlens.media import h264, jpeg, webp
 from tamperlens.types import UInt8Array
 
 __all__ = ["CORRUPTIONS", "Corruption", "parse_corruptions"]

@@ -14,8 +14,7 @@ import cv2
 import numpy as np
 
 from tamperlens.faces import crop_face, face_square, inside_slices, paste_map
-from tamperlens.forge.pipeline import jpeg, shrunk
-from tamperlens.media import read_photo
+from tamperlens.media import jpeg, read_photo, shrunk
 from tamperlens.types import (
     FaceBox,
     FaceCrop,

@@ -10,9 +10,9 @@ import numpy as np
 
 from tamperlens.data.portraits import FacePhoto, forged_crops
 from tamperlens.evaluation import PRISTINE, judge, rows_of
-from tamperlens.forge.pipeline import h264, jpeg, noise
+from tamperlens.forge.pipeline import noise
 from tamperlens.inspection import inspect_frame
-from tamperlens.media import read_photo
+from tamperlens.media import h264, jpeg, read_photo
 from tamperlens.metrics import wilson
 from tamperlens.types import FaceDetector, Frame, LabelledCrop, Predictor, ResultRow, UInt8Array, Verdict
 

@@ -16,10 +16,10 @@ from tamperlens.data.clips import PHOTO_SUFFIXES, VIDEO_SUFFIXES
 from tamperlens.data.methods import METHODS
 from tamperlens.errors import DataError, MediaError
 from tamperlens.forge.pipeline import noise
-from tamperlens.forge.portrait import Portrait, resize
+from tamperlens.forge.portrait import Portrait
 from tamperlens.forge.standins import STANDINS
 from tamperlens.forge.whole import portrait_of
-from tamperlens.media import frames, kind_of, read_photo, write_video
+from tamperlens.media import frames, kind_of, read_photo, resize, write_video
 from tamperlens.types import BoolArray, FaceBox, FaceDetector, FloatArray, UInt8Array
 
 __all__ = ["COMPRESSIONS", "SENSOR_NOISE", "TAG", "Footage", "files_of", "footage_of", "synthesize"]

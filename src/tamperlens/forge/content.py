@@ -5,7 +5,7 @@ import numpy as np
 
 from tamperlens.forge.learned import render
 from tamperlens.forge.pipeline import draw_step
-from tamperlens.forge.portrait import resize
+from tamperlens.media import resize
 from tamperlens.types import BoolArray, FloatArray, UInt8Array
 
 __all__ = ["bottleneck", "drift_color", "match_color", "mismatch", "redraw", "shift", "upsampling_grid"]

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 
 from tamperlens.errors import ModelError
-from tamperlens.forge.portrait import resize
+from tamperlens.media import resize
 from tamperlens.types import FloatArray, UInt8Array
 
 __all__ = ["AUTOENCODER_SIDE", "RENDERER_SIDE", "coarse", "decode", "encode", "render", "render_finely"]

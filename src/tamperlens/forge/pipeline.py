@@ -6,60 +6,17 @@ surroundings does.
 """
 
 from collections.abc import Callable
-from fractions import Fraction
 
-import av
 import cv2
 import numpy as np
 from PIL import Image
 
-from tamperlens.forge.portrait import resize
+from tamperlens.media import h264, jpeg, resize, webp
 from tamperlens.types import UInt8Array
 
-__all__ = ["STEPS", "apply_pipeline", "compress", "draw_step", "h264", "jpeg", "noise", "shrunk", "webp"]
+__all__ = ["STEPS", "apply_pipeline", "compress", "draw_step", "noise"]
 
 Step = Callable[[UInt8Array, np.random.Generator], tuple[UInt8Array, object]]
-
-
-def _encoded(image: UInt8Array, suffix: str, flags: list[int]) -> UInt8Array:
-    ok, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), flags)
-    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if ok else None
-    if decoded is None:
-        raise RuntimeError(f"OpenCV could not encode a {image.shape} picture as {suffix}")
-    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
-
-
-def jpeg(image: UInt8Array, quality: int, *, subsample: bool = True) -> UInt8Array:
-    """``image`` after JPEG at ``quality`` (1 to 100), chroma halved (4:2:0) or kept (4:4:4)."""
-    sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420 if subsample else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
-    return _encoded(image, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling])
-
-
-def webp(image: UInt8Array, quality: int) -> UInt8Array:
-    """``image`` after lossy WebP at ``quality`` (1 to 100)."""
-    return _encoded(image, ".webp", [cv2.IMWRITE_WEBP_QUALITY, quality])
-
-
-def shrunk(image: UInt8Array, factor: float) -> UInt8Array:
-    """``image`` at ``factor`` (below 1) of its size."""
-    return resize(image, max(8, round(image.shape[1] * factor)), max(8, round(image.shape[0] * factor)))
-
-
-def h264(image: UInt8Array, crf: int) -> UInt8Array:
-    """``image`` after H.264 (one intra frame, 4:2:0) at constant rate factor ``crf``."""
-    height, width = image.shape[:2]
-    padded = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-    encoder = av.CodecContext.create("libx264", "w")
-    encoder.width, encoder.height = padded.shape[1], padded.shape[0]
-    encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 25)
-    encoder.thread_count = 1
-    encoder.options = {"crf": str(crf), "preset": "veryfast", "tune": "zerolatency"}
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(padded), format="rgb24").reformat(format="yuv420p")
-    packets = [*encoder.encode(frame), *encoder.encode(None)]
-    decoder = av.CodecContext.create("h264", "r")
-    decoder.thread_count = 1
-    decoded = [out for packet in packets for out in decoder.decode(packet)] + list(decoder.decode(None))
-    return np.ascontiguousarray(decoded[0].to_ndarray(format="rgb24")[:height, :width])
 
 
 def noise(image: UInt8Array, sigma: float, rng: np.random.Generator, grain: float = 0.0) -> UInt8Array:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
+from tamperlens.media import resize
 from tamperlens.types import BoolArray, FloatArray, UInt8Array
 
-__all__ = ["Forgery", "Portrait", "face_frame", "resize", "scaled"]
+__all__ = ["Forgery", "Portrait", "face_frame", "scaled"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +39,6 @@ def face_frame(landmarks: FloatArray) -> FloatArray:
     across = left_eye - right_eye
     down = (right_mouth + left_mouth) / 2 - origin
     return np.stack([across, down, origin], axis=1).astype(np.float32)
-
-
-def resize(image: UInt8Array, width: int, height: int) -> UInt8Array:
-    """``image`` at a new size: area averaging when it shrinks, bicubic when it grows."""
-    if (image.shape[1], image.shape[0]) == (width, height):
-        return image
-    shrinks = width < image.shape[1]
-    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    return np.asarray(resized, dtype=np.uint8)
 
 
 def scaled(portrait: Portrait, side: int) -> Portrait:

@@ -7,7 +7,8 @@ import numpy as np
 
 from tamperlens.forge import FAMILIES, WITH_DONOR
 from tamperlens.forge.pipeline import apply_pipeline, compress
-from tamperlens.forge.portrait import Portrait, resize, scaled
+from tamperlens.forge.portrait import Portrait, scaled
+from tamperlens.media import resize
 from tamperlens.types import BoolArray, LabelledCrop
 
 __all__ = ["UNTOUCHED_AFTER", "UNTOUCHED_BEFORE", "draw_family", "make_sample"]

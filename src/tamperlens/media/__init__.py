@@ -1,4 +1,4 @@
-"""Photo and video files to upright RGB pictures, and pictures to files."""
+"""Photo and video files to upright RGB pictures, and pictures to files and through codecs."""
 
 import os
 from typing import Literal
@@ -8,6 +8,7 @@ from tamperlens.media.facts import FileFacts, file_facts, readable, sha256_of
 from tamperlens.media.opening import checked, open_photo, open_video, pillow, replacing
 from tamperlens.media.photo import MAX_PIXELS, read_photo, write_png
 from tamperlens.media.redrawing import redraw
+from tamperlens.media.reencoding import h264, jpeg, resize, shrunk, webp
 from tamperlens.media.sampling import VideoSampler
 from tamperlens.media.video import VideoInfo, frames, video_info, write_video
 
@@ -19,6 +20,8 @@ __all__ = [
     "animation_info",
     "file_facts",
     "frames",
+    "h264",
+    "jpeg",
     "kind_of",
     "moves",
     "moving_length",
@@ -26,8 +29,11 @@ __all__ = [
     "readable",
     "redraw",
     "replacing",
+    "resize",
     "sha256_of",
+    "shrunk",
     "video_info",
+    "webp",
     "write_png",
     "write_video",
 ]
