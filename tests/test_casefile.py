@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -20,6 +21,8 @@ from tamperlens.batch import Row, expand, expected_false_alarms, write_summary
 from tamperlens.card import ModelCard
 from tamperlens.casefile.record import FailureRecord, Rates, Settings, dump, json_schema, key_of, parse_record
 from tamperlens.casefile.timeline import clock
+from tamperlens.cli.console import stems_of
+from tamperlens.errors import DataError
 from tamperlens.examine import Examiner, command_of, rates_of
 from tamperlens.media import file_facts, redraw, write_video
 from tamperlens.media.facts import estimate_quality
@@ -106,9 +109,10 @@ def test_the_key_changes_with_whatever_changes_figures() -> None:
             ("b", "m 1", Settings()),
             ("a", "m 2", Settings()),
             ("a", "m 1", Settings(every=0.5)),
+            ("a", "m 1", Settings(), {"score_threshold": 0.5}),
         )
     }
-    assert len(keys) == 4 and key_of("a", "m 1", Settings(model="m")) in keys
+    assert len(keys) == 5 and key_of("a", "m 1", Settings(model="m")) in keys
 
 
 def test_the_command_repeats_the_settings(examined, photo: Path) -> None:
@@ -213,6 +217,25 @@ def test_folders_and_patterns_are_expanded(tmp_path: Path) -> None:
     assert expand([tmp_path / "*.jpg", tmp_path / "b.jpg"]) == [tmp_path / "b.jpg"]
     lost = tmp_path / "missing.jpg"
     assert expand([lost]) == [lost]
+    for source in (tmp_path, tmp_path / "*.jpg"):
+        with pytest.raises(DataError, match="where results go"):
+            expand([source], tmp_path)
+
+
+def test_a_batchs_own_files_replace_nobodys() -> None:
+    stems = stems_of([Path("index.jpg"), Path("a/summary.png"), Path("b.jpg")])
+    assert list(stems.values()) == ["index.jpg", "summary.png", "b"]
+
+
+def test_a_file_that_breaks_its_decoder_is_a_failure_and_no_end(photo: Path, monkeypatch) -> None:
+    examiner = Examiner(Settings(), threads=1)
+
+    def breaking(path: Path):
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr(examiner, "inspect", breaking)
+    record = examiner(photo, "a")
+    assert isinstance(record, FailureRecord) and record.error == "IndexError: list index out of range"
 
 
 def test_expected_false_alarms_follow_the_number_of_files(tmp_path: Path) -> None:
@@ -263,6 +286,23 @@ def test_what_has_changed_is_named(examined, photo: Path, tmp_path: Path) -> Non
     forged = record.model_copy(update={"verdict": "manipulated", "score": 0.99, "faces": [face], "model": "m 0"})
     wrong = {check.what for check in verify(forged) if not check.holds}
     assert wrong == {"model", "verdict", "score", "face 1: score", "face 1: verdict"}
+
+
+def test_every_figure_of_a_record_is_compared(examined, photo: Path, video: Path) -> None:
+    record = examined[1][photo]
+    faces = [record.faces[0].model_copy(update={"score_range": [0.0, 1.0], "mask_area": 0.9, "box": [0.0, 0.0, 9.0, 9.0]})]
+    wrong = {check.what for check in verify(record.model_copy(update={"faces": faces})) if not check.holds}
+    assert wrong == {f"face 1: {what}" for what in ("lowest score", "highest score", "marked area", "box")}
+
+    record = examined[1][video]
+    frame = record.tracks[0].frames[0].model_copy(update={"seconds": 9.0, "frame": 99})
+    track = record.tracks[0].model_copy(update={"raised": [[7.0, 8.0]], "frames": [frame, *record.tracks[0].frames[1:]]})
+    rule = replace(record.rule, aggregation="median", doubt_threshold=0.001, score_threshold=0.002, min_frames=99)
+    whole = {"every": 7.0, "first": 7.0, "last": 8.0, "frames": 9, "decoded": 99, "complete": not record.complete}
+    changed = record.model_copy(update={"tracks": [track], "rule": rule, **whole})
+    wrong = {check.what for check in verify(changed) if not check.holds}
+    rules = {"rule", "threshold for videos", "doubt threshold for videos"}
+    assert wrong == {*whole, *rules, "face 1: raised seconds", "face 1, frame 1: place"}
 
 
 def test_a_casefile_is_made_without_torch(video: Path, tmp_path: Path) -> None:

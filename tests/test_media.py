@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageCms, ImageFile
 
 from tamperlens.errors import MediaError, UnsupportedMedia
-from tamperlens.media import frames, kind_of, read_photo, video_info, write_png, write_video
+from tamperlens.media import VideoSampler, frames, kind_of, moves, read_photo, video_info, write_png, write_video
 from tamperlens.types import UInt8Array
 
 SUFFIXES = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "BMP": "bmp", "GIF": "gif", "AVIF": "avif"}
@@ -502,3 +502,22 @@ def test_pictures_are_let_go_one_by_one(tmp_path: Path) -> None:
         assert len(pictures) <= 1
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("format", ["GIF", "TIFF", "PNG", "WEBP"])
+def test_damage_anywhere_is_told_and_never_a_crash(tmp_path: Path, format: str) -> None:
+    pictures = [Image.fromarray(np.roll(picture(), 9 * shift, axis=1)) for shift in range(4)]
+    pictures[0].save(tmp_path / "whole", format, save_all=True, append_images=pictures[1:])
+    data = np.frombuffer((tmp_path / "whole").read_bytes(), np.uint8)
+    path, told = tmp_path / "damaged", 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        damaged = data.copy()
+        damaged[rng.integers(12, min(len(data), 4000), size=8)] = rng.integers(0, 256, size=8)
+        path.write_bytes(damaged.tobytes())
+        try:
+            for _ in VideoSampler(path) if moves(path) else [read_photo(path)]:
+                pass
+        except MediaError:
+            told += 1
+    assert told < 40  # what can be read, is

@@ -10,7 +10,7 @@ from PIL import Image
 import clips_at_hand as clips
 from faces_at_hand import hopper
 from predictor_at_hand import FakePredictor
-from tamperlens.errors import MediaError, UnsupportedMedia
+from tamperlens.errors import MediaError, ModelError, UnsupportedMedia
 from tamperlens.faces import VIDEO_SCALES, FaceTracks, YuNet
 from tamperlens.media import VideoSampler, moves, write_video
 from tamperlens.types import FaceBox, FaceFinding, Sighting, Verdict, VideoRule
@@ -160,10 +160,29 @@ def test_a_tracks_score_decides_at_the_rules_thresholds(scores: list[float], ver
 
 @pytest.mark.parametrize(("poor", "verdict"), [(2, "no_evidence"), (3, "inconclusive")])
 def test_a_face_that_most_frames_show_too_badly_is_inconclusive(poor: int, verdict: str) -> None:
-    verdicts = [Verdict.INCONCLUSIVE] * poor + [Verdict.NO_EVIDENCE] * (5 - poor)
-    seen = [Sighting(k, k, FaceFinding(box(), own, 0.1, 0.1, ("it is blurred",))) for k, own in enumerate(verdicts)]
+    blurred = FaceFinding(box(), Verdict.INCONCLUSIVE, 0.1, 0.1, ("it is blurred",), too_poor=True)
+    raised = FaceFinding(box(), Verdict.INCONCLUSIVE, 0.1, 0.1, ("the score is raised",))  # says nothing about the picture
+    seen = [Sighting(k, k, raised if k >= poor else blurred) for k in range(5)]
     track = judge_track(1, seen, RULE)
-    assert track.verdict == verdict and ("in 3 of 5 frames it is blurred" in track.reasons[0]) == (poor == 3)
+    said = "3 of 5 frames are too poor, as at second 0.0: it is blurred"
+    assert track.verdict == verdict and (said in track.reasons[0]) == (poor == 3)
+
+
+def test_a_rule_that_nobody_knows_is_refused_by_name() -> None:
+    class Model:
+        name, video_rule = "theirs 123", VideoRule("best guess", 0.5, 0.4)
+
+    with pytest.raises(ModelError, match=r"theirs 123.*best guess.*median"):
+        rule_of(Model())  # type: ignore[arg-type]
+
+
+def test_a_part_is_judged_from_its_start_to_its_end(clip: Path) -> None:
+    """Whole steps are counted from where the part begins, so that as many frames as asked for reach its end."""
+    sampler = VideoSampler(clip, every=0.32, start=0.6, end=1.7)
+    assert [frame.seconds for frame in sampler] == pytest.approx([0.6, 0.92, 1.24, 1.56], abs=1e-3)
+    inspection = inspected(clip, start=0.6, end=1.8, max_frames=3)
+    assert [seen.seconds for seen in inspection.tracks[0].sightings] == pytest.approx([0.6, 1.0, 1.4], abs=1e-3)
+    assert any("between second 0.6 and second 1.8" in reason for reason in inspection.reasons)
 
 
 def test_aggregations_stay_within_the_scores_and_grow_with_them() -> None:

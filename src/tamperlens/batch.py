@@ -16,6 +16,7 @@ import cv2
 from tamperlens.casefile.page import WORDS, template
 from tamperlens.casefile.record import FailureRecord, Rates, Record, Settings, parse_record
 from tamperlens.data.clips import PHOTO_SUFFIXES, VIDEO_SUFFIXES
+from tamperlens.errors import DataError
 from tamperlens.examine import Examiner
 from tamperlens.media import readable, replacing
 from tamperlens.processes import run_processes
@@ -57,8 +58,9 @@ class FalseAlarms:
 def expand(sources: Sequence[Path], leave_out: Path | None = None) -> list[Path]:
     """The files meant by paths, folders (all photos and videos in them, by their suffix) and patterns such as ``a/**/*.jpg``.
 
-    Each file once, in the order given, by name within folders and patterns; nothing below ``leave_out``, where results go. What
-    is neither there nor a pattern stays, so that somebody is told, and so does a folder without a photo or video.
+    Each file once, in the order given, by name within folders and patterns; nothing below ``leave_out``, where results go
+    (`DataError` where everything lies there). What is neither there nor a pattern stays, so that somebody is told, and so
+    does a folder without a photo or video.
     """
     found: list[Path] = []
     for source in sources:
@@ -67,9 +69,14 @@ def expand(sources: Sequence[Path], leave_out: Path | None = None) -> list[Path]
             inside = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
         elif not source.exists() and any(letter in str(source) for letter in "*?["):
             inside = sorted(path for path in map(Path, glob.glob(str(source), recursive=True)) if path.is_file())
-        if leave_out is not None:
+        if leave_out is not None and inside:
             own = leave_out.resolve()
-            inside = [path for path in inside if own not in path.resolve().parents]
+            there, inside = len(inside), [path for path in inside if own not in path.resolve().parents]
+            if not inside:
+                raise DataError(
+                    f"all {there} files of {source} lie in {leave_out}, where results go, and cannot be told from results; "
+                    f"give another --out"
+                )
         found += inside or [source]
     return list(dict.fromkeys(found))
 

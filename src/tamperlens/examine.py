@@ -50,6 +50,8 @@ class Examiner:
         self.settings, self.folder, self.annotated, self.threads = settings, folder, annotated, threads
         self.progress: Callable[[float], None] = lambda seconds: None  # told how far a video is
         self.predictor: Predictor = load(settings.model or DEFAULT_MODEL, threads=threads)
+        card: ModelCard | None = getattr(self.predictor, "card", None)
+        self._use = card.model_dump(mode="json", exclude={"training", "results"}) if card else {}
         self._in_photos, self._in_videos = YuNet(), YuNet(scales=VIDEO_SCALES)
 
     def __call__(self, path: Path, stem: str) -> Record:
@@ -61,8 +63,10 @@ class Examiner:
         try:
             facts = file_facts(path)
             return self._finished(facts, path, stem) or self._examine(path, facts, stem)
-        except (TamperlensError, OSError, MemoryError) as error:
+        except Exception as error:  # decoders raise whatever an odd file leads them to: the other files go on
             reason = " ".join(str(error).split()) or type(error).__name__
+            if not isinstance(error, TamperlensError | OSError | MemoryError):
+                reason = f"{type(error).__name__}: {reason}"
             return parse_record(failure_record(readable(path), readable(reason)))
 
     def inspect(self, path: Path) -> Inspection | VideoInspection:
@@ -97,7 +101,7 @@ class Examiner:
             "thresholds": {"score": self.predictor.score_threshold, "doubt": self.predictor.doubt_threshold},
             "false_alarms": rates_of(getattr(self.predictor, "card", None), kind),
             "versions": versions(),
-            "key": key_of(facts.sha256, self.predictor.name, self.settings),
+            "key": self._key(facts),
         }
         record = parse_record(values)
         assert not isinstance(record, FailureRecord)
@@ -112,6 +116,9 @@ class Examiner:
         except (OSError, ValueError):
             return False
 
+    def _key(self, facts: FileFacts) -> str:
+        return key_of(facts.sha256, self.predictor.name, self.settings, self._use)
+
     def _finished(self, facts: FileFacts, path: Path, stem: str) -> Record | None:
         if self.folder is None:
             return None
@@ -119,7 +126,7 @@ class Examiner:
             record = parse_record((self.folder / f"{stem}.json").read_bytes())
         except (OSError, ValueError):
             return None
-        if isinstance(record, FailureRecord) or record.key != key_of(facts.sha256, self.predictor.name, self.settings):
+        if isinstance(record, FailureRecord) or record.key != self._key(facts):
             return None
         whole = all((self.folder / name).is_file() for name in record.outputs.values())
         lacks = record.kind == "video" and self.annotated and "annotated" not in record.outputs

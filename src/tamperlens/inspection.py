@@ -176,7 +176,7 @@ def _gated(finding: FaceFinding, crop: UInt8Array, frame: Frame) -> FaceFinding:
         reason = f"the face is blurred (sharpness {found:.0f}); below {MIN_SHARPNESS} the model finds few forgeries"
     else:
         return finding
-    return replace(finding, verdict=Verdict.INCONCLUSIVE, reasons=(reason,))
+    return replace(finding, verdict=Verdict.INCONCLUSIVE, reasons=(reason,), too_poor=True)
 
 
 def _file_verdict(findings: Sequence[FaceFinding], frame: Frame) -> tuple[Verdict, tuple[str, ...]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tamperlens.card import NEAREST, NEAREST_ONE, Calibration
+from tamperlens.errors import DataError
 from tamperlens.evaluation import PRISTINE, Outcome
 from tamperlens.metrics import PixelCounts, count_pixels, false_positive_rate_threshold
 from tamperlens.types import FloatArray, LabelledCrop
@@ -51,7 +52,8 @@ def fit_calibration(outcomes: Sequence[Outcome], *, temperature: bool = False, r
     """Platt scaling of raw scores by Newton's method, both classes given equal weight whatever their numbers.
 
     Targets are Platt's (1999), which keep the fit finite where the classes separate. With ``temperature``, temperature scaling
-    (Guo et al. 2017) instead: the slope alone is fitted, so that a score of one half stays one half.
+    (Guo et al. 2017) instead: the slope alone is fitted, so that a score of one half stays one half. Raises `DataError` where
+    higher scores do not mean manipulated.
     """
     raw = np.clip([o.score for o in outcomes], NEAREST, 1 - NEAREST_ONE)
     labels = np.array([o.label for o in outcomes], np.bool_)
@@ -65,4 +67,9 @@ def fit_calibration(outcomes: Sequence[Outcome], *, temperature: bool = False, r
         gradient = inputs.T @ (weights * (probability - targets))
         curvature = (inputs * (weights * probability * (1 - probability))[:, None]).T @ inputs + 1e-9 * np.eye(2)
         fit = fit - np.linalg.solve(curvature, gradient)
+    if fit[0] <= 0:
+        raise DataError(
+            f"the scores of {len(raw)} validation crops cannot be calibrated: higher ones do not mean manipulated (slope "
+            f"{fit[0]:.3f}); train the model further"
+        )
     return Calibration(slope=float(fit[0]), intercept=float(fit[1]))

@@ -1,6 +1,7 @@
 """From data to a trained model: a prepared store, or folders of real photos on which crops are forged on the fly."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +121,8 @@ def choose_thresholds(model: Model, card: ModelCard, crops: Sequence[LabelledCro
     model.score_threshold = best_score_threshold(outcomes)
     found: dict[str, object] = {f"score_at_{rate:.0%}_false_alarms": operating_point(outcomes, rate) for rate in (0.01, 0.05)}
     if min(sum(o.label for o in outcomes), sum(not o.label for o in outcomes)) >= CALIBRATED_FROM:
-        found["temperature"] = 1 / fit_calibration(outcomes, temperature=True).slope
+        with suppress(DataError):  # scores that tell nothing have no temperature
+            found["temperature"] = 1 / fit_calibration(outcomes, temperature=True).slope
     how = f"map threshold of the best mIoU and score threshold of the best balanced accuracy on {len(crops)} validation crops"
     training = card.training | {"thresholds": how, "operating_points": found}
     return save(model, stem, card.model_copy(update={"training": training}))

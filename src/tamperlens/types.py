@@ -144,6 +144,7 @@ class FaceFinding:
     mask_area: float | None  # share of the crop's area inside the picture that is called manipulated
     reasons: tuple[str, ...]
     score_range: tuple[float, float] | None = None  # lowest and highest score over mild re-encodes
+    too_poor: bool = False  # inconclusive because the picture is too poor for the model to find much
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +168,7 @@ class Inspection:
 class VideoRule:
     """How the judged frames of a face become one score, and what it means. Chosen on clips of validation people."""
 
-    aggregation: str  # a key of AGGREGATIONS in video_inspection.py
+    aggregation: str  # a key of AGGREGATIONS in video_verdict.py
     score_threshold: float  # a face whose score reaches it is called manipulated
     doubt_threshold: float  # a face whose score reaches it, but not score_threshold, is inconclusive
     min_frames: int = 3  # a face with fewer judged frames is inconclusive

@@ -54,9 +54,14 @@ def verify(record: PhotoRecord | VideoRecord, path: Path | None = None) -> list[
     if isinstance(record, PhotoRecord) and isinstance(again, PhotoRecord):
         checks += _compare("face", record.faces, again.faces)
     elif isinstance(record, VideoRecord) and isinstance(again, VideoRecord):
-        checks.append(_equal("judged frames", record.frames, again.frames))
-        checks.append(_equal("rule", record.rule.aggregation, again.rule.aggregation))
-        checks.append(_close("threshold for videos", record.rule.score_threshold, again.rule.score_threshold))
+        for what in ("frames", "decoded", "every", "first", "last", "complete"):
+            checks.append(_equal(what, getattr(record, what), getattr(again, what)))
+        was, now = record.rule, again.rule
+        checks.append(
+            _equal("rule", f"{was.aggregation}, {was.min_frames} frames", f"{now.aggregation}, {now.min_frames} frames")
+        )
+        checks.append(_close("threshold for videos", was.score_threshold, now.score_threshold))
+        checks.append(_close("doubt threshold for videos", was.doubt_threshold, now.doubt_threshold))
         checks += _tracks(record.tracks, again.tracks)
     return checks
 
@@ -67,6 +72,7 @@ def _tracks(old: list[Track], new: list[Track]) -> Iterator[Check]:
         yield _equal(f"face {was.face}: verdict", was.verdict, now.verdict)
         yield _close(f"face {was.face}: score", was.score, now.score)
         yield _equal(f"face {was.face}: seconds", f"{was.first} to {was.last}", f"{now.first} to {now.last}")
+        yield _equal(f"face {was.face}: raised seconds", was.raised, now.raised)
         yield from _compare(f"face {was.face}, frame", was.frames, now.frames)
 
 
@@ -76,6 +82,12 @@ def _compare(what: str, old: list[Face] | list[FrameOfFace], new: list[Face] | l
         yield _close(f"{what} {number}: score", was.score, now.score)
         yield _equal(f"{what} {number}: verdict", was.verdict, now.verdict)
         yield _close(f"{what} {number}: marked area", was.mask_area, now.mask_area)
+        for end, low, high in zip(
+            ("lowest", "highest"), was.score_range or (None, None), now.score_range or (None, None), strict=True
+        ):
+            yield _close(f"{what} {number}: {end} score", low, high)
+        if isinstance(was, FrameOfFace) and isinstance(now, FrameOfFace):
+            yield _equal(f"{what} {number}: place", f"{was.seconds} s, {was.frame}", f"{now.seconds} s, {now.frame}")
         apart = max(abs(a - b) for a, b in zip(was.box, now.box, strict=True))
         yield Check(f"{what} {number}: box", str(was.box), str(now.box), apart <= BOX_TOLERANCE)
 

@@ -86,7 +86,7 @@ def inspect_video(
                 end = frame.seconds  # the file is longer than its header says
                 break
             watch.judge(frame, faces, numbers)
-            due = (math.floor((frame.seconds + 1e-6) / every) + 1) * every
+            due = start + (math.floor((frame.seconds - start + 1e-6) / every) + 1) * every
         progress(frame.seconds)
     return watch.conclude(every, sampler, (start, end))
 

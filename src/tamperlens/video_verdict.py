@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tamperlens.errors import ModelError
 from tamperlens.types import FaceTrack, FloatArray, Predictor, Sighting, Verdict, VideoRule
 
 __all__ = ["AGGREGATIONS", "DEFAULT_AGGREGATION", "judge_track", "rule_of", "video_verdict"]
@@ -29,6 +30,10 @@ def _mean_of_top(scores: FloatArray, share: float) -> float:
 def rule_of(predictor: Predictor) -> VideoRule:
     """The predictor's own rule for videos, or else the default aggregation with its thresholds for photos."""
     own: VideoRule | None = getattr(predictor, "video_rule", None)
+    if own and own.aggregation not in AGGREGATIONS:
+        raise ModelError(
+            f"{predictor.name}: its card's rule for videos is {own.aggregation!r}; expected one of {', '.join(AGGREGATIONS)}"
+        )
     return own or VideoRule(DEFAULT_AGGREGATION, predictor.score_threshold, predictor.doubt_threshold)
 
 
@@ -63,10 +68,11 @@ def judge_track(number: int, sightings: Sequence[Sighting], rule: VideoRule) -> 
 
 def _poor(judged: Sequence[Sighting]) -> str:
     """Why most frames do not let the model judge; empty where they do."""
-    unsure = [sighting for sighting in judged if sighting.finding.verdict is Verdict.INCONCLUSIVE]
-    if 2 * len(unsure) <= len(judged):
+    poor = [sighting for sighting in judged if sighting.finding.too_poor]
+    if 2 * len(poor) <= len(judged):
         return ""
-    return f"in {len(unsure)} of {len(judged)} frames {unsure[0].finding.reasons[0]}"
+    first = poor[0]
+    return f"{len(poor)} of {len(judged)} frames are too poor, as at second {first.seconds:.1f}: {first.finding.reasons[0]}"
 
 
 def _raised(judged: Sequence[Sighting], doubt: float) -> tuple[tuple[float, float], ...]:

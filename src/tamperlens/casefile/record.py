@@ -5,8 +5,10 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -60,7 +62,9 @@ class Face(_Part):
         None, description="lowest and highest score over the picture as it is and mild re-encodes; null in videos"
     )
     verdict: Verdict
-    mask_area: Share | None = Field(description="share of the square of twice the face's size that is marked")
+    mask_area: Share | None = Field(
+        description="share of the square of twice the face's size, inside the picture, that is marked"
+    )
     reasons: list[str]
 
 
@@ -119,7 +123,9 @@ class _Inspected(_Part):
     thresholds: Thresholds
     false_alarms: Rates | None = Field(description="null where the model's card has no such measurement")
     versions: dict[str, str]
-    key: str = Field(description="SHA-256 of the file's hash, the model and the settings: equal keys mean equal work")
+    key: str = Field(
+        description="SHA-256 of the file's hash, the model, its thresholds and the settings: equal keys mean equal work"
+    )
     outputs: dict[str, str] = Field({}, description="kind of file -> name of the file written beside this record")
 
 
@@ -177,11 +183,14 @@ def dump(record: Record) -> dict[str, Any]:
     return _ANY.dump_python(record, mode="json", by_alias=True)  # type: ignore[no-any-return]
 
 
-def key_of(sha256: str, model: str, settings: Settings) -> str:
-    """What decides a file's figures, as one hash: its bytes, the model, the settings and this program's version."""
+def key_of(sha256: str, model: str, settings: Settings, use: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """What decides a file's figures, as one hash: its bytes, the model, the settings and this program's version.
+
+    ``use``: what the model's card says on using it, such as thresholds, calibration and the rule for videos.
+    """
     decisive = settings.model_dump(exclude={"model"})  # two names of one model are one model
     return hashlib.sha256(
-        json.dumps([sha256, model, decisive, versions().get("tamperlens")], sort_keys=True).encode()
+        json.dumps([sha256, model, dict(use), decisive, versions().get("tamperlens")], sort_keys=True).encode()
     ).hexdigest()
 
 

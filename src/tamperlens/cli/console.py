@@ -96,12 +96,13 @@ def make_folder(folder: Path | None) -> None:
 def stems_of(paths: list[Path], foreign: Callable[[str, Path], bool] = lambda stem, path: False) -> dict[Path, str]:
     """The stem of each file's pictures; files of one name keep their suffix, and their number if need be.
 
-    ``foreign`` tells whether a stem belongs to another file than the given one already.
+    ``foreign`` tells whether a stem belongs to another file than the given one already. The names of a batch's own files are
+    left free.
     """
     stems: dict[str, Path] = {}
     for path in dict.fromkeys(paths):
         stem, number = path.stem, 1
-        while stem in stems or foreign(stem, path):
+        while stem in stems or stem in ("index", "summary") or foreign(stem, path):
             stem = path.name if number == 1 else f"{path.name}.{number}"
             number += 1
         stems[stem] = path

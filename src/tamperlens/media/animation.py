@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from tamperlens.media.opening import checked, open_photo, pillow
+from tamperlens.media.opening import broken_photo, checked, open_photo, pillow
 from tamperlens.types import UInt8Array
 
 __all__ = ["AnimationInfo", "animation_info", "animation_pictures"]
@@ -29,17 +29,24 @@ class AnimationInfo:
 
 def animation_info(path: str | os.PathLike[str]) -> AnimationInfo | None:
     """Describes an animated picture; None for any other file. Raises `MediaError` for a missing or broken one."""
+    file = checked(path)
     with pillow():
-        image = open_photo(checked(path))
+        image = open_photo(file)
         if image is None:
             return None
         with image:
-            count = getattr(image, "n_frames", 1)
-            if image.format not in _MOVING or count < 2:
+            if image.format not in _MOVING:
                 return None
-            if image.format != "GIF":  # GIF tells the time when opened, the others when decoded
-                image.load()
-            return AnimationInfo(image.format, image.width, image.height, count, count * _milliseconds(image) / 1000)
+            try:
+                count = getattr(image, "n_frames", 1)
+                if count > 1 and image.format != "GIF":  # GIF tells the time when opened, the others when decoded
+                    image.load()
+            except MemoryError:
+                raise
+            except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
+                raise broken_photo(file, error) from error
+            seconds = count * _milliseconds(image) / 1000
+            return AnimationInfo(image.format, image.width, image.height, count, seconds) if count > 1 else None
 
 
 def animation_pictures(path: str | os.PathLike[str]) -> Iterator[tuple[float, UInt8Array]]:

@@ -106,7 +106,7 @@ class VideoSampler:
                     self._note(words)
                 yield replace(frame, cut=cut and given > 0)
                 given, cut = given + 1, False
-                wanted = (math.floor((seconds + 1e-6) / self.every) + 1) * self.every if self.every else -math.inf
+                wanted = self._next_due(seconds)
         if self.decoded == 0:
             raise MediaError(f"{file}: the video holds no readable frame; fetch the file again")
         if given == 0:
@@ -114,6 +114,12 @@ class VideoSampler:
                 f"{file}: no frame can be read between second {self.start:g} and second {self.end:g}; "
                 f"frames were read up to second {self.last:.2f}"
             )
+
+    def _next_due(self, seconds: float) -> float:
+        """When the next frame is wanted: whole steps from the start of the part."""
+        if not self.every:
+            return -math.inf
+        return self.start + (math.floor((seconds - self.start + 1e-6) / self.every) + 1) * self.every
 
     def _note(self, words: str, seconds: float | None = None) -> None:
         times = self._notes.setdefault(words, [])
@@ -143,7 +149,9 @@ class VideoSampler:
                     return Frame(image, index, seconds)
 
                 yield _Picture(seconds, size, np.asarray(small, np.uint8), False, to_frame)
-        except (OSError, EOFError, SyntaxError, ValueError) as error:  # what Pillow raises on broken files
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
             self._stopped(" ".join(str(error).split()) or type(error).__name__)
 
     def _video(self) -> Iterator[_Picture]:
