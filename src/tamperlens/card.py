@@ -5,14 +5,14 @@ Reading it needs no torch, so that every engine can.
 
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tamperlens.errors import ModelError
 from tamperlens.types import VideoRule
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "NEAREST", "NEAREST_ONE", "Calibration", "ModelCard"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "NEAREST", "NEAREST_ONE", "Calibration", "ModelCard", "paper_policy"]
 
 #: Mean and standard deviation of ImageNet's RGB values in [0, 1]: every model's normalisation unless its card differs.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -25,6 +25,11 @@ NEAREST_ONE = 1e-6
 
 _Threshold = Annotated[float, Field(gt=0, le=1)]
 _Positive = Annotated[float, Field(gt=0)]
+
+
+def paper_policy(task: str) -> Literal["native", "resized"]:
+    """The paper's crop policy (section 4): segmentation on native crops, classification on resized ones."""
+    return "native" if task == "seg" else "resized"
 
 
 class Calibration(BaseModel):
@@ -73,6 +78,12 @@ class ModelCard(BaseModel):
         if self.calibration and min(thresholds) <= NEAREST:
             raise ValueError(f"with a calibration, score thresholds must lie above {NEAREST}, below which scores are one")
         return self
+
+    @property
+    def crop_policy(self) -> str:
+        """The crop policy that a model trained on a store has seen: the paper's for its task unless its settings name one."""
+        told = self.training.get("config", {}).get("policy", "auto")
+        return str(told) if told != "auto" else paper_policy(self.task)
 
     def with_results(self, **results: Any) -> "ModelCard":
         """The card with these measured results in place of what it held under their names."""

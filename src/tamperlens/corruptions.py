@@ -54,34 +54,40 @@ def _screenshot(image: UInt8Array, factor: float) -> UInt8Array:
     return np.asarray(cv2.resize(grabbed, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-# kind: (from, to, change); qualities and constant rate factors are whole numbers
-CORRUPTIONS: dict[str, tuple[float, float, Callable[[UInt8Array, float], UInt8Array]]] = {
-    "jpeg": (90, 30, lambda image, quality: jpeg(image, round(quality))),
-    "webp": (90, 30, lambda image, quality: webp(image, round(quality))),
-    "resize": (0.9, 0.3, _resize),
-    "blur": (0.5, 2.5, _blur),
-    "noise": (2, 10, _noise),
-    "gamma": (0.6, 1.6, _gamma),
-    "h264": (18, 45, lambda image, crf: h264(image, round(crf))),
-    "screenshot": (1.3, 0.5, _screenshot),
+# kind: (usual range, what is possible, change); qualities and constant rate factors are whole numbers
+_Range = tuple[float, float]
+CORRUPTIONS: dict[str, tuple[_Range, _Range, Callable[[UInt8Array, float], UInt8Array]]] = {
+    "jpeg": ((90, 30), (1, 100), lambda image, quality: jpeg(image, round(quality))),
+    "webp": ((90, 30), (1, 100), lambda image, quality: webp(image, round(quality))),
+    "resize": ((0.9, 0.3), (0.02, 4), _resize),
+    "blur": ((0.5, 2.5), (0.1, 50), _blur),
+    "noise": ((2, 10), (0.1, 100), _noise),
+    "gamma": ((0.6, 1.6), (0.1, 10), _gamma),
+    "h264": ((18, 45), (0, 51), lambda image, crf: h264(image, round(crf))),
+    "screenshot": ((1.3, 0.5), (0.02, 4), _screenshot),
 }
 
 
 def parse_corruptions(text: str) -> list[Corruption]:
-    """``"jpeg:90..30,blur,h264:23"`` as changes: five levels of a range, one of a number, the usual range of a bare name."""
+    """``"jpeg:90..30,blur,h264:23"`` as changes: five levels of a range, one of a number, the usual range of a bare name.
+
+    Raises `DataError` for an unknown kind and for severities that are none.
+    """
     found = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         kind, _, severities = part.partition(":")
         if kind not in CORRUPTIONS:
             raise DataError(f"no corruption is called {kind!r}; expected some of {', '.join(CORRUPTIONS)}")
-        first, last, change = CORRUPTIONS[kind]
+        (first, last), (lowest, highest), change = CORRUPTIONS[kind]
         if severities:
             try:
                 first, last = (float(value) for value in (severities.split("..") * 2)[:2])
             except ValueError:
                 raise DataError(f"expected a severity or a range such as {kind}:{first:g}..{last:g}; got {part!r}") from None
-        for severity in dict.fromkeys(np.linspace(first, last, LEVELS).tolist()):
-            severity = round(severity) if max(first, last) > 10 else round(severity, 2)
+        if not lowest <= min(first, last) <= max(first, last) <= highest:
+            raise DataError(f"expected a severity of {kind} between {lowest:g} and {highest:g}; got {part!r}")
+        whole = kind in ("jpeg", "webp", "h264")
+        for severity in dict.fromkeys(round(level, 0 if whole else 2) for level in np.linspace(first, last, LEVELS).tolist()):
             apply = _at(change, severity)
             found.append(Corruption(f"{kind} {severity:g}", kind, severity, apply))
     return found

@@ -146,9 +146,11 @@ class Examiner:
             if self.annotated:
                 files["annotated"] = f"{stem}.annotated.mp4"
                 asked = self.settings
-                write_annotated(
+                notes = write_annotated(
                     inspection, self.folder / files["annotated"], start=asked.start, end=_end(asked), threads=self.threads or 2
                 )
+                left_out = [note for note in notes if note not in record.reasons]
+                record = record.model_copy(update={"reasons": [*record.reasons, *left_out]})
         for picture in write(self.folder, stem):
             files[picture.name.removeprefix(f"{stem}.").rsplit(".", 1)[0]] = picture.name
         record = record.model_copy(update={"outputs": files})

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from tamperlens.card import IMAGENET_MEAN, IMAGENET_STD, ModelCard
 from tamperlens.errors import ModelError
+from tamperlens.media import replacing
 from tamperlens.networks import NETWORKS
 from tamperlens.tasks import TASKS, Task
 
@@ -112,8 +113,9 @@ def save(model: Model, path_stem: Path | str, card: ModelCard) -> ModelCard:
             "weights_sha256": hashlib.sha256(data).hexdigest(),
         }
     )
-    weights_path.write_bytes(data)
-    card.save(card_path)
+    with replacing(weights_path) as weights_file, replacing(card_path) as card_file:  # a cut leaves the previous pair whole
+        weights_file.write_bytes(data)
+        card.save(card_file)
     return card
 
 

@@ -158,7 +158,7 @@ def card_to_markdown(card: ModelCard) -> str:
         f"Network `{card.network}`, task `{card.task}`; weights SHA-256 `{card.weights_sha256}`.",
         "",
         f"- Trained {training.get('date', '-')} with the code of commit `{str(training.get('commit', '-'))[:12]}`:"
-        f" {training.get('crops_seen', 0):,} crops in {training.get('steps', 0):,} steps.",
+        f" {_parts(training)}.",
         *(f"- Data: {name}: {terms}." for name, terms in training.get("data", {}).items()),
         f"- Photos: {photos}; no person is in two splits.",
         f"- Thresholds: {training.get('thresholds', '-')}. Raw score for manipulated {card.score_threshold:.4f}, for"
@@ -193,6 +193,12 @@ def card_to_markdown(card: ModelCard) -> str:
             rows_to_markdown(clips),
         ]
     return "\n".join(lines)
+
+
+def _parts(training: dict[str, Any]) -> str:
+    """How much a model has seen, in all the runs that went on from one another."""
+    part = f"{training.get('crops_seen', 0):,} crops in {training.get('steps', 0):,} steps"
+    return f"{_parts(training['before'])}, then {part}" if training.get("before") else part
 
 
 def _rows(card: ModelCard, kind: str) -> list[ResultRow]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from tamperlens.card import paper_policy
 from tamperlens.errors import DataError
 from tamperlens.forge import FAMILIES
 from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE
@@ -54,9 +55,7 @@ class TrainConfig(BaseModel):
     @property
     def crop_policy(self) -> Literal["native", "resized"]:
         """The crop policy on a store: the paper's for the model's task (section 4), unless ``policy`` names one."""
-        if self.policy != "auto":
-            return self.policy
-        return "native" if self.model.endswith("-seg") else "resized"
+        return self.policy if self.policy != "auto" else paper_policy(self.model.rpartition("-")[2])
 
     @model_validator(mode="after")
     def _fits_together(self) -> "TrainConfig":

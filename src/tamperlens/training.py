@@ -31,7 +31,7 @@ from tamperlens.networks.imagenet import ANCESTORS, from_imagenet
 from tamperlens.tasks import TASKS
 from tamperlens.train_config import TrainConfig
 
-__all__ = ["Progress", "TrainConfig", "card_of", "keep_memory", "share", "train"]
+__all__ = ["Progress", "TrainConfig", "card_of", "keep_memory", "leads", "share", "train"]
 
 
 class Progress(BaseModel):
@@ -176,6 +176,11 @@ def _fabric(config: TrainConfig) -> Fabric:
     return fabric
 
 
+def leads() -> bool:
+    """Whether this process is the first of those that the launcher (torchrun) started: it alone writes the run's files."""
+    return int(os.environ.get("RANK", 0)) == 0
+
+
 def keep_memory() -> None:
     """Have this process keep memory it has once had, where the C library is glibc; a no-op elsewhere.
 
@@ -246,11 +251,15 @@ def card_of(model: Model, config: TrainConfig) -> ModelCard:
 
 
 def _trained_card(model: Model, config: TrainConfig, steps: int, parts: int, validation: dict[str, float]) -> ModelCard:
-    training = {
+    training: dict[str, Any] = {
         "steps": steps,
         "crops_seen": steps * parts * min(config.micro_batch, config.batch_size),
         "config": config.model_dump(mode="json"),
     }
+    if config.init and (first := Path(config.init).with_suffix(".json")).exists():
+        card = ModelCard.load(first)
+        kept = {name: card.training[name] for name in ("steps", "crops_seen", "config", "before") if name in card.training}
+        training["before"] = kept | {"weights_sha256": card.weights_sha256}
     results = {"validation_during_training": validation}
     return card_of(model, config).model_copy(update={"training": training, "results": results})
 

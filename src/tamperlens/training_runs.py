@@ -23,7 +23,7 @@ from tamperlens.model import Model, load, parse_name, save
 from tamperlens.runtime import TorchPredictor
 from tamperlens.thresholds import best_map_threshold, best_score_threshold, fit_calibration, operating_point
 from tamperlens.train_config import TrainConfig
-from tamperlens.training import Progress, card_of, train
+from tamperlens.training import Progress, card_of, leads, train
 from tamperlens.types import LabelledCrop
 
 __all__ = ["choose_thresholds", "train_on_photos", "train_on_store", "validation_figures"]
@@ -94,6 +94,8 @@ def train_on_store(store: Store, out: Path, config: TrainConfig, console: Consol
         )
     )
     stem = _train(config, data, out, crops, console)
+    if not leads():
+        return stem
     model, card = load(stem)
     if "thresholds" not in card.training:
         about = {
@@ -104,7 +106,8 @@ def train_on_store(store: Store, out: Path, config: TrainConfig, console: Consol
                 "crops": store.info.counts,
             }
         }
-        choose_thresholds(model, card.model_copy(update={"training": card.training | about}), crops, stem)
+        side = config.judged_window if config.crop_policy == "resized" else card.max_side  # whole crops of the size it knows
+        choose_thresholds(model, card.model_copy(update={"training": card.training | about, "max_side": side}), crops, stem)
     return stem
 
 

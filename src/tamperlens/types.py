@@ -62,7 +62,7 @@ class Frame:
     def __post_init__(self) -> None:
         if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
             raise ValueError(
-                f"a Frame holds RGB uint8 (H, W, 3); got {self.image.dtype} {self.image.shape}: convert it in media.py"
+                f"a Frame holds RGB uint8 (H, W, 3); got {self.image.dtype} {self.image.shape}: convert it in media/"
             )
 
 

@@ -130,9 +130,8 @@ def test_foreign_maps_stand_in_the_same_table(store, tmp_path):
     with pytest.raises(DataError, match=r"npz cannot be used: it is \(3, 3\)"):
         judge_maps(MapFolder(tmp_path), store, Conditions(split=store.row(int(victim.stem)).split))
     victim.unlink()
-    if store.row(int(victim.stem)).split == "test":
-        with pytest.raises(DataError, match="every crop of the split needs a map"):
-            judge_maps(MapFolder(tmp_path), store, conditions)
+    with pytest.raises(DataError, match="every crop of the split needs a map"):
+        judge_maps(MapFolder(tmp_path), store, Conditions(split=store.row(int(victim.stem)).split))
 
 
 def test_every_corruption_changes_the_picture_and_keeps_its_shape():
@@ -142,7 +141,8 @@ def test_every_corruption_changes_the_picture_and_keeps_its_shape():
         assert changed.shape == image.shape and changed.dtype == np.uint8 and (changed != image).any(), corruption.name
     names = [corruption.name for corruption in parse_corruptions("jpeg:90..30, h264:23")]
     assert names == ["jpeg 90", "jpeg 75", "jpeg 60", "jpeg 45", "jpeg 30", "h264 23"]
-    for wrong in ("sepia", "jpeg:high"):
+    assert [c.name for c in parse_corruptions("h264:18..20")] == ["h264 18", "h264 19", "h264 20"]
+    for wrong in ("sepia", "jpeg:high", "jpeg:500", "webp:-3", "blur:0"):
         with pytest.raises(DataError, match="expected"):
             parse_corruptions(wrong)
 
@@ -178,6 +178,7 @@ def test_the_report_holds_our_figures_and_the_papers_and_is_not_measured_twice(s
     kept.write_text(json.dumps(record))
     reproduce(store, tmp_path, config, train, models=models, say=lambda text: None)
     assert json.loads(kept.read_text())["rows"][0]["value"] == 0.123456  # taken as it was: nothing it depends on changed
+    assert set(trainings) == set(models)
     with pytest.raises(DataError, match="no model is called vgg6-seg"):
         reproduce(store, tmp_path, config, train, models=("vgg6-seg",))
 

@@ -127,6 +127,8 @@ def test_a_run_that_was_cut_off_continues_with_the_same_bytes(tree, tmp_path) ->
     victim.unlink()
     synthesize(paths, out, DETECTOR, methods=("sFS",), compressions=("raw",), count=3, longest=300)
     assert victim.read_bytes() == before and kept.stat().st_mtime_ns == stamp
+    with pytest.raises(DataError, match="a tree made with other files, seed;"):
+        synthesize(paths[1:], out, DETECTOR, methods=("sFS",), compressions=("raw",), count=3, longest=300, seed=9)
 
 
 def test_levels_are_the_same_whether_encoded_from_the_raw_file_or_from_the_pictures(tmp_path) -> None:

@@ -16,7 +16,7 @@ def evaluate(
     stores: Annotated[list[Path], typer.Argument(help="Prepared stores; several of other mask recipes show what they change.")],
     maps: Annotated[Path | None, typer.Option(help="Judge these pixel maps instead: <row>.png or .npz of each crop.")] = None,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
-    policy: Annotated[str, typer.Option(help="native or resized windows, or whole crops; auto is the paper's.")] = "auto",
+    policy: Annotated[str, typer.Option(help="native or resized windows, or whole crops; auto: as it was trained.")] = "auto",
     window: Annotated[int, typer.Option(min=32, help="Side of the windows in pixels.")] = 256,
     methods: Annotated[str, typer.Option(help="Codes of methods, as DF,P; all by default.")] = "",
     corruptions: Annotated[str, typer.Option(help="Also after these: jpeg:90..30,webp,resize,blur,noise,gamma,h264,...")] = "",
@@ -42,7 +42,7 @@ def evaluate(
         raise DataError("corruptions need a model to run; --maps are of the crops as they are")
     predictor = None if maps else load(model)
     if policy == "auto":
-        policy = "resized" if predictor is not None and predictor.card.task == "cls" else "native"
+        policy = predictor.card.crop_policy if predictor else "native"
     if policy not in (*POLICIES, "whole"):
         raise DataError(f"no crop policy is called {policy!r}; expected auto, whole, {', '.join(POLICIES)}")
     conditions = Conditions(split, None if maps or policy == "whole" else policy, window, codes(methods) or (), most or None)

@@ -162,14 +162,22 @@ def synthesize(
 
     Files become clips 000, 001, ... in the order given; neighbours are pairs, and each of a pair is target and source once.
     Split files hold whole pairs, so no person is in two splits. Files that are there already are kept: a run that was cut off
-    continues. ``sensor_noise``: see `footage_of`. Raises `DataError` for unknown methods or compressions and for fewer than six
-    usable files.
+    continues. ``sensor_noise``: see `footage_of`. Raises `DataError` for unknown methods or compressions, for fewer than six
+    usable files, and where ``out`` holds a tree of other files or settings.
     """
     unknown = [name for name in methods if name not in STANDINS] + [name for name in compressions if name not in COMPRESSIONS]
     if unknown:
         raise DataError(
             f"unknown {', '.join(unknown)}; methods are {', '.join(STANDINS)}, compressions {', '.join(COMPRESSIONS)}"
         )
+    made_from = {
+        "files": [path.name for path in sources],
+        "seed": seed,
+        "frames": count,
+        "longest": longest,
+        "noise": sensor_noise,
+    }
+    _claim(out / "synthesized.json", json.loads(json.dumps(made_from)))
     clips: list[Footage] = []
     left_out = []
     for path in progress(sources):
@@ -192,6 +200,18 @@ def synthesize(
         for target, source in [*pairs, *((second, first) for first, second in pairs)]:
             _write_manipulated(folder, code, clips[target], clips[source], (target, source), compressions, seed)
     return left_out
+
+
+def _claim(path: Path, made_from: dict[str, object]) -> None:
+    """A tree continues only from the same files and settings: masks of other footage would belong to nothing."""
+    if path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        other = [name for name, value in made_from.items() if kept.get(name) != value]
+        if other:
+            raise DataError(f"{path.parent} holds a tree made with other {', '.join(other)}; give another folder, or the same")
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(made_from, indent=1) + "\n", encoding="utf-8")
 
 
 def _write_splits(folder: Path, pairs: Sequence[tuple[int, int]]) -> None:

@@ -43,7 +43,7 @@ def redraw(
         stream: Any = None
         for frame in sampler:
             if stream is None:
-                begin, before, size = frame.seconds, -1, _even_size(frame.image)
+                before, size = -1, _even_size(frame.image)
                 stream = container.add_stream("libx264", rate=Fraction(sampler.rate).limit_denominator(1001))
                 stream.codec_context.time_base = Fraction(1, _TICKS)
                 stream.width, stream.height = size
@@ -51,7 +51,7 @@ def redraw(
                 stream.codec_context.options = {"crf": str(crf), "preset": "veryfast"}
                 audio = _Sound(path, container, start, end)
             picture = av.VideoFrame.from_ndarray(_fitted(draw(frame), size), format="rgb24")
-            picture.pts = before = max(before + 1, round((frame.seconds - begin) * _TICKS))
+            picture.pts = before = max(before + 1, round((frame.seconds - start) * _TICKS))
             picture.time_base = Fraction(1, _TICKS)
             container.mux(stream.encode(picture))
             audio.copy_until(frame.seconds)
