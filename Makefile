@@ -1,5 +1,5 @@
 # make demo   sets up .venv, installs the base package, inspects a real photo and a forgery of it
-# make test   installs what tests need and runs them all
+# make test   installs what tests need and runs them, but for those marked slow
 # make check  lint, types and import contracts
 PYTHON ?= python3
 BIN := .venv/bin

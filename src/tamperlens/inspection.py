@@ -41,7 +41,7 @@ __all__ = [
     "sharpness",
 ]
 
-LARGEST_JUDGED = 512  # pixels: shipped models shrink larger crops to this
+LARGEST_JUDGED = 512  # pixels: the default model shrinks larger crops to this
 MAX_FACES = 50  # the largest faces of a picture that are judged: a crowd must not take hours
 
 # What a picture may go through without anybody calling it changed.
