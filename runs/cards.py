@@ -8,9 +8,11 @@ from pathlib import Path
 from tamperlens.card import ModelCard
 from tamperlens.report import card_to_markdown
 
+ROOT = Path(__file__).parents[1]
 PAGE = """# Model cards
 
-Written by `runs/cards.py` from the cards beside the weights, which `runs/ship.py` and `runs/measure.py` write. All figures are
+Written by `runs/cards.py` from the cards beside the weights, which `runs/ship.py`, `runs/measure.py`,
+`runs/choose_aggregation.py` and `benchmarks/groups.py` write. All figures are
 on this project's own forgeries of people held out from training, and on real photos; none is a FaceForensics++ figure.
 Intervals are 95 %, by bootstrap over people, or Wilson's for shares. AUC is against all pristine crops of the same table;
 accuracy is the share of crops given their class at the threshold for "manipulated", so of forged ones the share found. Crops
@@ -19,6 +21,12 @@ it knows where faces are.
 
 """
 
+
+def page() -> str:
+    """All shipped cards as one page."""
+    cards = [ModelCard.load(path) for path in sorted((ROOT / "src/tamperlens/weights").glob("*.json"))]
+    return PAGE + "\n".join(card_to_markdown(card) for card in cards)
+
+
 if __name__ == "__main__":
-    cards = [ModelCard.load(path) for path in sorted(Path("src/tamperlens/weights").glob("*.json"))]
-    Path("docs/model-card.md").write_text(PAGE + "\n".join(card_to_markdown(card) for card in cards), encoding="utf-8")
+    (ROOT / "docs/model-card.md").write_text(page(), encoding="utf-8")

@@ -143,8 +143,8 @@ def choose(clips: Sequence[tuple[str, str, FloatArray]], predictor: Predictor) -
     thresholds = [false_positive_rate_threshold(scores[pristine], rate) for rate in (FALSE_ALARMS, DOUBT)]
     # Where no pristine clip may raise an alarm, midway between the highest of them and 1: a score cannot reach more.
     thresholds = [min(threshold, (1 + float(scores[pristine].max())) / 2) for threshold in thresholds]
-    if pristine.sum() < 1 / FALSE_ALARMS:  # so few clips cannot carry a threshold below that of photos
-        thresholds = list(np.maximum(thresholds, [predictor.score_threshold, predictor.doubt_threshold]))
+    # Never below those of photos: real clips score higher than these, whose every frame is one still photo (docs/log.md).
+    thresholds = list(np.maximum(thresholds, [predictor.score_threshold, predictor.doubt_threshold]))
     rule = VideoRule(chosen, round(float(thresholds[0]), 6), round(float(min(thresholds)), 6), MIN_FRAMES)
     print(f"\nchosen: {rule}")
     return rule

@@ -142,8 +142,9 @@ def test_forge_writes_picture_mask_and_manifest(photo, tmp_path) -> None:
     assert names == ["hopper.resynthesis.3.png", "hopper.resynthesis.3.truth.png", "manifest.jsonl"]
     code, _, err = run("forge", photo, "--out", tmp_path, "--family", "morph")
     assert code == console.UNUSABLE and "expected one of self_blend, swap" in err
-    code, _, err = run("forge", photo, "--out", tmp_path, "--family", "swap")
-    assert code == console.UNUSABLE and "--donor" in err
+    for family in ("swap", "autoencode"):
+        code, _, err = run("forge", photo, "--out", tmp_path, "--family", family)
+        assert code == console.UNUSABLE and "--donor" in err
 
 
 def test_train_refuses_what_is_no_folder(tmp_path) -> None:

@@ -25,3 +25,8 @@ def test_a_script_says_how_it_is_called(script, monkeypatch, capsys):
     assert ended.value.code == 0
     said = capsys.readouterr().out
     assert said.startswith(f"usage: {script.name}") and script.name in said.split("usage:", 1)[1].split("\n", 1)[1]
+
+
+def test_the_model_cards_page_is_what_its_script_writes() -> None:
+    script = runpy.run_path(str(ROOT / "runs" / "cards.py"), run_name="cards")
+    assert (ROOT / "docs" / "model-card.md").read_text(encoding="utf-8") == script["page"]()

@@ -199,11 +199,10 @@ class MeanMask:
         )
 
     def _small(self, mask: BoolArray) -> FloatArray:
-        place = np.linspace(0, mask.shape[0] - 1, self.SIDE).round().astype(int)
-        return np.asarray(mask[np.ix_(place, place)], np.float32)
+        places = (np.linspace(0, side - 1, self.SIDE).round().astype(int) for side in mask.shape)
+        return np.asarray(mask[np.ix_(*places)], np.float32)
 
     def __call__(self, image: UInt8Array) -> Prediction:
         """The same map for every crop, at its size."""
-        place = (np.arange(image.shape[0]) * self.SIDE) // image.shape[0]
-        pixel_map = self.mean[np.ix_(place, place)]
+        pixel_map = self.mean[np.ix_(*((np.arange(side) * self.SIDE) // side for side in image.shape[:2]))]
         return Prediction(pixel_map, pixel_map >= self.threshold, 0.5)

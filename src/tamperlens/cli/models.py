@@ -18,19 +18,19 @@ def forge(
     folder: Annotated[Path, typer.Option("--out", help="Where pictures, masks and manifest.jsonl go.")],
     family: Annotated[str, typer.Option(help="Forgery family.")] = "self_blend",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
-    donor: Annotated[Path | None, typer.Option(help="Photo of the face a swap puts on.")] = None,
+    donor: Annotated[Path | None, typer.Option(help="Photo of the face that a swap or an autoencoder puts on.")] = None,
 ) -> None:
     """Make labelled forgeries with exact masks, for training and testing; each is visibly tagged and listed in a manifest."""
     from tamperlens.faces import DETECTORS
-    from tamperlens.forge import FAMILIES
+    from tamperlens.forge import FAMILIES, WITH_DONOR
     from tamperlens.forge.provenance import write_forgery
     from tamperlens.forge.whole import forge_face, portrait_of
     from tamperlens.media import read_photo
 
     if family not in FAMILIES:
         raise DataError(f"no forgery family is called {family!r}; expected one of {', '.join(FAMILIES)}")
-    if family == "swap" and donor is None:
-        raise DataError("a swap needs the photo of another face; give one with --donor")
+    if family in WITH_DONOR and donor is None:
+        raise DataError(f"{family} needs the photo of another face; give one with --donor")
     detector = DETECTORS["yunet"]()
 
     def largest_face(path: Path) -> tuple["UInt8Array", "FaceBox"]:

@@ -90,7 +90,7 @@ class Store:
         return LabelledCrop(image, mask, subset, group=row.target)
 
     def indices(self, split: str | None, *, methods: Sequence[str] | None = None, most: int | None = None) -> Indices:
-        """Numbers of the rows of a split, in the store's order; at most ``most``, evenly spread over each method's."""
+        """Numbers of the rows of a split, in the store's order; at most ``most`` (but one of each method), evenly spread."""
         wanted = self.methods if methods is None else list(methods)
         found = [self.rows(split, method) for method in wanted]
         if most is not None:
