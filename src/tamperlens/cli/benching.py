@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tamperlens.cli.console import app, codes, make_folder, out
+from tamperlens.cli.console import app, codes, make_folder, out, stems_of
 from tamperlens.errors import DataError, MissingExtra
 
 
@@ -46,7 +46,7 @@ def evaluate(
     if policy not in (*POLICIES, "whole"):
         raise DataError(f"no crop policy is called {policy!r}; expected auto, whole, {', '.join(POLICIES)}")
     conditions = Conditions(split, None if maps or policy == "whole" else policy, window, codes(methods) or (), most or None)
-    records, tables = [], []
+    records, tables, names = [], [], stems_of(stores)
     for path in stores:
         store = Store(path)
         about, curves = conditions.describe(store), []
@@ -60,7 +60,7 @@ def evaluate(
         tables += [f"{path}: {about}\n\n{rows_to_markdown(rows)}", *(rows_to_markdown(point.rows) for point in curves)]
         rows += [row for point in curves for row in point.rows]
         if folder and curves:
-            write_png(folder / f"{path.name}.curves.png", draw_curves(curves))
+            write_png(folder / f"{names[path]}.curves.png", draw_curves(curves))
         records.append({"store": str(path), "conditions": about, "rows": rows_record(rows)})
     text = "\n".join(tables)
     if as_json:
