@@ -70,6 +70,7 @@ def test_rows_count_crops_and_carry_intervals() -> None:
     assert rows["swap", "fg_iou"].count == 6 and rows["pristine", "false_alarms"].count == 6 and rows["all", "auc"].count == 12
     assert rows["swap", "fg_iou"].low == rows["swap", "fg_iou"].high == 1
     assert rows["pristine", "false_alarms"].high == pytest.approx(0.39, abs=0.01)  # six photos prove little
+    assert rows["swap", "accuracy"].value == 1 and rows["swap", "accuracy"].low == pytest.approx(0.61, abs=0.01)
 
 
 def test_the_map_threshold_is_the_one_of_the_best_miou() -> None:
