@@ -130,8 +130,8 @@ def rows_of(
     """The figures named in ``metrics`` (keys of `METRICS`) per method, over "all" methods, on pristine crops, and the
     "average" over methods and pristine as the paper takes it. What is undefined has no row.
 
-    Intervals are by bootstrap over groups (videos or people); Wilson's for the false-alarm rate, and over groups where an
-    accuracy is 0 or 1.
+    Intervals are by bootstrap over groups (videos or people); Wilson's for the false-alarm rate, and over groups for an
+    accuracy whose crops all agree.
     """
     pristine = [outcome for outcome in outcomes if outcome.subset == PRISTINE]
     methods = sorted({outcome.subset for outcome in outcomes} - {PRISTINE})
