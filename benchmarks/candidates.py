@@ -1,4 +1,4 @@
-"""Which network for the shipped detector? Every candidate learns from the same crops for the same processor time.
+"""Which network for the shipped model? Every candidate learns from the same crops for the same processor time.
 
     python benchmarks/candidates.py PHOTOS... --out FOLDER [--minutes 8] [--only contrast vgg5]
 

@@ -18,12 +18,12 @@ from people import parser_of, people_of
 
 from tamperlens.card import ModelCard
 from tamperlens.data.portraits import FacePhoto, load_portrait
+from tamperlens.evaluation import share_row
 from tamperlens.faces import YuNet
 from tamperlens.inspection import inspect_frame
 from tamperlens.media import read_photo
-from tamperlens.metrics import wilson
 from tamperlens.quality import CONTROLS
-from tamperlens.report import rows_record, rows_to_markdown
+from tamperlens.report import card_rows, rows_to_markdown
 from tamperlens.runtime import load
 from tamperlens.types import FloatArray, Frame, ResultRow, UInt8Array, Verdict
 
@@ -68,7 +68,7 @@ def rows_of_group(model: str, subset: str, found: Sequence[tuple[Verdict, float 
     judged = [(verdict, score) for verdict, score in found if score is not None]
     for metric, wanted in (("called manipulated", Verdict.MANIPULATED), ("inconclusive", Verdict.INCONCLUSIVE)):
         hits = sum(verdict is wanted for verdict, _ in judged)
-        yield ResultRow(model, subset, metric, hits / len(judged), *wilson(hits, len(judged)), len(judged))
+        yield share_row(model, subset, metric, hits, len(judged))
     median = float(np.median([score for _, score in judged]))
     yield ResultRow(model, subset, "median score", median, np.nan, np.nan, len(judged))
 
@@ -91,8 +91,7 @@ def main() -> None:
             rows += rows_of_group(predictor.name, f"{group}, {control}", inside)
     print(rows_to_markdown(rows))
     if arguments.write:
-        kept = [{name: value for name, value in row.items() if name != "model"} for row in rows_record(rows)]
-        ModelCard.load(arguments.write).with_results(groups=kept).save(arguments.write)
+        ModelCard.load(arguments.write).with_results(groups=card_rows(rows)).save(arguments.write)
 
 
 if __name__ == "__main__":

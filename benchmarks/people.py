@@ -1,7 +1,6 @@
 """What the benchmarks on real photos begin with: their arguments, and the people of each split."""
 
 import argparse
-import tempfile
 from pathlib import Path
 
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos
@@ -20,6 +19,4 @@ def parser_of(about: str | None) -> argparse.ArgumentParser:
 
 def people_of(arguments: argparse.Namespace) -> dict[str, list[FacePhoto]]:
     """The photos of ``train``, ``val`` and ``test`` people."""
-    with tempfile.TemporaryDirectory() as folder:
-        photos = find_face_photos(arguments.photos, YuNet(scales=(480,)), arguments.cache or Path(folder) / "faces.json")
-    return by_split(photos)
+    return by_split(find_face_photos(arguments.photos, YuNet(scales=(480,)), arguments.cache))

@@ -1,4 +1,4 @@
-"""The frozen test of detectors: forgeries of held-out people, by family and delivery, rebuilt from real photos by seed.
+"""The frozen test of models: forgeries of held-out people, by family and delivery, rebuilt from real photos by seed.
 
     python benchmarks/quality.py PHOTOS... [--models contrast-seg OTHER.onnx] [--deliveries uncompressed "JPEG 75"]
 

@@ -22,13 +22,14 @@ from tamperlens.card import ModelCard
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos
 from tamperlens.data.synthesize import Footage, footage_of
 from tamperlens.errors import DataError
-from tamperlens.evaluation import PRISTINE
+from tamperlens.evaluation import PRISTINE, share_row
 from tamperlens.faces import VIDEO_SCALES, YuNet
 from tamperlens.forge.standins import STANDINS
 from tamperlens.media import write_video
 from tamperlens.metrics import area_under_roc, false_positive_rate_threshold, wilson
+from tamperlens.report import card_rows
 from tamperlens.runtime import DEFAULT_MODEL, load
-from tamperlens.types import FloatArray, Predictor, UInt8Array, VideoRule
+from tamperlens.types import FloatArray, Predictor, ResultRow, UInt8Array, VideoRule
 from tamperlens.video_inspection import inspect_video
 from tamperlens.video_verdict import AGGREGATIONS
 
@@ -63,10 +64,10 @@ def main() -> None:
         clips[split] = [clip for clip in judged if len(clip[2]) >= MIN_FRAMES]
         clips[split] += _forged_in_part(clips[split])
     rule = choose(clips["val"], predictor)
-    rows = measured(clips["test"], rule)
+    rows = measured(clips["test"], rule, predictor.name)
     if arguments.write:
         card = ModelCard.load(arguments.write)
-        card.model_copy(update={"video": rule}).with_results(video=rows).save(arguments.write)
+        card.model_copy(update={"video": rule}).with_results(video=card_rows(rows)).save(arguments.write)
 
 
 def judged_clips(
@@ -150,15 +151,16 @@ def choose(clips: Sequence[tuple[str, str, FloatArray]], predictor: Predictor) -
     return rule
 
 
-def measured(clips: Sequence[tuple[str, str, FloatArray]], rule: VideoRule) -> list[dict[str, object]]:
-    """The card's rows: how many clips of each kind the rule calls manipulated."""
+def measured(clips: Sequence[tuple[str, str, FloatArray]], rule: VideoRule, model: str) -> list[ResultRow]:
+    """How many clips of each kind the rule calls manipulated."""
     rows = []
     for kind in (PRISTINE, *STANDINS, IN_PART):
         scores = np.array([AGGREGATIONS[rule.aggregation](scores) for _, method, scores in clips if method == kind])
         if len(scores):
-            rows.append(_row(f"{kind}: clips of test people, H.264 {CRF[0]} to {CRF[1]}", scores >= rule.score_threshold))
-            doubtful = ((scores >= rule.doubt_threshold) & (scores < rule.score_threshold)).sum()
-            print(f"{rows[-1]['subset']}: {_share(scores >= rule.score_threshold)} of {len(scores)}, {doubtful} inconclusive")
+            subset, alarms = f"{kind}: clips of test people, H.264 {CRF[0]} to {CRF[1]}", scores >= rule.score_threshold
+            rows.append(share_row(model, subset, "called manipulated", int(alarms.sum()), len(alarms)))
+            doubtful = ((scores >= rule.doubt_threshold) & ~alarms).sum()
+            print(f"{subset}: {_share(alarms)} of {len(alarms)}, {doubtful} inconclusive")
     return rows
 
 
@@ -176,19 +178,6 @@ def _forged_in_part(clips: Sequence[tuple[str, str, FloatArray]]) -> list[tuple[
 def _share(alarms: np.ndarray) -> str:
     low, high = wilson(int(alarms.sum()), len(alarms))
     return f"{alarms.mean():.3f} [{low:.3f}, {high:.3f}]" if len(alarms) else "-"
-
-
-def _row(subset: str, alarms: np.ndarray) -> dict[str, object]:
-    low, high = wilson(int(alarms.sum()), len(alarms))
-    value = round(float(alarms.mean()), 4)
-    return {
-        "subset": subset,
-        "metric": "called manipulated",
-        "value": value,
-        "low": round(low, 4),
-        "high": round(high, 4),
-        "n": len(alarms),
-    }
 
 
 if __name__ == "__main__":

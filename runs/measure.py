@@ -8,7 +8,6 @@ What is not measured again stays in the card. Prints the tables.
 """
 
 import argparse
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from tamperlens.evaluation import PRISTINE, MeanMask
 from tamperlens.faces import YuNet
 from tamperlens.forge import FAMILIES
 from tamperlens.quality import DELIVERIES, UNSEEN, false_alarm_rows, forgery_rows
-from tamperlens.report import rows_record, rows_to_markdown
+from tamperlens.report import card_rows, rows_to_markdown
 from tamperlens.runtime import OnnxPredictor
 from tamperlens.types import ResultRow
 
@@ -41,15 +40,13 @@ def main() -> None:
     parser.add_argument("--control-border", type=int, default=0, help="pixels cut off each side of the control photos")
     arguments = parser.parse_args()
     predictor = OnnxPredictor(arguments.model.with_suffix(".onnx"))
-    with tempfile.TemporaryDirectory() as folder:
-        cache = arguments.cache or Path(folder) / "faces.json"
-        people = by_split(find_face_photos(arguments.photos, YuNet(scales=(480,)), cache))
+    people = by_split(find_face_photos(arguments.photos, YuNet(scales=(480,)), arguments.cache))
     kept = [row for row in predictor.card.results.get("test", []) if row["subset"].startswith(f"{PRISTINE}: ")]
     others = [row for row in predictor.card.results.get("test", []) if row not in kept]
     if arguments.only != "alarms":
-        others = _record([row for row in _on_forgeries(predictor, people, arguments) if row.model == predictor.name])
+        others = card_rows([row for row in _on_forgeries(predictor, people, arguments) if row.model == predictor.name])
     if arguments.only != "forgeries":
-        kept = _record(_on_real_photos(predictor, people["test"], arguments))
+        kept = card_rows(_on_real_photos(predictor, people["test"], arguments))
     card = predictor.card.with_results(unseen_families=list(UNSEEN), test=[*others, *kept])
     card.save(arguments.model.with_suffix(".json"))
 
@@ -79,11 +76,6 @@ def _on_real_photos(predictor: OnnxPredictor, photos: list[FacePhoto], arguments
         rows += false_alarm_rows(predictor, YuNet(), paths, label, controls=OTHER_CONTROLS, border=border)
     print(f"\n{rows_to_markdown(rows)}")
     return rows
-
-
-def _record(rows: list[ResultRow]) -> list[dict[str, object]]:
-    """As a card keeps them: it names the model once."""
-    return [{name: value for name, value in row.items() if name != "model"} for row in rows_record(rows)]
 
 
 if __name__ == "__main__":

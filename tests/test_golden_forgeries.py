@@ -5,9 +5,10 @@ import sys
 import pytest
 
 from golden import forgeries as golden
+from golden_at_hand import read
 from tamperlens.forge import FAMILIES
 
-KEPT = golden.read()
+KEPT = read(golden.FILE)
 CLOSE = 0.01  # relative: other processors round the learned renderer's output otherwise
 
 

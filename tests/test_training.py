@@ -19,6 +19,7 @@ from tamperlens.errors import DataError  # noqa: E402
 from tamperlens.faces import YuNet  # noqa: E402
 from tamperlens.forge.portrait import Portrait  # noqa: E402
 from tamperlens.model import load  # noqa: E402
+from tamperlens.report import card_to_markdown  # noqa: E402
 from tamperlens.train_config import TrainConfig, read_config  # noqa: E402
 from tamperlens.training import train  # noqa: E402
 from tamperlens.types import LabelledCrop  # noqa: E402
@@ -182,6 +183,8 @@ def test_a_run_starts_from_a_saved_model_or_from_imagenet_weights(tmp_path) -> N
     train(CONFIG.model_copy(update={"steps": 1, "learning_rate": 1e-12, "init": str(first)}), Squares(), tmp_path / "second")
     one, two = (load(tmp_path / name / "best")[0].state_dict() for name in ("first", "second"))
     assert all(torch.allclose(one[key], two[key], atol=1e-9) for key in one)
+    card = load(tmp_path / "second" / "best")[1]
+    assert card.training["before"]["steps"] == 2 and "2 steps, then" in card_to_markdown(card)
     torch.manual_seed(5)
     shapes = {"features.0": (64, 3), "features.2": (64, 64), "features.5": (128, 64)}
     vgg16 = {f"{name}.weight": 0.1 * torch.randn(*shape, 3, 3) for name, shape in shapes.items()}

@@ -72,7 +72,7 @@ def robustness(
 
 
 class MapFolder:
-    """Pixel maps that another detector made of a store's crops, so that it stands in the same table.
+    """Pixel maps that another tool made of a store's crops, so that it stands in the same table.
 
     ``<row>.png`` (grey, 8 or 16 bits, full white is 1) or ``<row>.npz`` (one array, float, in [0, 1]) for each row of the
     manifest, counted from 0; each of the crop's size. ``scores.csv`` with the columns row and score is optional: without it a
@@ -121,7 +121,7 @@ class MapFolder:
 
 
 def judge_maps(maps: MapFolder, store: Store, conditions: Conditions) -> tuple[list[Outcome], float, str]:
-    """Another detector's maps of whole crops: outcomes, the score threshold, and how thresholds were chosen.
+    """Another tool's maps of whole crops: outcomes, the score threshold, and how thresholds were chosen.
 
     They are chosen on the validation split where the folder has its maps too, and are the tasks' usual ones otherwise.
     """

@@ -34,6 +34,7 @@ __all__ = [
     "judge",
     "outcome_of",
     "rows_of",
+    "share_row",
 ]
 
 PRISTINE = "pristine"
@@ -181,6 +182,11 @@ def _average(subsets: Sequence[Sequence[Outcome]], metric: Metric, threshold: fl
         return mean_defined([figure(part) for figure, part in zip(statistics, parts, strict=True) if len(part)])
 
     return value
+
+
+def share_row(model: str, subset: str, metric: str, hits: int, count: int) -> ResultRow:
+    """A share of ``count`` files as a row, with Wilson's interval; undefined of none."""
+    return ResultRow(model, subset, metric, hits / count if count else np.nan, *wilson(hits, count), count)
 
 
 class MeanMask:

@@ -50,8 +50,8 @@ class Examiner:
         self.settings, self.folder, self.annotated, self.threads = settings, folder, annotated, threads
         self.progress: Callable[[float], None] = lambda seconds: None  # told how far a video is
         self.predictor: Predictor = load(settings.model or DEFAULT_MODEL, threads=threads)
-        card: ModelCard | None = getattr(self.predictor, "card", None)
-        self._use = card.model_dump(mode="json", exclude={"training", "results"}) if card else {}
+        self.card: ModelCard | None = getattr(self.predictor, "card", None)
+        self._use = self.card.model_dump(mode="json", exclude={"training", "results"}) if self.card else {}
         self._in_photos, self._in_videos = YuNet(), YuNet(scales=VIDEO_SCALES)
 
     def __call__(self, path: Path, stem: str) -> Record:
@@ -99,7 +99,7 @@ class Examiner:
             "file": facts,
             "settings": self.settings,
             "thresholds": {"score": self.predictor.score_threshold, "doubt": self.predictor.doubt_threshold},
-            "false_alarms": rates_of(getattr(self.predictor, "card", None), kind),
+            "false_alarms": rates_of(self.card, kind),
             "versions": versions(),
             "key": self._key(facts),
         }

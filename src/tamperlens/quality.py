@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 
 from tamperlens.data.portraits import FacePhoto, forged_crops
-from tamperlens.evaluation import PRISTINE, judge, rows_of
+from tamperlens.evaluation import PRISTINE, judge, rows_of, share_row
 from tamperlens.forge.pipeline import noise
 from tamperlens.inspection import inspect_frame
 from tamperlens.media import h264, jpeg, read_photo
-from tamperlens.metrics import wilson
 from tamperlens.types import FaceDetector, Frame, LabelledCrop, Predictor, ResultRow, UInt8Array, Verdict
 
 __all__ = ["CONTROLS", "DELIVERIES", "UNSEEN", "delivered", "false_alarm_rows", "forgery_rows"]
@@ -117,6 +116,4 @@ def false_alarm_rows(
                 verdicts.append(inspection.verdict)
         for metric, verdict in (("called manipulated", Verdict.MANIPULATED), ("inconclusive", Verdict.INCONCLUSIVE)):
             hits = sum(found is verdict for found in verdicts)
-            share = hits / len(verdicts) if verdicts else float("nan")
-            subset = f"{PRISTINE}: {label}, {control}"
-            yield ResultRow(predictor.name, subset, metric, share, *wilson(hits, len(verdicts)), len(verdicts))
+            yield share_row(predictor.name, f"{PRISTINE}: {label}, {control}", metric, hits, len(verdicts))

@@ -14,6 +14,7 @@ from tamperlens.media import write_png
 from tamperlens.types import BoolArray, FaceFinding, Inspection, ResultRow, UInt8Array, Verdict, VideoInspection
 
 __all__ = [
+    "card_rows",
     "card_to_markdown",
     "failure_record",
     "inspection_record",
@@ -125,6 +126,11 @@ def rows_record(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
         | {name: None if math.isnan(value := getattr(row, name)) else round(value, 4) for name in ("value", "low", "high")}
         for row in rows
     ]
+
+
+def card_rows(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
+    """Result rows as a model's card keeps them: it names the model once."""
+    return [{name: value for name, value in row.items() if name != "model"} for row in rows_record(rows)]
 
 
 def rows_of_record(record: Sequence[dict[str, Any]]) -> list[ResultRow]:

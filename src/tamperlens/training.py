@@ -61,7 +61,7 @@ def train(
         torch.set_num_threads(config.threads)
     fabric = _fabric(config)
     torch.manual_seed(config.seed)
-    model = _started(config)
+    model, first = _started(config)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(
         model.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
@@ -117,7 +117,7 @@ def train(
                     figure = validation.get("miou", float(done))
                     if figure >= best:
                         best = figure
-                        save(model, out / "best", _trained_card(model, config, done, parts, validation))
+                        save(model, out / "best", _trained_card(model, config, done, parts, validation, first))
                 progress = Progress(
                     step=done,
                     loss=mean_loss,
@@ -135,18 +135,19 @@ def train(
     return out / "best"
 
 
-def _started(config: TrainConfig) -> Model:
+def _started(config: TrainConfig) -> tuple[Model, ModelCard | None]:
+    """The model to train, and the card of the weights it begins with, if they have one."""
     if not config.init:
-        return Model.create(config.model)
+        return Model.create(config.model), None
     weights = Path(config.init)
     if weights.suffix == ".safetensors" and not weights.with_suffix(".json").exists():
-        return _from_imagenet(config, weights)
+        return _from_imagenet(config, weights), None
     model, card = load(config.init)
     if card.name != config.model:
         raise DataError(
             f"init: {config.init} is a {card.name}, but the run trains {config.model}; give weights of the same model"
         )
-    return model
+    return model, card
 
 
 def _from_imagenet(config: TrainConfig, weights: Path) -> Model:
@@ -250,16 +251,17 @@ def card_of(model: Model, config: TrainConfig) -> ModelCard:
     )
 
 
-def _trained_card(model: Model, config: TrainConfig, steps: int, parts: int, validation: dict[str, float]) -> ModelCard:
+def _trained_card(
+    model: Model, config: TrainConfig, steps: int, parts: int, validation: dict[str, float], first: ModelCard | None
+) -> ModelCard:
     training: dict[str, Any] = {
         "steps": steps,
         "crops_seen": steps * parts * min(config.micro_batch, config.batch_size),
         "config": config.model_dump(mode="json"),
     }
-    if config.init and (first := Path(config.init).with_suffix(".json")).exists():
-        card = ModelCard.load(first)
-        kept = {name: card.training[name] for name in ("steps", "crops_seen", "config", "before") if name in card.training}
-        training["before"] = kept | {"weights_sha256": card.weights_sha256}
+    if first:
+        kept = {name: first.training[name] for name in ("steps", "crops_seen", "config", "before") if name in first.training}
+        training["before"] = kept | {"weights_sha256": first.weights_sha256}
     results = {"validation_during_training": validation}
     return card_of(model, config).model_copy(update={"training": training, "results": results})
 

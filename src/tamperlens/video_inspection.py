@@ -17,7 +17,7 @@ import numpy as np
 from tamperlens.faces import FaceTracks
 from tamperlens.figures import draw_overlay
 from tamperlens.inspection import cut_out, inspect_frame
-from tamperlens.media import VideoSampler, moving_length
+from tamperlens.media import VideoSampler, moving_length, next_due
 from tamperlens.types import (
     FaceBox,
     FaceDetector,
@@ -86,7 +86,7 @@ def inspect_video(
                 end = frame.seconds  # the file is longer than its header says
                 break
             watch.judge(frame, faces, numbers)
-            due = start + (math.floor((frame.seconds - start + 1e-6) / every) + 1) * every
+            due = next_due(frame.seconds, every, start)
         progress(frame.seconds)
     return watch.conclude(every, sampler, (start, end))
 

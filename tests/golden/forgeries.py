@@ -29,12 +29,6 @@ def changes(family: str) -> list[float]:
     return found
 
 
-def read() -> dict[str, list[float]]:
-    """The kept changes by family."""
-    lines = [line.split() for line in FILE.read_text().splitlines() if not line.startswith("#")]
-    return {name: [float(value) for value in values] for name, *values in lines}
-
-
 def main() -> None:
     lines = ["# Written by tests/golden/forgeries.py: family, then for each seed the mask's share and the mean change in it."]
     lines += [f"{family} {' '.join(f'{value:.5g}' for value in changes(family))}" for family in FAMILIES]

@@ -46,12 +46,6 @@ def losses(name: str) -> list[float]:
     return found
 
 
-def read() -> dict[str, list[float]]:
-    """The kept losses by the model's name."""
-    lines = [line.split() for line in FILE.read_text().splitlines() if not line.startswith("#")]
-    return {name: [float(value) for value in values] for name, *values in lines}
-
-
 def main() -> None:
     lines = ["# Written by tests/golden/losses.py: model, then the losses of its first ten steps."]
     lines += [f"{name} {' '.join(f'{loss:.6f}' for loss in losses(name))}" for name in model_names()]

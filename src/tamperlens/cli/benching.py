@@ -24,7 +24,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     folder: Annotated[Path | None, typer.Option("--out", help="Write tables, and curves of --corruptions, here.")] = None,
 ) -> None:
-    """Measure a detector on a prepared store: accuracy, IoUs, AUC and the rest, per method, with 95 % intervals over videos."""
+    """Measure a model on a prepared store: accuracy, IoUs, AUC and the rest, per method, with 95 % intervals over videos."""
     try:
         from tamperlens.benchmark import Conditions, MapFolder, benchmark_rows, judge_maps, judge_store, robustness
         from tamperlens.data.store import POLICIES, Store

@@ -85,8 +85,7 @@ def _expected(examiner: "Examiner", rows: "list[Row]") -> "list[FalseAlarms]":
     from tamperlens.batch import expected_false_alarms
     from tamperlens.examine import rates_of
 
-    card = getattr(examiner.predictor, "card", None)
-    return expected_false_alarms(rows, {kind: rate for kind in ("photo", "video") if (rate := rates_of(card, kind))})
+    return expected_false_alarms(rows, {kind: rate for kind in ("photo", "video") if (rate := rates_of(examiner.card, kind))})
 
 
 def _print_record(record: "PhotoRecord | VideoRecord") -> None:

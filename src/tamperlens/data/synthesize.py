@@ -170,14 +170,14 @@ def synthesize(
         raise DataError(
             f"unknown {', '.join(unknown)}; methods are {', '.join(STANDINS)}, compressions {', '.join(COMPRESSIONS)}"
         )
-    made_from = {
+    made_from: dict[str, object] = {
         "files": [path.name for path in sources],
         "seed": seed,
         "frames": count,
         "longest": longest,
         "noise": sensor_noise,
     }
-    _claim(out / "synthesized.json", json.loads(json.dumps(made_from)))
+    _claim(out / "synthesized.json", made_from)
     clips: list[Footage] = []
     left_out = []
     for path in progress(sources):

@@ -9,7 +9,7 @@ from tamperlens.media.opening import checked, open_photo, open_video, pillow, re
 from tamperlens.media.photo import MAX_PIXELS, read_photo, write_png
 from tamperlens.media.redrawing import redraw
 from tamperlens.media.reencoding import h264, jpeg, resize, shrunk, webp
-from tamperlens.media.sampling import VideoSampler
+from tamperlens.media.sampling import VideoSampler, next_due
 from tamperlens.media.video import VideoInfo, frames, video_info, write_video
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "kind_of",
     "moves",
     "moving_length",
+    "next_due",
     "read_photo",
     "readable",
     "redraw",

@@ -20,7 +20,7 @@ from tamperlens.media.opening import checked, open_video
 from tamperlens.media.video import refuse_photo, to_frame, unreadable
 from tamperlens.types import Frame, UInt8Array
 
-__all__ = ["CUT", "VideoSampler"]
+__all__ = ["CUT", "VideoSampler", "next_due"]
 
 CUT = 24.0  # mean difference of grey levels between two small pictures from which on they show two scenes; see docs/log.md
 _THUMBNAIL = (32, 18)  # width, height in pixels of the small pictures that are compared
@@ -38,10 +38,15 @@ class _Picture:
     to_frame: Callable[[int, float], Frame]
 
 
+def next_due(seconds: float, every: float, start: float) -> float:
+    """The first second after ``seconds`` that lies a whole number of steps of ``every`` behind ``start``."""
+    return start + (math.floor((seconds - start + 1e-6) / every) + 1) * every
+
+
 class VideoSampler:
     """The upright frames of a video or animation from ``start`` to ``end`` (seconds), one at least every ``every`` seconds.
 
-    Iterate once. The first frame at or after each multiple of ``every`` is given; 0 gives all frames. ``Frame.seconds`` are
+    Iterate once. The first frame at or after each whole step from ``start`` is given; 0 gives all frames. ``Frame.seconds`` are
     true presentation times and never go back, ``Frame.cut`` tells a new scene. ``threads`` decode.
 
     Raises `MediaError` (see `open_video`) where not one frame can be read, also where none lies in the range. Afterwards
@@ -106,7 +111,7 @@ class VideoSampler:
                     self._note(words)
                 yield replace(frame, cut=cut and given > 0)
                 given, cut = given + 1, False
-                wanted = self._next_due(seconds)
+                wanted = next_due(seconds, self.every, self.start) if self.every else -math.inf
         if self.decoded == 0:
             raise MediaError(f"{file}: the video holds no readable frame; fetch the file again")
         if given == 0:
@@ -114,12 +119,6 @@ class VideoSampler:
                 f"{file}: no frame can be read between second {self.start:g} and second {self.end:g}; "
                 f"frames were read up to second {self.last:.2f}"
             )
-
-    def _next_due(self, seconds: float) -> float:
-        """When the next frame is wanted: whole steps from the start of the part."""
-        if not self.every:
-            return -math.inf
-        return self.start + (math.floor((seconds - self.start + 1e-6) / self.every) + 1) * self.every
 
     def _note(self, words: str, seconds: float | None = None) -> None:
         times = self._notes.setdefault(words, [])
