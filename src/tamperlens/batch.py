@@ -15,18 +15,14 @@ import cv2
 
 from tamperlens.casefile.page import WORDS, template
 from tamperlens.casefile.record import FailureRecord, Rates, Record, Settings, parse_record
-from tamperlens.data.clips import PHOTO_SUFFIXES, VIDEO_SUFFIXES
 from tamperlens.errors import DataError
 from tamperlens.examine import Examiner
-from tamperlens.media import readable, replacing
+from tamperlens.files import MEDIA_SUFFIXES, replace_text
+from tamperlens.media import readable
 from tamperlens.processes import run_processes
 from tamperlens.report import failure_record
 
 __all__ = ["FalseAlarms", "Row", "examine_all", "expand", "expected_false_alarms", "row_of", "write_summary"]
-
-SUFFIXES = (
-    PHOTO_SUFFIXES | VIDEO_SUFFIXES | {".gif", ".apng", ".heif", ".ts", ".mts", ".mpg", ".mpeg", ".flv", ".wmv", ".ogv", ".3gp"}
-)
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ def expand(sources: Sequence[Path], leave_out: Path | None = None) -> list[Path]
     for source in sources:
         inside: list[Path] = []
         if source.is_dir():
-            inside = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+            inside = sorted(path for path in source.rglob("*") if path.suffix.lower() in MEDIA_SUFFIXES and path.is_file())
         elif not source.exists() and any(letter in str(source) for letter in "*?["):
             inside = sorted(path for path in map(Path, glob.glob(str(source), recursive=True)) if path.is_file())
         if leave_out is not None and inside:
@@ -145,8 +141,7 @@ def write_summary(rows: Sequence[Row], alarms: Sequence[FalseAlarms], folder: Pa
     page = template("index.html").render(rows=ranked, counts=counts, failed=failed, alarms=alarms, words=WORDS)
     texts = {"summary.csv": table.getvalue(), "summary.json": json.dumps(summary, indent=1) + "\n", "index.html": page}
     for name, text in texts.items():
-        with replacing(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        replace_text(folder / name, text, errors="backslashreplace")
 
 
 def _no_formula(path: str) -> str:

@@ -27,8 +27,9 @@ from tamperlens.casefile.record import (
 )
 from tamperlens.errors import TamperlensError
 from tamperlens.faces import VIDEO_SCALES, YuNet
+from tamperlens.files import replace_text
 from tamperlens.inspection import inspect_photo
-from tamperlens.media import FileFacts, file_facts, moves, readable, replacing
+from tamperlens.media import FileFacts, file_facts, moves, readable
 from tamperlens.metrics import wilson
 from tamperlens.report import failure_record, inspection_record, video_record, write_pictures
 from tamperlens.runtime import DEFAULT_MODEL, load
@@ -154,18 +155,15 @@ class Examiner:
         for picture in write(self.folder, stem):
             files[picture.name.removeprefix(f"{stem}.").rsplit(".", 1)[0]] = picture.name
         record = record.model_copy(update={"outputs": files})
-        _write(self.folder / files["page"], render_page(inspection, record, command_of(record)))
-        _write(self.folder / files["record"], json.dumps(dump(record), indent=1) + "\n")  # last: it says that all is there
+        page = render_page(inspection, record, command_of(record))
+        replace_text(self.folder / files["page"], page, errors="backslashreplace")
+        # Last: it says that all is there.
+        replace_text(self.folder / files["record"], json.dumps(dump(record), indent=1) + "\n", errors="backslashreplace")
         return record
 
 
 def _end(settings: Settings) -> float:
     return math.inf if settings.end is None else settings.end
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def command_of(record: PhotoRecord | VideoRecord) -> str:

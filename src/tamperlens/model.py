@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tamperlens.card import IMAGENET_MEAN, IMAGENET_STD, ModelCard
 from tamperlens.errors import ModelError
-from tamperlens.media import replacing
+from tamperlens.files import replacing
 from tamperlens.networks import NETWORKS
 from tamperlens.tasks import TASKS, Task
 

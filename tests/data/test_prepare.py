@@ -27,7 +27,7 @@ from trees import (
 from typer.testing import CliRunner
 
 from tamperlens import cli
-from tamperlens.data import cropping, shards
+from tamperlens.data import cropping
 from tamperlens.data import prepare as preparing
 from tamperlens.data.manifest import INFO, MANIFEST, PARTS, SHARDS, PrepareSettings
 from tamperlens.data.prepare import prepare
@@ -228,7 +228,7 @@ def test_stopped_at_any_rename_it_is_no_store_and_goes_on(clips, calm, tmp_path,
             raise KeyboardInterrupt
         real(*paths)
 
-    monkeypatch.setattr(shards.os, "replace", stop)
+    monkeypatch.setattr(os, "replace", stop)
     out = tmp_path / "s"
     with pytest.raises(KeyboardInterrupt):
         run(clips, out)

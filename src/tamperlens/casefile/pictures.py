@@ -6,7 +6,8 @@ import numpy as np
 
 from tamperlens.casefile.timeline import draw_timeline
 from tamperlens.figures import heat
-from tamperlens.media import replacing, write_png
+from tamperlens.files import replace_text
+from tamperlens.media import write_png
 from tamperlens.types import BoolArray, UInt8Array, VideoInspection
 
 __all__ = ["write_video_pictures"]
@@ -15,8 +16,7 @@ __all__ = ["write_video_pictures"]
 def write_video_pictures(inspection: VideoInspection, folder: Path, stem: str) -> list[Path]:
     """Write ``<stem>.timeline.svg`` and, per face kept, ``.face<N>.png``, ``.overlay``, ``.pixelmap`` and ``.mask``."""
     paths = [folder / f"{stem}.timeline.svg"]
-    with replacing(paths[0]) as temporary:
-        temporary.write_text(draw_timeline(inspection), encoding="utf-8")
+    replace_text(paths[0], draw_timeline(inspection))
     for number, picture in inspection.pictures.items():
         kinds: dict[str, UInt8Array | BoolArray] = {
             "": picture.image,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tamperlens.data.clips import PHOTO_SUFFIXES, Clip, frame_files
+from tamperlens.data.clips import Clip, frame_files
 from tamperlens.data.frames import read_frames
 from tamperlens.data.masks import (
     RECIPES,
@@ -22,6 +22,7 @@ from tamperlens.data.masks import (
 )
 from tamperlens.errors import DataError, MediaError
 from tamperlens.faces import crop_face, inside_slices
+from tamperlens.files import PHOTO_SUFFIXES
 from tamperlens.media import read_photo, video_info
 from tamperlens.types import BoolArray, FaceBox, FaceDetector, Frame
 

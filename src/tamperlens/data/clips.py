@@ -9,10 +9,9 @@ from typing import Protocol
 
 from tamperlens.data.methods import METHODS
 from tamperlens.errors import DataError
+from tamperlens.files import PHOTO_SUFFIXES, VIDEO_SUFFIXES
 
 __all__ = [
-    "PHOTO_SUFFIXES",
-    "VIDEO_SUFFIXES",
     "Clip",
     "Layout",
     "Reader",
@@ -21,9 +20,6 @@ __all__ = [
     "report_strays",
     "require_folder",
 ]
-
-VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v"})
-PHOTO_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".avif"})
 
 
 class Layout(StrEnum):

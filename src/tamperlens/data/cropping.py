@@ -18,7 +18,7 @@ import numpy as np
 
 from tamperlens.data.clips import Clip
 from tamperlens.data.following import Follower, FrameStream, follow_faces
-from tamperlens.data.manifest import PARTS, SHARDS, CropRow, PrepareSettings, Shard, replace_text, write_rows
+from tamperlens.data.manifest import PARTS, SHARDS, CropRow, PrepareSettings, Shard, replace_page, write_rows
 from tamperlens.data.masks import NoiseFloor, mask_of_picture, noise_floor, refuse_noise
 from tamperlens.data.shards import TarWriter, encode_crop, encode_mask, join_tars
 from tamperlens.data.units import ClipResult, Group, Task, UnitRecord, recipe_of
@@ -61,7 +61,7 @@ def crop_unit(task: Task) -> UnitRecord:
             clips=tuple(run.result() for run in runs),
             shard=shard,
         )
-        replace_text(task.store / PARTS / f"{unit.name}.json", record.model_dump_json() + "\n")
+        replace_page(task.store / PARTS / f"{unit.name}.json", record.model_dump_json() + "\n")
         return record
     finally:
         cv2.setNumThreads(threads)

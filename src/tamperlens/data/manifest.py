@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tamperlens.data.shards import replacing
+from tamperlens.data.shards import replacing_file
 from tamperlens.errors import DataError
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
     "StoreInfo",
     "join_tables",
     "read_info",
-    "replace_text",
+    "replace_page",
     "settings_hash",
     "write_info",
     "write_rows",
@@ -152,12 +152,12 @@ def settings_hash(settings: PrepareSettings, detector: str) -> str:
 
 def write_info(folder: Path, info: StoreInfo) -> None:
     """Writes store.json, whole or not at all."""
-    replace_text(folder / INFO, json.dumps(info.model_dump(mode="json"), indent=1) + "\n")
+    replace_page(folder / INFO, json.dumps(info.model_dump(mode="json"), indent=1) + "\n")
 
 
-def replace_text(path: Path, text: str) -> None:
+def replace_page(path: Path, text: str) -> None:
     """Writes a small file, whole or not at all."""
-    with replacing(path) as temporary:
+    with replacing_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -186,14 +186,14 @@ def read_info(folder: Path) -> StoreInfo:
 def write_rows(rows: Iterable[CropRow], path: Path) -> None:
     """Writes rows as Parquet, whole or not at all."""
     table = pa.Table.from_pylist([vars(row) for row in rows], schema=SCHEMA)
-    with replacing(path) as temporary:
+    with replacing_file(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
 
 def join_tables(parts: Sequence[Path], path: Path) -> dict[str, dict[str, int]]:
     """Joins Parquet files of rows, one after the other, and returns their number by split and method."""
     counts: dict[str, dict[str, int]] = {}
-    with replacing(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+    with replacing_file(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
         waiting: list[Any] = []
         for part in parts:
             waiting.append(table := pq.read_table(part, schema=SCHEMA))

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tamperlens.data.clips import PHOTO_SUFFIXES, Clip, Layout, require_folder
+from tamperlens.data.clips import Clip, Layout, require_folder
 from tamperlens.data.methods import PRISTINE, find_methods
 from tamperlens.data.splits import read_custom_splits
 from tamperlens.errors import DataError
+from tamperlens.files import PHOTO_SUFFIXES
 
 __all__ = ["read"]
 

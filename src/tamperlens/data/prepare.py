@@ -27,7 +27,7 @@ from tamperlens.data.manifest import (
     StoreInfo,
     join_tables,
     read_info,
-    replace_text,
+    replace_page,
     settings_hash,
     write_info,
 )
@@ -244,7 +244,7 @@ def _crashed(task: Task, reason: str) -> UnitRecord:
         seconds=0,
         clips=tuple(ClipResult(clip=clip.id, status="failed", reason=reason) for clip in task.unit.clips),
     )
-    replace_text(task.store / PARTS / f"{task.unit.name}.json", record.model_dump_json() + "\n")
+    replace_page(task.store / PARTS / f"{task.unit.name}.json", record.model_dump_json() + "\n")
     return record
 
 

@@ -6,9 +6,7 @@ shard, and WebDataset streams it: ``<key>.crop.png``, ``<key>.mask.png`` and ``<
 
 import hashlib
 import io
-import os
 import tarfile
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tamperlens import files
 from tamperlens.errors import DataError
 from tamperlens.types import BoolArray, UInt8Array
 
@@ -26,7 +25,7 @@ __all__ = [
     "encode_crop",
     "encode_mask",
     "join_tars",
-    "replacing",
+    "replacing_file",
     "writing",
 ]
 
@@ -83,7 +82,7 @@ def join_tars(parts: Sequence[Path], whole: Path) -> tuple[list[int], int, str]:
     Returns how far each part's members moved, the size of the whole in bytes and its SHA-256.
     """
     shifts, digest = [], hashlib.sha256()
-    with replacing(whole) as temporary, temporary.open("wb") as target:
+    with replacing_file(whole) as temporary, temporary.open("wb") as target:
         for part in parts:
             shifts.append(target.tell())
             with part.open("rb") as source:
@@ -100,24 +99,12 @@ def join_tars(parts: Sequence[Path], whole: Path) -> tuple[list[int], int, str]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file that takes the place of ``path`` once it is written: even after a power cut there is the old
-    file or the new one, whole. Its name is nobody else's, so that a run may overtake what is left of a killed one.
+def replacing_file(path: Path) -> Iterator[Path]:
+    """A temporary file that takes the place of a store's file once it is written, so that a run may overtake what is left of a
+    killed one; errors as of `writing`.
     """
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")
-    with writing(path):
-        try:
-            yield temporary
-            with temporary.open("rb") as stream:
-                os.fsync(stream.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    with writing(path), files.replacing(path, durable=True) as temporary:
+        yield temporary
 
 
 def encode_crop(image: UInt8Array) -> bytes:

@@ -12,9 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tamperlens.data.clips import PHOTO_SUFFIXES, VIDEO_SUFFIXES
 from tamperlens.data.methods import METHODS
 from tamperlens.errors import DataError, MediaError
+from tamperlens.files import PHOTO_SUFFIXES, VIDEO_SUFFIXES
 from tamperlens.forge.pipeline import noise
 from tamperlens.forge.portrait import Portrait
 from tamperlens.forge.standins import STANDINS
