@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tamperlens import faces
 from tamperlens.errors import ModelError
-from tamperlens.faces import DETECTORS, YuNet, crop_face, inside_slices, paste_map
+from tamperlens.faces import DETECTORS, YuNet, crop_face, detector, inside_slices, paste_map
 from tamperlens.types import FaceBox, FaceDetector, UInt8Array
 
 LANDMARKS = np.zeros((5, 2), np.float32)
@@ -136,7 +135,7 @@ def test_wrong_input_and_missing_network(monkeypatch: pytest.MonkeyPatch, hopper
         YuNet()(hopper[..., 0])
     with pytest.raises(ValueError, match="scales"):
         YuNet(scales=())
-    monkeypatch.setattr(faces, "find_spec", lambda name: None)
+    monkeypatch.setattr(detector, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match="not installed; install it with: pip install"):
         YuNet()(hopper)
 
