@@ -24,14 +24,14 @@ from torch.utils.data import Dataset
 
 from tamperlens.data.live import Batch, LiveCrops
 from tamperlens.data.portraits import FacePhoto
-from tamperlens.evaluation import judge, rows_of
 from tamperlens.forge import FAMILIES
+from tamperlens.metrics.outcomes import judge, rows_of
+from tamperlens.metrics.thresholds import best_map_threshold
 from tamperlens.model import Model, load
 from tamperlens.networks import NETWORKS
 from tamperlens.networks.contrast import HIGH_PASS
 from tamperlens.quality import UNSEEN, delivered
 from tamperlens.runtime import TorchPredictor
-from tamperlens.thresholds import best_map_threshold
 from tamperlens.train_config import TrainConfig, read_config
 from tamperlens.training import train
 from tamperlens.types import LabelledCrop

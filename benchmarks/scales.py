@@ -13,10 +13,10 @@ import numpy as np
 from people import parser_of, people_of
 
 from tamperlens.data.portraits import FacePhoto, forged_crops, load_portrait
-from tamperlens.evaluation import judge, rows_of
 from tamperlens.forge import FAMILIES
 from tamperlens.forge.portrait import Portrait, scaled
 from tamperlens.forge.sampler import make_sample
+from tamperlens.metrics.outcomes import judge, rows_of
 from tamperlens.runtime import load
 from tamperlens.types import LabelledCrop
 

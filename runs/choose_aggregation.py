@@ -22,12 +22,12 @@ from tamperlens.card import ModelCard
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos
 from tamperlens.data.synthesize import Footage, footage_of
 from tamperlens.errors import DataError
-from tamperlens.evaluation import PRISTINE, share_row
 from tamperlens.faces import VIDEO_SCALES, YuNet
 from tamperlens.forge.standins import STANDINS
 from tamperlens.media import write_video
 from tamperlens.metrics import area_under_roc, false_positive_rate_threshold, wilson
-from tamperlens.report import card_rows
+from tamperlens.metrics.outcomes import PRISTINE, share_row
+from tamperlens.metrics.rows import card_rows
 from tamperlens.runtime import DEFAULT_MODEL, load
 from tamperlens.types import FloatArray, Predictor, ResultRow, UInt8Array, VideoRule
 from tamperlens.video_inspection import inspect_video

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
-from tamperlens.evaluation import PRISTINE, MeanMask
 from tamperlens.faces import YuNet
 from tamperlens.forge import FAMILIES
+from tamperlens.metrics.outcomes import PRISTINE, MeanMask
+from tamperlens.metrics.rows import card_rows, rows_to_markdown
 from tamperlens.quality import DELIVERIES, UNSEEN, false_alarm_rows, forgery_rows
-from tamperlens.report import card_rows, rows_to_markdown
 from tamperlens.runtime import OnnxPredictor
 from tamperlens.types import ResultRow
 

@@ -14,18 +14,19 @@ from pathlib import Path
 
 import numpy as np
 
-from tamperlens.card import NEAREST, ModelCard
+from tamperlens.card import ModelCard
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
-from tamperlens.evaluation import PRISTINE, Outcome
 from tamperlens.export import to_onnx
 from tamperlens.faces import YuNet
 from tamperlens.inspection import inspect_frame
 from tamperlens.media import read_photo
 from tamperlens.metrics import PixelCounts, area_under_roc, expected_calibration_error, peak
+from tamperlens.metrics.calibration import NEAREST
+from tamperlens.metrics.outcomes import PRISTINE, Outcome
+from tamperlens.metrics.thresholds import best_map_threshold, fit_calibration, operating_point
 from tamperlens.model import Model, load, save
 from tamperlens.quality import CONTROLS
 from tamperlens.runtime import OnnxPredictor
-from tamperlens.thresholds import best_map_threshold, fit_calibration, operating_point
 from tamperlens.train_config import TrainConfig
 from tamperlens.types import FloatArray, Frame, LabelledCrop
 

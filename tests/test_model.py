@@ -14,9 +14,10 @@ from pydantic import ValidationError
 from safetensors import safe_open
 from torch import nn
 
-from tamperlens.card import Calibration, ModelCard
+from tamperlens.card import ModelCard
 from tamperlens.errors import ModelError
 from tamperlens.export import to_onnx
+from tamperlens.metrics.calibration import Calibration
 from tamperlens.model import Model, load, model_names, parse_name, save
 from tamperlens.networks import NETWORKS, xception
 from tamperlens.tasks import TASKS

@@ -8,8 +8,9 @@ import onnxruntime
 import pytest
 
 from faces_at_hand import hopper_portrait
-from tamperlens.card import Calibration, ModelCard
+from tamperlens.card import ModelCard
 from tamperlens.errors import ModelError
+from tamperlens.metrics.calibration import Calibration
 from tamperlens.runtime import DEFAULT_MODEL, OnnxPredictor, load, shipped_models
 from tamperlens.types import Predictor
 
@@ -107,7 +108,7 @@ def test_inspecting_leaves_torch_out_and_importing_is_quick() -> None:
         "from matplotlib.cbook import get_sample_data\n"
         "path = get_sample_data('grace_hopper.jpg', asfileobj=False)\n"
         "verdict = tamperlens.inspect(path).verdict\n"
-        "import tamperlens.report, tamperlens.forge, tamperlens.evaluation, tamperlens.quality, tamperlens.cli\n"
+        "import tamperlens.report, tamperlens.forge, tamperlens.metrics.outcomes, tamperlens.quality, tamperlens.cli\n"
         "print(early, 'torch' in sys.modules, verdict in ('manipulated', 'no_evidence', 'inconclusive'), seconds < 0.3)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

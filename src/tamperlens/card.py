@@ -3,25 +3,20 @@
 Reading it needs no torch, so that every engine can.
 """
 
-import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tamperlens.errors import ModelError
+from tamperlens.metrics.calibration import NEAREST, Calibration
 from tamperlens.types import VideoRule
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "NEAREST", "NEAREST_ONE", "Calibration", "ModelCard", "paper_policy"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "ModelCard", "paper_policy"]
 
 #: Mean and standard deviation of ImageNet's RGB values in [0, 1]: every model's normalisation unless its card differs.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-
-#: Raw scores nearer to 0 than this are all the same to calibration: a thousandth of a crop's area.
-NEAREST = 1e-3
-#: And nearer to 1 than this: the mean of a crop's surest pixels crowds there, and thresholds lie among the crowd.
-NEAREST_ONE = 1e-6
 
 _Threshold = Annotated[float, Field(gt=0, le=1)]
 _Positive = Annotated[float, Field(gt=0)]
@@ -30,23 +25,6 @@ _Positive = Annotated[float, Field(gt=0)]
 def paper_policy(task: str) -> Literal["native", "resized"]:
     """The paper's crop policy (section 4): segmentation on native crops, classification on resized ones."""
     return "native" if task == "seg" else "resized"
-
-
-class Calibration(BaseModel):
-    """Platt scaling: probability = sigmoid(slope * logit(raw score) + intercept), fitted on validation data.
-
-    Raw scores are first brought into [`NEAREST`, 1 - `NEAREST_ONE`], so that a score of exactly 0 or 1 has a logit.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    slope: Annotated[float, Field(gt=0)]  # a higher raw score never means a lower probability
-    intercept: float
-
-    def __call__(self, raw: float) -> float:
-        """The probability, in (0, 1), that a crop of this raw score, in [0, 1], is manipulated."""
-        raw = min(max(raw, NEAREST), 1 - NEAREST_ONE)
-        return 1 / (1 + math.exp(-(self.slope * math.log(raw / (1 - raw)) + self.intercept)))
 
 
 class ModelCard(BaseModel):

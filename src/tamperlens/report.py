@@ -1,7 +1,5 @@
 """What was found or measured, written down: inspections as JSON and pictures, result rows as Markdown."""
 
-import math
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,19 +9,10 @@ import numpy as np
 from tamperlens.card import ModelCard
 from tamperlens.figures import draw_overlay
 from tamperlens.media import write_png
+from tamperlens.metrics.rows import rows_of_record, rows_to_markdown
 from tamperlens.types import BoolArray, FaceFinding, Inspection, ResultRow, UInt8Array, Verdict, VideoInspection
 
-__all__ = [
-    "card_rows",
-    "card_to_markdown",
-    "failure_record",
-    "inspection_record",
-    "rows_of_record",
-    "rows_record",
-    "rows_to_markdown",
-    "video_record",
-    "write_pictures",
-]
+__all__ = ["card_to_markdown", "failure_record", "inspection_record", "video_record", "write_pictures"]
 
 
 def inspection_record(inspection: Inspection) -> dict[str, Any]:
@@ -119,40 +108,6 @@ def write_pictures(inspection: Inspection, folder: Path, stem: str) -> list[Path
     return paths
 
 
-def rows_record(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
-    """Result rows as JSON-able values; what is undefined is null."""
-    return [
-        {"model": row.model, "subset": row.subset, "metric": row.metric, "n": row.count}
-        | {name: None if math.isnan(value := getattr(row, name)) else round(value, 4) for name in ("value", "low", "high")}
-        for row in rows
-    ]
-
-
-def card_rows(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
-    """Result rows as a model's card keeps them: it names the model once."""
-    return [{name: value for name, value in row.items() if name != "model"} for row in rows_record(rows)]
-
-
-def rows_of_record(record: Sequence[dict[str, Any]]) -> list[ResultRow]:
-    """The rows that `rows_record` wrote down."""
-    return [
-        ResultRow(row["model"], row["subset"], row["metric"], _nan(row["value"]), _nan(row["low"]), _nan(row["high"]), row["n"])
-        for row in record
-    ]
-
-
-def rows_to_markdown(rows: Sequence[ResultRow]) -> str:
-    """Result rows as a table: a line per model and subset, a column per metric, intervals in brackets, "-" where undefined."""
-    metrics = list(dict.fromkeys(row.metric for row in rows))
-    lines = [f"| model | subset | n | {' | '.join(metrics)} |", "|---|---|---|" + "---|" * len(metrics)]
-    for model, subset in dict.fromkeys((row.model, row.subset) for row in rows):
-        own = {row.metric: row for row in rows if (row.model, row.subset) == (model, subset)}
-        count = max(row.count for row in own.values())
-        cells = [_cell(own[metric]) if metric in own else "-" for metric in metrics]
-        lines.append(f"| {model} | {subset} | {count} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
 def card_to_markdown(card: ModelCard) -> str:
     """A model card for people: what the model is and learned from, its thresholds, limits and measured figures."""
     training, results = card.training, card.results
@@ -209,17 +164,6 @@ def _parts(training: dict[str, Any]) -> str:
 
 def _rows(card: ModelCard, kind: str) -> list[ResultRow]:
     return rows_of_record([{"model": card.name, **row} for row in card.results.get(kind, [])])
-
-
-def _nan(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _cell(row: ResultRow) -> str:
-    if math.isnan(row.value):
-        return "-"
-    interval = "" if math.isnan(row.low) else f" [{row.low:.3f}, {row.high:.3f}]"
-    return f"{row.value:.3f}{interval}"
 
 
 def _rounded(value: float | None) -> float | None:

@@ -16,12 +16,12 @@ from tamperlens.data.live import Batch, LiveCrops
 from tamperlens.data.portraits import by_split, find_face_photos, forged_crops
 from tamperlens.data.store import Store
 from tamperlens.errors import DataError
-from tamperlens.evaluation import judge
 from tamperlens.faces import YuNet
 from tamperlens.metrics import PixelCounts, area_under_roc
+from tamperlens.metrics.outcomes import judge
+from tamperlens.metrics.thresholds import best_map_threshold, best_score_threshold, fit_calibration, operating_point
 from tamperlens.model import Model, load, parse_name, save
 from tamperlens.runtime import TorchPredictor
-from tamperlens.thresholds import best_map_threshold, best_score_threshold, fit_calibration, operating_point
 from tamperlens.train_config import TrainConfig
 from tamperlens.training import Progress, card_of, leads, train
 from tamperlens.types import LabelledCrop

@@ -32,8 +32,8 @@ def evaluate(
         raise MissingExtra(error.name or "pyarrow", "data") from error
     from tamperlens.corruptions import parse_corruptions
     from tamperlens.media import write_png
+    from tamperlens.metrics.rows import rows_record, rows_to_markdown
     from tamperlens.plots import draw_curves
-    from tamperlens.report import rows_record, rows_to_markdown
     from tamperlens.runtime import load
 
     make_folder(folder)

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from tamperlens.metrics import (
+from tamperlens.metrics.counts import (
     Counts,
     PixelCounts,
     area_under_roc,

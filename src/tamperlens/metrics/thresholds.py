@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tamperlens.card import NEAREST, NEAREST_ONE, Calibration
 from tamperlens.errors import DataError
-from tamperlens.evaluation import PRISTINE, Outcome
-from tamperlens.metrics import PixelCounts, count_pixels, false_positive_rate_threshold
+from tamperlens.metrics.calibration import NEAREST, NEAREST_ONE, Calibration
+from tamperlens.metrics.counts import PixelCounts, count_pixels, false_positive_rate_threshold
+from tamperlens.metrics.outcomes import PRISTINE, Outcome
 from tamperlens.types import FloatArray, LabelledCrop
 
 __all__ = ["best_map_threshold", "best_score_threshold", "fit_calibration", "operating_point"]

@@ -3,7 +3,6 @@ import math
 import numpy as np
 import pytest
 
-from tamperlens.evaluation import MeanMask, Outcome, judge, rows_of
 from tamperlens.metrics import (
     PixelCounts,
     count_values,
@@ -12,7 +11,8 @@ from tamperlens.metrics import (
     region_overlaps,
     true_positive_rate,
 )
-from tamperlens.thresholds import best_map_threshold, best_score_threshold, fit_calibration, operating_point
+from tamperlens.metrics.outcomes import MeanMask, Outcome, judge, rows_of
+from tamperlens.metrics.thresholds import best_map_threshold, best_score_threshold, fit_calibration, operating_point
 from tamperlens.types import LabelledCrop, Prediction
 
 

@@ -110,7 +110,7 @@ def test_undefined_values_are_left_out_of_means() -> None:
 
 def test_the_papers_table_2_obeys_the_definitions_used_here() -> None:
     """mIoU is the mean of Fg- and Bg-IoU, P's mIoU is its Bg-IoU, and averages run over all five columns."""
-    table = Path(__file__).parent / "golden" / "table2.csv"
+    table = Path(__file__).parents[1] / "golden" / "table2.csv"
     rows = {(row["model"], row["metric"]): row for row in csv.DictReader(table.read_text().splitlines())}
     for model in ("vgg8-seg", "vgg5-seg", "fn3-seg"):
         miou, fg, bg = (rows[model, metric] for metric in ("miou", "fg_iou", "bg_iou"))
