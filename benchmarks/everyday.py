@@ -13,7 +13,7 @@ import numpy as np
 from people import parser_of, people_of
 
 from tamperlens.data.portraits import load_portrait
-from tamperlens.forge.pipeline import STEPS
+from tamperlens.forge.degrade import STEPS
 from tamperlens.forge.portrait import scaled
 from tamperlens.runtime import load
 from tamperlens.types import UInt8Array

@@ -12,8 +12,7 @@ import numpy as np
 from tamperlens.forge.content import match_color
 from tamperlens.forge.learned import AUTOENCODER_SIDE, decode, encode, render_finely
 from tamperlens.forge.portrait import Portrait, face_frame
-from tamperlens.forge.regions import blend
-from tamperlens.forge.swap import poisson
+from tamperlens.forge.regions import blend, poisson
 from tamperlens.types import BoolArray, FaceBox, FloatArray, UInt8Array
 
 __all__ = ["STANDINS", "Standin"]

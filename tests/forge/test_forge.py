@@ -7,7 +7,7 @@ from PIL import Image
 
 from faces_at_hand import hopper, hopper_face, hopper_portrait, mirrored
 from tamperlens.forge import FAMILIES
-from tamperlens.forge.pipeline import STEPS, apply_pipeline
+from tamperlens.forge.degrade import STEPS, apply_pipeline
 from tamperlens.forge.portrait import face_frame
 from tamperlens.forge.provenance import MANIFEST, TAG, tagged, write_forgery
 from tamperlens.forge.regions import REGIONS, draw_region
