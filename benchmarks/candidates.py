@@ -27,11 +27,11 @@ from tamperlens.data.portraits import FacePhoto
 from tamperlens.forge import FAMILIES
 from tamperlens.metrics.outcomes import judge, rows_of
 from tamperlens.metrics.thresholds import best_map_threshold
-from tamperlens.model import Model, load
-from tamperlens.networks import NETWORKS
-from tamperlens.networks.contrast import HIGH_PASS
+from tamperlens.models.model import Model, load
+from tamperlens.models.networks import NETWORKS
+from tamperlens.models.networks.contrast import HIGH_PASS
+from tamperlens.models.runtime import TorchPredictor
 from tamperlens.quality import UNSEEN, delivered
-from tamperlens.runtime import TorchPredictor
 from tamperlens.train_config import TrainConfig, read_config
 from tamperlens.training import train
 from tamperlens.types import LabelledCrop

@@ -13,8 +13,8 @@ from people import parser_of, people_of
 from tamperlens.data.portraits import forged_crops
 from tamperlens.forge import FAMILIES
 from tamperlens.metrics.outcomes import MeanMask
+from tamperlens.models.runtime import load
 from tamperlens.quality import DELIVERIES, UNSEEN, forgery_rows
-from tamperlens.runtime import load
 
 SEED = 20261122
 COLUMNS = ("accuracy", "auc", "fg_iou", "false_area")

@@ -26,7 +26,7 @@ from tamperlens.data.manifest import PrepareSettings
 from tamperlens.data.prepare import prepare
 from tamperlens.data.store import Store
 from tamperlens.faces import VIDEO_SCALES, YuNet
-from tamperlens.model import Model
+from tamperlens.models.model import Model
 from tamperlens.training import TrainConfig, keep_memory, train
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

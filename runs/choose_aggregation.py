@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tamperlens.card import ModelCard
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos
 from tamperlens.data.synthesize import Footage, footage_of
 from tamperlens.errors import DataError
@@ -28,7 +27,8 @@ from tamperlens.media import write_video
 from tamperlens.metrics import area_under_roc, false_positive_rate_threshold, wilson
 from tamperlens.metrics.outcomes import PRISTINE, share_row
 from tamperlens.metrics.rows import card_rows
-from tamperlens.runtime import DEFAULT_MODEL, load
+from tamperlens.models.card import ModelCard
+from tamperlens.models.runtime import DEFAULT_MODEL, load
 from tamperlens.types import FloatArray, Predictor, ResultRow, UInt8Array, VideoRule
 from tamperlens.video_inspection import inspect_video
 from tamperlens.video_verdict import AGGREGATIONS

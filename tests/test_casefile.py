@@ -18,7 +18,6 @@ from PIL import Image
 import clips_at_hand as clips
 from faces_at_hand import hopper
 from tamperlens.batch import Row, expand, expected_false_alarms, write_summary
-from tamperlens.card import ModelCard
 from tamperlens.casefile.record import FailureRecord, Rates, Settings, dump, json_schema, key_of, parse_record
 from tamperlens.casefile.timeline import clock
 from tamperlens.cli.console import stems_of
@@ -26,6 +25,7 @@ from tamperlens.errors import DataError
 from tamperlens.examine import Examiner, command_of, rates_of
 from tamperlens.media import file_facts, redraw, write_video
 from tamperlens.media.facts import estimate_quality
+from tamperlens.models.card import ModelCard
 from tamperlens.verify import verify
 
 SCHEMA = jsonschema.Draft202012Validator(json_schema())

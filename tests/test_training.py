@@ -18,8 +18,8 @@ from tamperlens.data.portraits import FacePhoto, find_face_photos, forged_crops,
 from tamperlens.errors import DataError  # noqa: E402
 from tamperlens.faces import YuNet  # noqa: E402
 from tamperlens.forge.portrait import Portrait  # noqa: E402
-from tamperlens.model import load  # noqa: E402
-from tamperlens.report import card_to_markdown  # noqa: E402
+from tamperlens.models.card_page import card_to_markdown  # noqa: E402
+from tamperlens.models.model import load  # noqa: E402
 from tamperlens.train_config import TrainConfig, read_config  # noqa: E402
 from tamperlens.training import train  # noqa: E402
 from tamperlens.types import LabelledCrop  # noqa: E402

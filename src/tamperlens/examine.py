@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tamperlens.card import ModelCard
 from tamperlens.casefile.annotate import write_annotated
 from tamperlens.casefile.page import render_page
 from tamperlens.casefile.pictures import write_video_pictures
@@ -31,8 +30,9 @@ from tamperlens.files import replace_text
 from tamperlens.inspection import inspect_photo
 from tamperlens.media import FileFacts, file_facts, moves, readable
 from tamperlens.metrics import wilson
+from tamperlens.models.card import ModelCard
+from tamperlens.models.runtime import DEFAULT_MODEL, load
 from tamperlens.report import failure_record, inspection_record, video_record, write_pictures
-from tamperlens.runtime import DEFAULT_MODEL, load
 from tamperlens.types import Inspection, Predictor, VideoInspection
 from tamperlens.video_inspection import inspect_video
 

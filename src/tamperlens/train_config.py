@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tamperlens.card import paper_policy
 from tamperlens.errors import DataError
 from tamperlens.forge import FAMILIES
 from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE
+from tamperlens.models.card import paper_policy
 
 __all__ = ["TrainConfig", "read_config"]
 
@@ -43,7 +43,7 @@ class TrainConfig(BaseModel):
     compressed: Annotated[float, Field(ge=0, le=1)] = 0.0
     max_side: Annotated[int, Field(ge=32)] = 512
     # Start from these weights instead of random ones: a saved model's, or an ImageNet classifier's state dict, which is a
-    # .safetensors file without a card (Table 4; see networks/imagenet.py).
+    # .safetensors file without a card (Table 4; see models/networks/imagenet.py).
     init: str = ""
     seed: int = 0
     workers: Annotated[int, Field(ge=0)] = 1  # processes that make batches; on photos each keeps up to 700 faces (2 GB)

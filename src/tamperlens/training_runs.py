@@ -10,7 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from torch.utils.data import Dataset
 
-from tamperlens.card import ModelCard
 from tamperlens.data.dataset import StoreCrops
 from tamperlens.data.live import Batch, LiveCrops
 from tamperlens.data.portraits import by_split, find_face_photos, forged_crops
@@ -20,8 +19,9 @@ from tamperlens.faces import YuNet
 from tamperlens.metrics import PixelCounts, area_under_roc
 from tamperlens.metrics.outcomes import judge
 from tamperlens.metrics.thresholds import best_map_threshold, best_score_threshold, fit_calibration, operating_point
-from tamperlens.model import Model, load, parse_name, save
-from tamperlens.runtime import TorchPredictor
+from tamperlens.models.card import ModelCard
+from tamperlens.models.model import Model, load, parse_name, save
+from tamperlens.models.runtime import TorchPredictor
 from tamperlens.train_config import TrainConfig
 from tamperlens.training import Progress, card_of, leads, train
 from tamperlens.types import LabelledCrop

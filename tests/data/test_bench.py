@@ -10,8 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from trees import FakeDetector, build_tree
 from typer.testing import CliRunner
+
+from trees import FakeDetector, build_tree
 
 torch = pytest.importorskip("torch")
 
@@ -25,10 +26,10 @@ from tamperlens.data.prepare import prepare  # noqa: E402
 from tamperlens.data.store import Store  # noqa: E402
 from tamperlens.errors import DataError  # noqa: E402
 from tamperlens.metrics import PixelCounts  # noqa: E402
-from tamperlens.model import load  # noqa: E402
+from tamperlens.models.model import load  # noqa: E402
+from tamperlens.models.runtime import TorchPredictor  # noqa: E402
 from tamperlens.paper.reproduction import reproduce  # noqa: E402
 from tamperlens.plots import draw_curves  # noqa: E402
-from tamperlens.runtime import TorchPredictor  # noqa: E402
 from tamperlens.train_config import TrainConfig, read_config  # noqa: E402
 from tamperlens.training import share  # noqa: E402
 from tamperlens.training_runs import train_on_store  # noqa: E402

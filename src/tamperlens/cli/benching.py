@@ -33,8 +33,8 @@ def evaluate(
     from tamperlens.corruptions import parse_corruptions
     from tamperlens.media import write_png
     from tamperlens.metrics.rows import rows_record, rows_to_markdown
+    from tamperlens.models.runtime import load
     from tamperlens.plots import draw_curves
-    from tamperlens.runtime import load
 
     make_folder(folder)
     changes = parse_corruptions(corruptions)

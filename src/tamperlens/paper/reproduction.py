@@ -21,10 +21,10 @@ from tamperlens.data.store import Store
 from tamperlens.errors import DataError
 from tamperlens.files import replace_text
 from tamperlens.metrics.rows import rows_of_record, rows_record
-from tamperlens.model import load, model_names
+from tamperlens.models.model import load, model_names
+from tamperlens.models.runtime import TorchPredictor
 from tamperlens.paper.figures import draw_figures
 from tamperlens.paper.tables import TABLES, Sheet, lay_out, to_csv, to_html, to_latex, to_markdown
-from tamperlens.runtime import TorchPredictor
 from tamperlens.train_config import TrainConfig
 from tamperlens.types import ResultRow
 

@@ -13,14 +13,14 @@ torch = pytest.importorskip("torch")
 
 from torch.nn import functional  # noqa: E402
 
-from tamperlens.card import ModelCard  # noqa: E402
 from tamperlens.cli import app  # noqa: E402
 from tamperlens.errors import ModelError  # noqa: E402
-from tamperlens.explain import activations, as_seen, guided_backprop, layers, randomised, strongest  # noqa: E402
-from tamperlens.model import Model  # noqa: E402
-from tamperlens.networks import NETWORKS  # noqa: E402
-from tamperlens.runtime import shipped_models  # noqa: E402
-from tamperlens.tasks import TASKS  # noqa: E402
+from tamperlens.models.card import ModelCard  # noqa: E402
+from tamperlens.models.explain import activations, as_seen, guided_backprop, layers, randomised, strongest  # noqa: E402
+from tamperlens.models.model import Model  # noqa: E402
+from tamperlens.models.networks import NETWORKS  # noqa: E402
+from tamperlens.models.runtime import shipped_models  # noqa: E402
+from tamperlens.models.tasks import TASKS  # noqa: E402
 
 
 def picture(side: int = 32, seed: int = 0) -> np.ndarray:

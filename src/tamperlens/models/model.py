@@ -14,11 +14,11 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from tamperlens.card import IMAGENET_MEAN, IMAGENET_STD, ModelCard
 from tamperlens.errors import ModelError
 from tamperlens.files import replacing
-from tamperlens.networks import NETWORKS
-from tamperlens.tasks import TASKS, Task
+from tamperlens.models.card import IMAGENET_MEAN, IMAGENET_STD, ModelCard
+from tamperlens.models.networks import NETWORKS
+from tamperlens.models.tasks import TASKS, Task
 
 __all__ = ["Model", "load", "model_names", "parse_name", "save"]
 

@@ -8,13 +8,13 @@ import onnxruntime
 import pytest
 
 from faces_at_hand import hopper_portrait
-from tamperlens.card import ModelCard
 from tamperlens.errors import ModelError
 from tamperlens.metrics.calibration import Calibration
-from tamperlens.runtime import DEFAULT_MODEL, OnnxPredictor, load, shipped_models
+from tamperlens.models.card import ModelCard
+from tamperlens.models.runtime import DEFAULT_MODEL, OnnxPredictor, load, shipped_models
 from tamperlens.types import Predictor
 
-WEIGHTS = Path(__file__).parents[1] / "src" / "tamperlens" / "weights"
+WEIGHTS = Path(__file__).parents[2] / "src" / "tamperlens" / "models" / "weights"
 
 
 def test_the_default_and_the_papers_model_are_shipped() -> None:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tamperlens.tasks import TASKS, mask_of, resize
+from tamperlens.models.tasks import TASKS, mask_of, resize
 
 CLS, SEG = TASKS["cls"], TASKS["seg"]
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)

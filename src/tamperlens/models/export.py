@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from tamperlens.errors import ModelError
-from tamperlens.model import Model
+from tamperlens.models.model import Model
 
 __all__ = ["to_onnx"]
 

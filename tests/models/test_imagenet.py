@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tamperlens.networks import NETWORKS
-from tamperlens.networks.imagenet import ANCESTORS, from_imagenet
+from tamperlens.models.networks import NETWORKS
+from tamperlens.models.networks.imagenet import ANCESTORS, from_imagenet
 
 # torchvision's table of VGG16: widths, "M" for a pooling.
 VGG16 = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tamperlens.networks import NETWORKS
+from tamperlens.models.networks import NETWORKS
 
 PARAMETERS = {
     "xception": 20_806_952 + 2_049,

@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from golden import losses as golden  # noqa: E402
 from golden_at_hand import read  # noqa: E402
-from tamperlens.model import Model, model_names  # noqa: E402
+from tamperlens.models.model import Model, model_names  # noqa: E402
 
 KEPT = read(golden.FILE)
 # Relative. With other kernels on the same processor first losses change by less than 1e-6, and later ones by 1e-4 at most, as

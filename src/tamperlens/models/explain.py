@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from tamperlens.card import ModelCard
 from tamperlens.errors import ModelError
-from tamperlens.model import Model
+from tamperlens.models.card import ModelCard
+from tamperlens.models.model import Model
 from tamperlens.types import FloatArray, UInt8Array
 
 __all__ = ["Layer", "activations", "as_seen", "guided_backprop", "layers", "randomised", "strongest"]

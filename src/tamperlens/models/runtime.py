@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from tamperlens.card import ModelCard
 from tamperlens.errors import MissingExtra, ModelError
 from tamperlens.metrics import peak
+from tamperlens.models.card import ModelCard
 from tamperlens.types import FloatArray, Prediction, UInt8Array
 
 if TYPE_CHECKING:
-    from tamperlens.model import Model
+    from tamperlens.models.model import Model
 
 __all__ = ["DEFAULT_MODEL", "OnnxPredictor", "TorchPredictor", "load", "shipped_models"]
 
@@ -47,7 +47,7 @@ def load(model: str | Path = DEFAULT_MODEL, *, threads: int = 0) -> "OnnxPredict
     if path.suffix == ".onnx":
         return OnnxPredictor(path, threads=threads)
     try:
-        from tamperlens.model import load as load_model
+        from tamperlens.models.model import load as load_model
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "torch", "train") from error
     return TorchPredictor(*load_model(path))

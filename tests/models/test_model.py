@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from safetensors import safe_open
 from torch import nn
 
-from tamperlens.card import ModelCard
 from tamperlens.errors import ModelError
-from tamperlens.export import to_onnx
 from tamperlens.metrics.calibration import Calibration
-from tamperlens.model import Model, load, model_names, parse_name, save
-from tamperlens.networks import NETWORKS, xception
-from tamperlens.tasks import TASKS
+from tamperlens.models.card import ModelCard
+from tamperlens.models.export import to_onnx
+from tamperlens.models.model import Model, load, model_names, parse_name, save
+from tamperlens.models.networks import NETWORKS, xception
+from tamperlens.models.tasks import TASKS
 
 every_model = pytest.mark.parametrize("name", model_names())
 
@@ -212,7 +212,7 @@ def test_a_card_survives_its_file(tmp_path):
 
 
 def test_cards_are_read_without_torch():
-    code = "import sys, tamperlens.card; assert 'torch' not in sys.modules"
+    code = "import sys, tamperlens.models.card; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 

@@ -2,19 +2,19 @@
 
 ``NETWORKS`` is the only list of them: to add one, write its file and add its row. A network's attribute ``stride`` is
 the number of image pixels between two cells of its map: h and w are within one of H / stride and W / stride. What the
-logits mean is the task's concern (``tamperlens.tasks``).
+logits mean is the task's concern (``tamperlens.models.tasks``).
 """
 
 from collections.abc import Callable
 
 from torch import nn
 
-from tamperlens.networks.contrast import Contrast
-from tamperlens.networks.fn3 import FN3
-from tamperlens.networks.mesoinception4 import MesoInception4
-from tamperlens.networks.unet import unet4x, unet8x
-from tamperlens.networks.vgg import vgg3, vgg5, vgg8
-from tamperlens.networks.xception import Xception
+from tamperlens.models.networks.contrast import Contrast
+from tamperlens.models.networks.fn3 import FN3
+from tamperlens.models.networks.mesoinception4 import MesoInception4
+from tamperlens.models.networks.unet import unet4x, unet8x
+from tamperlens.models.networks.vgg import vgg3, vgg5, vgg8
+from tamperlens.models.networks.xception import Xception
 
 __all__ = ["NETWORKS"]
 
