@@ -22,9 +22,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tamperlens.data.dataset import StoreCrops
 from tamperlens.data.live import Batch
-from tamperlens.data.manifest import PrepareSettings
-from tamperlens.data.prepare import prepare
+from tamperlens.data.prepare.run import prepare
 from tamperlens.data.store import Store
+from tamperlens.data.store.manifest import PrepareSettings
 from tamperlens.faces import VIDEO_SCALES, YuNet
 from tamperlens.models.model import Model
 from tamperlens.training import TrainConfig, keep_memory, train

@@ -21,9 +21,9 @@ from rich.console import Console  # noqa: E402
 from tamperlens.benchmark import Conditions, MapFolder, benchmark_rows, judge_maps, judge_store, robustness  # noqa: E402
 from tamperlens.cli.console import app  # noqa: E402
 from tamperlens.corruptions import CORRUPTIONS, parse_corruptions  # noqa: E402
-from tamperlens.data.manifest import PrepareSettings  # noqa: E402
-from tamperlens.data.prepare import prepare  # noqa: E402
+from tamperlens.data.prepare.run import prepare  # noqa: E402
 from tamperlens.data.store import Store  # noqa: E402
+from tamperlens.data.store.manifest import PrepareSettings  # noqa: E402
 from tamperlens.errors import DataError  # noqa: E402
 from tamperlens.metrics import PixelCounts  # noqa: E402
 from tamperlens.models.model import load  # noqa: E402

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trees import FakeDetector, build_tree
 
-from tamperlens.data.manifest import INFO, MANIFEST, SHARDS, PrepareSettings
-from tamperlens.data.prepare import prepare
+from tamperlens.data.prepare.run import prepare
 from tamperlens.data.store import POLICIES, Store, native_window, resized_window
+from tamperlens.data.store.manifest import INFO, MANIFEST, SHARDS, PrepareSettings
 from tamperlens.errors import DataError
 from tamperlens.figures import draw_contact_sheet
 from tamperlens.types import LabelledCrop
+from trees import FakeDetector, build_tree
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,12 @@ import pytest
 from typer.testing import CliRunner
 
 from tamperlens import cli
-from tamperlens.data import cropping
-from tamperlens.data import prepare as preparing
-from tamperlens.data.manifest import INFO, MANIFEST, PARTS, SHARDS, PrepareSettings
-from tamperlens.data.prepare import prepare
-from tamperlens.data.shards import TarWriter
+from tamperlens.data.prepare import crop_unit
+from tamperlens.data.prepare import run as preparing
+from tamperlens.data.prepare.run import prepare
 from tamperlens.data.store import Store
+from tamperlens.data.store.manifest import INFO, MANIFEST, PARTS, SHARDS, PrepareSettings
+from tamperlens.data.store.shards import TarWriter
 from tamperlens.errors import DataError
 from tamperlens.types import FaceBox
 from trees import (
@@ -471,7 +471,7 @@ def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(clips, calm, tmp_path
             self.path = path
 
     with monkeypatch.context() as patch:
-        patch.setattr(cropping, "TarWriter", Full)
+        patch.setattr(crop_unit, "TarWriter", Full)
         with pytest.raises(DataError, match=r"000-.*cannot be written \(No space left on device\); free space"):
             run(clips, tmp_path / "s", keep_going=True)
     run(clips, tmp_path / "s")
@@ -571,5 +571,5 @@ def test_doctor_for_people_and_machines(mine, found):
 
 
 def test_preparing_never_imports_torch():
-    code = "import sys, tamperlens.cli, tamperlens.data.prepare, tamperlens.data.store; sys.exit('torch' in sys.modules)"
+    code = "import sys, tamperlens.cli, tamperlens.data.prepare.run, tamperlens.data.store; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

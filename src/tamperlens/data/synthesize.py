@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tamperlens.data.methods import METHODS
+from tamperlens.data.readers.methods import METHODS
 from tamperlens.errors import DataError, MediaError
 from tamperlens.files import PHOTO_SUFFIXES, VIDEO_SUFFIXES
 from tamperlens.forge.degrade import noise

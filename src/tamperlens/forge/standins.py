@@ -145,7 +145,7 @@ def neural_textures(donor: Portrait, rng: np.random.Generator) -> Standin:
     return forge
 
 
-# code of the method in data/methods.py -> how to make one for a clip
+# code of the method in data/readers/methods.py -> how to make one for a clip
 STANDINS: dict[str, Callable[[Portrait, np.random.Generator], Standin]] = {
     "sDF": deepfakes,
     "sF2F": face2face,

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tamperlens.data.methods import METHODS
+from tamperlens.data.readers.methods import METHODS
 from tamperlens.data.store import Store
 from tamperlens.media import write_png
 from tamperlens.models.explain import activations, guided_backprop, layers, strongest

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from tamperlens.data.clips import frame_files
+from tamperlens.data.readers.clips import frame_files
 from tamperlens.files import PHOTO_SUFFIXES
 from tamperlens.media import frames, read_photo
 from tamperlens.types import Frame

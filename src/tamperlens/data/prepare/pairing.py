@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tamperlens.data.frames import read_frames
+from tamperlens.data.readers.frames import read_frames
 from tamperlens.faces import FaceTracks
 from tamperlens.types import BoolArray, FaceBox, FaceDetector, Frame
 

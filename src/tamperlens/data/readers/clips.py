@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from tamperlens.data.methods import METHODS
+from tamperlens.data.readers.methods import METHODS
 from tamperlens.errors import DataError
 from tamperlens.files import PHOTO_SUFFIXES, VIDEO_SUFFIXES
 
@@ -36,7 +36,7 @@ class Clip:
 
     id: str  # one value per clip of a dataset: code/compression/name, never only the file's name
     path: Path
-    method: str  # a code of data/methods.py
+    method: str  # a code of data/readers/methods.py
     target: str  # who is to be seen, as the dataset names people; video and background are this clip's
     source: str | None  # whose face or expression was brought in
     compression: str | None  # raw, c23 or c40; None where the dataset has no levels

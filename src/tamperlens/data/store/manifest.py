@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tamperlens.data.shards import replacing_file
+from tamperlens.data.store.shards import replacing_file
 from tamperlens.errors import DataError
 
 __all__ = [
@@ -48,7 +48,7 @@ class CropRow:
     """One crop: where it comes from, where it lies in its frame, and where its bytes are."""
 
     clip: str  # Clip.id
-    method: str  # a code of data/methods.py
+    method: str  # a code of data/readers/methods.py
     target: str
     source: str | None
     compression: str | None
@@ -104,7 +104,7 @@ class PrepareSettings(Page):
     reader: str = "faceforensics"
     methods: tuple[str, ...] | None = None  # manipulation methods; None: all. Their originals always come along
     compression: str | None = None
-    recipe: str | None = None  # of data/masks.py; None: the one that fits each clip's compression
+    recipe: str | None = None  # of data/prepare/masks.py; None: the one that fits each clip's compression
     every_train: int = Field(default=1, ge=1)  # paper: all frames for training ...
     every_eval: int = Field(default=10, ge=1)  # ... and every 10th otherwise
     detect_every: int = Field(default=5, ge=1)  # frames; the boxes in between are interpolated

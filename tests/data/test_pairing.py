@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tamperlens.data import following
-from tamperlens.data.following import follow_faces
+from tamperlens.data.prepare import pairing
+from tamperlens.data.prepare.pairing import follow_faces
 from tamperlens.types import FaceBox, Frame
 
 SIDE, COUNT = 100.0, 98
@@ -41,7 +41,7 @@ class Head:
 )
 def test_a_box_lies_near_what_detection_in_every_frame_finds(monkeypatch, place, step):
     head = Head(place)
-    monkeypatch.setattr(following, "read_frames", head.frames)
+    monkeypatch.setattr(pairing, "read_frames", head.frames)
     followed = list(follow_faces(Path("clip"), head, step, 5))
     assert [frame.index for frame, _ in followed] == list(range(0, COUNT, step))
     assert len(head.looked) == len(set(head.looked))
@@ -52,6 +52,6 @@ def test_a_box_lies_near_what_detection_in_every_frame_finds(monkeypatch, place,
 
 def test_a_calm_face_is_looked_for_in_every_fifth_frame_and_the_last(monkeypatch):
     head = Head(lambda index: 0.01 * np.sin(2 * np.pi * index / 50))
-    monkeypatch.setattr(following, "read_frames", head.frames)
+    monkeypatch.setattr(pairing, "read_frames", head.frames)
     assert len(list(follow_faces(Path("clip"), head, 1, 5))) == COUNT
     assert head.looked == [*range(0, COUNT, 5), COUNT - 1]

@@ -8,12 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from tamperlens.data import READERS
-from tamperlens.data.checks import ClipChecks, Finding, Severity
-from tamperlens.data.clips import Clip, frame_files
-from tamperlens.data.faceforensics import OFFICIAL_HASH
-from tamperlens.data.frames import content_hash
-from tamperlens.data.splits import find_splits, read_splits
+from tamperlens.data.doctor.checks import ClipChecks, Finding, Severity
+from tamperlens.data.readers import READERS
+from tamperlens.data.readers.clips import Clip, frame_files
+from tamperlens.data.readers.faceforensics import OFFICIAL_HASH
+from tamperlens.data.readers.frames import content_hash
+from tamperlens.data.readers.splits import find_splits, read_splits
 from tamperlens.errors import DataError
 from tamperlens.types import FaceDetector
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tamperlens.data.manifest import PARTS
-from tamperlens.data.shards import writing
+from tamperlens.data.store.manifest import PARTS
+from tamperlens.data.store.shards import writing
 from tamperlens.errors import DataError
 
 __all__ = ["LOCK", "finishing", "locked"]

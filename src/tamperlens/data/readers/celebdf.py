@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tamperlens.data.clips import Clip, Layout, list_media, report_strays, require_folder
-from tamperlens.data.methods import PRISTINE, find_methods
+from tamperlens.data.readers.clips import Clip, Layout, list_media, report_strays, require_folder
+from tamperlens.data.readers.methods import PRISTINE, find_methods
 from tamperlens.errors import DataError
 
 __all__ = ["read"]

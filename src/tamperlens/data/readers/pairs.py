@@ -8,9 +8,9 @@ The least that any editor's output can be brought into, photos or videos::
 from collections.abc import Sequence
 from pathlib import Path
 
-from tamperlens.data.clips import Clip, list_media, require_folder
-from tamperlens.data.methods import PRISTINE, find_methods
-from tamperlens.data.splits import read_custom_splits
+from tamperlens.data.readers.clips import Clip, list_media, require_folder
+from tamperlens.data.readers.methods import PRISTINE, find_methods
+from tamperlens.data.readers.splits import read_custom_splits
 from tamperlens.errors import DataError
 
 __all__ = ["read"]

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 from pyarrow import compute
 
-from tamperlens.data.manifest import INFO, MANIFEST, SCHEMA, SHARDS, CropRow, StoreInfo, read_info
-from tamperlens.data.methods import METHODS, PRISTINE
-from tamperlens.data.shards import decode_crop, decode_mask
+from tamperlens.data.readers.methods import METHODS, PRISTINE
+from tamperlens.data.store.manifest import INFO, MANIFEST, SCHEMA, SHARDS, CropRow, StoreInfo, read_info
+from tamperlens.data.store.shards import decode_crop, decode_mask
 from tamperlens.errors import DataError
 from tamperlens.types import BoolArray, LabelledCrop, UInt8Array
 

@@ -16,9 +16,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tamperlens.data.clips import Clip, Layout, list_media, report_strays, require_folder
-from tamperlens.data.methods import METHODS, PRISTINE, Method, find_methods
-from tamperlens.data.splits import Splits, read_splits
+from tamperlens.data.readers.clips import Clip, Layout, list_media, report_strays, require_folder
+from tamperlens.data.readers.methods import METHODS, PRISTINE, Method, find_methods
+from tamperlens.data.readers.splits import Splits, read_splits
 from tamperlens.errors import DataError
 
 __all__ = ["COMPRESSIONS", "read", "read_official_splits"]

@@ -15,8 +15,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from tamperlens.data.locks import LOCK, finishing, locked
-from tamperlens.data.manifest import (
+from tamperlens.data.prepare.locks import LOCK, finishing, locked
+from tamperlens.data.prepare.masks import RECIPES
+from tamperlens.data.prepare.plan import Task, Unit, plan_units, recipe_of
+from tamperlens.data.prepare.records import ClipResult, UnitRecord
+from tamperlens.data.prepare.workers import Results, run_here, run_on_ray, run_processes
+from tamperlens.data.store.manifest import (
     INFO,
     MANIFEST,
     PARTS,
@@ -31,10 +35,7 @@ from tamperlens.data.manifest import (
     settings_hash,
     write_info,
 )
-from tamperlens.data.masks import RECIPES
-from tamperlens.data.shards import writing
-from tamperlens.data.units import ClipResult, Task, Unit, UnitRecord, plan_units, recipe_of
-from tamperlens.data.workers import Results, run_here, run_on_ray, run_processes
+from tamperlens.data.store.shards import writing
 from tamperlens.errors import DataError
 from tamperlens.types import FaceDetector
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tamperlens.data.clips import Clip, Layout, require_folder
-from tamperlens.data.methods import PRISTINE, find_methods
-from tamperlens.data.splits import read_custom_splits
+from tamperlens.data.readers.clips import Clip, Layout, require_folder
+from tamperlens.data.readers.methods import PRISTINE, find_methods
+from tamperlens.data.readers.splits import read_custom_splits
 from tamperlens.errors import DataError
 from tamperlens.files import PHOTO_SUFFIXES
 

@@ -1,4 +1,4 @@
-"""What preparing is cut into: units of clips that belong together, and the records of what came of them."""
+"""What preparing is cut into: units of clips that belong together."""
 
 import hashlib
 import json
@@ -6,18 +6,17 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from tamperlens.data import READERS
-from tamperlens.data.clips import Clip, Layout, frame_files
-from tamperlens.data.manifest import Page, PrepareSettings, Shard
-from tamperlens.data.masks import RECIPES, Recipe, default_recipe
-from tamperlens.data.methods import PRISTINE
-from tamperlens.data.splits import find_splits
+from tamperlens.data.prepare.masks import RECIPES, Recipe, default_recipe
+from tamperlens.data.readers import READERS
+from tamperlens.data.readers.clips import Clip, Layout, frame_files
+from tamperlens.data.readers.methods import PRISTINE
+from tamperlens.data.readers.splits import find_splits
+from tamperlens.data.store.manifest import PrepareSettings
 from tamperlens.errors import DataError
 from tamperlens.types import FaceDetector
 
-__all__ = ["ClipResult", "Group", "Task", "Unit", "UnitRecord", "hash_of", "plan_units", "recipe_of"]
+__all__ = ["Group", "Task", "Unit", "hash_of", "plan_units", "recipe_of"]
 
 PHOTOS_PER_UNIT = 256
 
@@ -75,31 +74,6 @@ class Task:
     settings_hash: str
     detector: FaceDetector
     attempts: int  # this one included
-
-
-class ClipResult(Page):
-    """What came of one clip."""
-
-    clip: str
-    status: Literal["done", "failed"]
-    frames: int = 0  # looked at
-    crops: int = 0
-    without_face: int = 0  # frames left out because the face was not found in them
-    reason: str = ""
-    notes: tuple[str, ...] = ()
-
-
-class UnitRecord(Page):
-    """What came of one unit: the line in its parts/*.json."""
-
-    unit: str
-    status: Literal["done", "failed"]  # failed where any clip did
-    attempts: int
-    settings: str
-    inputs: str
-    seconds: float
-    clips: tuple[ClipResult, ...]
-    shard: Shard | None = None  # None where no clip is left
 
 
 def recipe_of(clip: Clip, settings: PrepareSettings) -> Recipe:

@@ -8,8 +8,9 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 
 from tamperlens import processes
-from tamperlens.data.cropping import crop_unit
-from tamperlens.data.units import Task, UnitRecord
+from tamperlens.data.prepare.crop_unit import crop_unit
+from tamperlens.data.prepare.plan import Task
+from tamperlens.data.prepare.records import UnitRecord
 from tamperlens.errors import MissingExtra
 
 __all__ = ["Results", "run_here", "run_on_ray", "run_processes"]

@@ -16,12 +16,13 @@ from urllib.parse import quote
 import cv2
 import numpy as np
 
-from tamperlens.data.clips import Clip
-from tamperlens.data.following import Follower, FrameStream, follow_faces
-from tamperlens.data.manifest import PARTS, SHARDS, CropRow, PrepareSettings, Shard, replace_page, write_rows
-from tamperlens.data.masks import NoiseFloor, mask_of_picture, noise_floor, refuse_noise
-from tamperlens.data.shards import TarWriter, encode_crop, encode_mask, join_tars
-from tamperlens.data.units import ClipResult, Group, Task, UnitRecord, recipe_of
+from tamperlens.data.prepare.masks import NoiseFloor, mask_of_picture, noise_floor, refuse_noise
+from tamperlens.data.prepare.pairing import Follower, FrameStream, follow_faces
+from tamperlens.data.prepare.plan import Group, Task, recipe_of
+from tamperlens.data.prepare.records import ClipResult, UnitRecord
+from tamperlens.data.readers.clips import Clip
+from tamperlens.data.store.manifest import PARTS, SHARDS, CropRow, PrepareSettings, Shard, replace_page, write_rows
+from tamperlens.data.store.shards import TarWriter, encode_crop, encode_mask, join_tars
 from tamperlens.errors import DataError, MediaError, TamperlensError
 from tamperlens.faces import crop_face, inside_slices
 from tamperlens.types import BoolArray, FaceBox, Frame, UInt8Array

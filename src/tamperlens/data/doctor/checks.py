@@ -9,9 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tamperlens.data.clips import Clip, frame_files
-from tamperlens.data.frames import read_frames
-from tamperlens.data.masks import (
+from tamperlens.data.prepare.masks import (
     RECIPES,
     NoiseFloor,
     default_recipe,
@@ -20,6 +18,8 @@ from tamperlens.data.masks import (
     noise_floor,
     refuse_noise,
 )
+from tamperlens.data.readers.clips import Clip, frame_files
+from tamperlens.data.readers.frames import read_frames
 from tamperlens.errors import DataError, MediaError
 from tamperlens.faces import crop_face, inside_slices
 from tamperlens.files import PHOTO_SUFFIXES
