@@ -14,7 +14,7 @@ from people import parser_of, people_of
 from tamperlens.corruptions import parse_corruptions
 from tamperlens.data.portraits import forged_crops
 from tamperlens.forge import FAMILIES
-from tamperlens.inspection import sharpness
+from tamperlens.inspection.photo import sharpness
 from tamperlens.metrics.outcomes import judge, rows_of
 from tamperlens.models.runtime import load
 

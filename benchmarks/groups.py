@@ -18,7 +18,7 @@ from people import parser_of, people_of
 
 from tamperlens.data.portraits import FacePhoto, load_portrait
 from tamperlens.faces import YuNet
-from tamperlens.inspection import inspect_frame
+from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import read_photo
 from tamperlens.metrics.outcomes import share_row
 from tamperlens.metrics.rows import card_rows, rows_to_markdown

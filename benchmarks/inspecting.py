@@ -50,9 +50,9 @@ def measure(what: str, path: Path) -> dict[str, float]:
     import av
 
     from tamperlens.faces import VIDEO_SCALES, YuNet
-    from tamperlens.inspection import inspect_photo
+    from tamperlens.inspection.photo import inspect_photo
+    from tamperlens.inspection.video import inspect_video
     from tamperlens.models import runtime
-    from tamperlens.video_inspection import inspect_video
 
     frames = 1
     if what != "decode":

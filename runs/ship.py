@@ -16,7 +16,7 @@ import numpy as np
 
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
 from tamperlens.faces import YuNet
-from tamperlens.inspection import inspect_frame
+from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import read_photo
 from tamperlens.metrics import PixelCounts, area_under_roc, expected_calibration_error, peak
 from tamperlens.metrics.calibration import NEAREST

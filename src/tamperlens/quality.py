@@ -10,7 +10,7 @@ import numpy as np
 
 from tamperlens.data.portraits import FacePhoto, forged_crops
 from tamperlens.forge.degrade import noise
-from tamperlens.inspection import inspect_frame
+from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import h264, jpeg, read_photo
 from tamperlens.metrics.outcomes import PRISTINE, judge, rows_of, share_row
 from tamperlens.types import FaceDetector, Frame, LabelledCrop, Predictor, ResultRow, UInt8Array, Verdict

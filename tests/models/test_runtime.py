@@ -108,7 +108,8 @@ def test_inspecting_leaves_torch_out_and_importing_is_quick() -> None:
         "from matplotlib.cbook import get_sample_data\n"
         "path = get_sample_data('grace_hopper.jpg', asfileobj=False)\n"
         "verdict = tamperlens.inspect(path).verdict\n"
-        "import tamperlens.report, tamperlens.forge, tamperlens.metrics.outcomes, tamperlens.quality, tamperlens.cli\n"
+        "import tamperlens.inspection.casefile.record, tamperlens.models.card_page, tamperlens.metrics.outcomes\n"
+        "import tamperlens.forge, tamperlens.quality, tamperlens.cli\n"
         "print(early, 'torch' in sys.modules, verdict in ('manipulated', 'no_evidence', 'inconclusive'), seconds < 0.3)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

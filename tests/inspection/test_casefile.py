@@ -17,16 +17,16 @@ from PIL import Image
 
 import clips_at_hand as clips
 from faces_at_hand import hopper
-from tamperlens.batch import Row, expand, expected_false_alarms, write_summary
-from tamperlens.casefile.record import FailureRecord, Rates, Settings, dump, json_schema, key_of, parse_record
-from tamperlens.casefile.timeline import clock
 from tamperlens.cli.console import stems_of
 from tamperlens.errors import DataError
-from tamperlens.examine import Examiner, command_of, rates_of
+from tamperlens.inspection.batch import Row, expand, expected_false_alarms, write_summary
+from tamperlens.inspection.casefile.record import FailureRecord, Rates, Settings, dump, json_schema, key_of, parse_record
+from tamperlens.inspection.casefile.timeline import clock
+from tamperlens.inspection.examiner import Examiner, command_of, rates_of
+from tamperlens.inspection.verify import verify
 from tamperlens.media import file_facts, redraw, write_video
 from tamperlens.media.facts import estimate_quality
 from tamperlens.models.card import ModelCard
-from tamperlens.verify import verify
 
 SCHEMA = jsonschema.Draft202012Validator(json_schema())
 
@@ -307,8 +307,9 @@ def test_every_figure_of_a_record_is_compared(examined, photo: Path, video: Path
 
 def test_a_casefile_is_made_without_torch(video: Path, tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom tamperlens.casefile.record import Settings\n"
-        "from tamperlens.examine import Examiner\nimport tamperlens.batch, tamperlens.verify, tamperlens.cli\n"
+        "import sys\nfrom pathlib import Path\nfrom tamperlens.inspection.casefile.record import Settings\n"
+        "from tamperlens.inspection.examiner import Examiner\n"
+        "import tamperlens.inspection.batch, tamperlens.inspection.verify, tamperlens.cli\n"
         "record = Examiner(Settings(every=0.5), Path(sys.argv[2]))(Path(sys.argv[1]), 'a')\n"
         "assert record.kind == 'video', record\nassert not {'torch', 'matplotlib', 'pyarrow'} & set(sys.modules)\n"
     )

@@ -8,10 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tamperlens.casefile.annotate import write_annotated
-from tamperlens.casefile.page import render_page
-from tamperlens.casefile.pictures import write_video_pictures
-from tamperlens.casefile.record import (
+from tamperlens.errors import TamperlensError
+from tamperlens.faces import VIDEO_SCALES, YuNet
+from tamperlens.files import replace_text
+from tamperlens.inspection.casefile.annotate import write_annotated
+from tamperlens.inspection.casefile.page import render_page
+from tamperlens.inspection.casefile.pictures import write_pictures, write_video_pictures
+from tamperlens.inspection.casefile.record import (
     SCHEMA,
     FailureRecord,
     PhotoRecord,
@@ -20,21 +23,20 @@ from tamperlens.casefile.record import (
     Settings,
     VideoRecord,
     dump,
+    failure_record,
+    inspection_record,
     key_of,
     parse_record,
     versions,
+    video_record,
 )
-from tamperlens.errors import TamperlensError
-from tamperlens.faces import VIDEO_SCALES, YuNet
-from tamperlens.files import replace_text
-from tamperlens.inspection import inspect_photo
+from tamperlens.inspection.photo import inspect_photo
+from tamperlens.inspection.video import inspect_video
 from tamperlens.media import FileFacts, file_facts, moves, readable
 from tamperlens.metrics import wilson
 from tamperlens.models.card import ModelCard
 from tamperlens.models.runtime import DEFAULT_MODEL, load
-from tamperlens.report import failure_record, inspection_record, video_record, write_pictures
 from tamperlens.types import Inspection, Predictor, VideoInspection
-from tamperlens.video_inspection import inspect_video
 
 __all__ = ["Examiner", "command_of", "rates_of"]
 

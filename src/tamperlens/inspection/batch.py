@@ -13,14 +13,13 @@ from typing import Any
 
 import cv2
 
-from tamperlens.casefile.page import WORDS, template
-from tamperlens.casefile.record import FailureRecord, Rates, Record, Settings, parse_record
 from tamperlens.errors import DataError
-from tamperlens.examine import Examiner
 from tamperlens.files import MEDIA_SUFFIXES, replace_text
+from tamperlens.inspection.casefile.page import WORDS, template
+from tamperlens.inspection.casefile.record import FailureRecord, Rates, Record, Settings, failure_record, parse_record
+from tamperlens.inspection.examiner import Examiner
 from tamperlens.media import readable
 from tamperlens.processes import run_processes
-from tamperlens.report import failure_record
 
 __all__ = ["FalseAlarms", "Row", "examine_all", "expand", "expected_false_alarms", "row_of", "write_summary"]
 

@@ -12,10 +12,10 @@ from faces_at_hand import hopper
 from predictor_at_hand import FakePredictor
 from tamperlens.errors import MediaError, ModelError, UnsupportedMedia
 from tamperlens.faces import VIDEO_SCALES, FaceTracks, YuNet
+from tamperlens.inspection.verdict import AGGREGATIONS, judge_track, rule_of
+from tamperlens.inspection.video import default_every, heat_of, inspect_video
 from tamperlens.media import VideoSampler, moves, write_video
 from tamperlens.types import FaceBox, FaceFinding, Sighting, Verdict, VideoRule
-from tamperlens.video_inspection import default_every, heat_of, inspect_video
-from tamperlens.video_verdict import AGGREGATIONS, judge_track, rule_of
 
 RULE = VideoRule("median", 0.6, 0.4, 3)
 DETECTOR = YuNet(scales=VIDEO_SCALES)

@@ -13,10 +13,10 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from tamperlens.casefile.record import Face, PhotoRecord, Thresholds, Track, VideoRecord
-from tamperlens.casefile.timeline import clock, draw_timeline, legend
 from tamperlens.figures import draw_heat_layer, draw_overlay
-from tamperlens.inspection import cut_out
+from tamperlens.inspection.casefile.record import Face, PhotoRecord, Thresholds, Track, VideoRecord
+from tamperlens.inspection.casefile.timeline import clock, draw_timeline, legend
+from tamperlens.inspection.photo import cut_out
 from tamperlens.types import FacePicture, Inspection, UInt8Array, VideoInspection
 
 __all__ = ["render_page", "sentence_of", "template"]
@@ -145,8 +145,8 @@ def _address(image: UInt8Array, format: str, **options: Any) -> str:
 
 @cache
 def template(name: str) -> jinja2.Template:
-    """One of this folder's pages; values are escaped."""
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    """One of the templates; values are escaped."""
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
     return environment.get_template(name)

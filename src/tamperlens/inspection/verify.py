@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tamperlens.casefile.record import Face, FrameOfFace, PhotoRecord, Track, VideoRecord, versions
-from tamperlens.examine import Examiner
+from tamperlens.inspection.casefile.record import Face, FrameOfFace, PhotoRecord, Track, VideoRecord, versions
+from tamperlens.inspection.examiner import Examiner
 from tamperlens.media import file_facts
 
 __all__ = ["BOX_TOLERANCE", "TOLERANCE", "Check", "verify"]

@@ -6,6 +6,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 from types import MappingProxyType
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from tamperlens.media import FileFacts
-from tamperlens.types import VideoRule
+from tamperlens.types import FaceFinding, Inspection, Verdict, VideoInspection, VideoRule
 
 __all__ = [
     "SCHEMA",
@@ -25,16 +26,19 @@ __all__ = [
     "Settings",
     "VideoRecord",
     "dump",
+    "failure_record",
+    "inspection_record",
     "json_schema",
     "key_of",
     "parse_record",
     "versions",
+    "video_record",
 ]
 
 SCHEMA: Literal["tamperlens.record/1"] = "tamperlens.record/1"
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Verdict = Literal["manipulated", "no_evidence", "inconclusive"]
+VerdictName = Literal["manipulated", "no_evidence", "inconclusive"]
 
 
 class _Part(BaseModel):
@@ -61,7 +65,7 @@ class Face(_Part):
     score_range: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = Field(
         None, description="lowest and highest score over the picture as it is and mild re-encodes; null in videos"
     )
-    verdict: Verdict
+    verdict: VerdictName
     mask_area: Share | None = Field(
         description="share of the square of twice the face's size, inside the picture, that is marked"
     )
@@ -79,7 +83,7 @@ class Track(_Part):
     """One face through a video."""
 
     face: int = Field(ge=1, description="numbers the file's faces in the order of appearance")
-    verdict: Verdict
+    verdict: VerdictName
     score: Share | None = Field(description="of all judged frames together; null where they are too few")
     first: float = Field(description="second of its first judged frame")
     last: float
@@ -110,7 +114,7 @@ class Rates(_Part):
 class _Inspected(_Part):
     schema_: Literal["tamperlens.record/1"] = Field(SCHEMA, alias="schema")
     path: str
-    verdict: Verdict
+    verdict: VerdictName
     score: Share | None = Field(description="the highest score of any face; null where none was judged")
     reasons: list[str]
     model: str = Field(description="name and the start of the SHA-256 of the weights file")
@@ -181,6 +185,88 @@ def json_schema() -> dict[str, Any]:
 def dump(record: Record) -> dict[str, Any]:
     """The record's JSON values."""
     return _ANY.dump_python(record, mode="json", by_alias=True)  # type: ignore[no-any-return]
+
+
+def inspection_record(inspection: Inspection) -> dict[str, Any]:
+    """An inspection as JSON-able values. Boxes are in pixels of the upright picture; scores and areas are shares in [0, 1]."""
+    return {
+        "path": inspection.path,
+        "verdict": inspection.verdict.value,
+        "score": _rounded(inspection.score),
+        "reasons": list(inspection.reasons),
+        "faces": [_face(face) for face in inspection.faces],
+        "model": inspection.model,
+        "calibrated": inspection.calibrated,
+        "limits": list(inspection.limits),
+        "width": inspection.image.shape[1],
+        "height": inspection.image.shape[0],
+    }
+
+
+def _face(face: FaceFinding) -> dict[str, Any]:
+    return {
+        "box": [round(value, 1) for value in (face.box.x0, face.box.y0, face.box.x1, face.box.y1)],
+        "score": _rounded(face.score),
+        "score_range": None if face.score_range is None else [_rounded(score) for score in face.score_range],
+        "verdict": face.verdict.value,
+        "mask_area": _rounded(face.mask_area),
+        "reasons": list(face.reasons),
+    }
+
+
+def video_record(inspection: VideoInspection) -> dict[str, Any]:
+    """A video's inspection as JSON-able values; ``tracks`` are its faces through time. Times are seconds from its start."""
+    return {
+        "path": inspection.path,
+        "verdict": inspection.verdict.value,
+        "score": _rounded(inspection.score),
+        "reasons": list(inspection.reasons),
+        "tracks": [
+            {
+                "face": track.number,
+                "verdict": track.verdict.value,
+                "score": _rounded(track.score),
+                "first": round(track.sightings[0].seconds, 3),
+                "last": round(track.sightings[-1].seconds, 3),
+                "raised": [[round(first, 3), round(last, 3)] for first, last in track.raised],
+                "reasons": list(track.reasons),
+                "frames": [
+                    {"seconds": round(seen.seconds, 3), "frame": seen.index, **_face(seen.finding)} for seen in track.sightings
+                ],
+            }
+            for track in inspection.tracks
+        ],
+        "model": inspection.model,
+        "calibrated": inspection.calibrated,
+        "limits": list(inspection.limits),
+        "width": inspection.width,
+        "height": inspection.height,
+        "every": round(inspection.every, 4),
+        "first": round(inspection.first, 3),
+        "last": round(inspection.last, 3),
+        "frames": inspection.frames,
+        "decoded": inspection.decoded,
+        "complete": inspection.complete,
+        "rule": asdict(inspection.rule),
+    }
+
+
+def failure_record(path: str, reason: str) -> dict[str, Any]:
+    """The record of a file that could not be inspected: inconclusive, and the error said."""
+    return {
+        "schema": "tamperlens.record/1",
+        "kind": "failure",
+        "path": path,
+        "verdict": Verdict.INCONCLUSIVE.value,
+        "score": None,
+        "reasons": [reason],
+        "faces": [],
+        "error": reason,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def key_of(sha256: str, model: str, settings: Settings, use: Mapping[str, Any] = MappingProxyType({})) -> str:

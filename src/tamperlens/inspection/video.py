@@ -1,7 +1,7 @@
 """A video, a face detector and a predictor in; what was found out, per face and for the file, in words for people.
 
 Frames are looked at several times for each time they are judged: looking finds the faces and follows them, judging asks the
-model. video_verdict.py makes one score of a face's judged frames and a verdict of that.
+model. inspection/verdict.py makes one score of a face's judged frames and a verdict of that.
 """
 
 import heapq
@@ -16,7 +16,8 @@ import numpy as np
 
 from tamperlens.faces import FaceTracks
 from tamperlens.figures import draw_overlay
-from tamperlens.inspection import cut_out, inspect_frame
+from tamperlens.inspection.photo import cut_out, inspect_frame
+from tamperlens.inspection.verdict import judge_track, rule_of, video_verdict
 from tamperlens.media import VideoSampler, moving_length, next_due
 from tamperlens.types import (
     FaceBox,
@@ -31,7 +32,6 @@ from tamperlens.types import (
     VideoInspection,
     VideoRule,
 )
-from tamperlens.video_verdict import judge_track, rule_of, video_verdict
 
 __all__ = ["HEAT_SIDE", "MAX_FACES", "default_every", "heat_of", "inspect_video"]
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from tamperlens.faces import face_square
 from tamperlens.figures import draw_face, heat
+from tamperlens.inspection.video import heat_of
 from tamperlens.media import redraw
 from tamperlens.types import FloatArray, Frame, Sighting, UInt8Array, VideoInspection
-from tamperlens.video_inspection import heat_of
 
 __all__ = ["write_annotated"]
 
