@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from tamperlens.data.live import Batch, LiveCrops
 from tamperlens.data.portraits import FacePhoto
 from tamperlens.forge import FAMILIES
 from tamperlens.metrics.outcomes import judge, rows_of
@@ -32,8 +31,10 @@ from tamperlens.models.networks import NETWORKS
 from tamperlens.models.networks.contrast import HIGH_PASS
 from tamperlens.models.runtime import TorchPredictor
 from tamperlens.quality import UNSEEN, delivered
-from tamperlens.train_config import TrainConfig, read_config
-from tamperlens.training import train
+from tamperlens.training.batch import Batch
+from tamperlens.training.config import TrainConfig, read_config
+from tamperlens.training.loop import train
+from tamperlens.training.photo_batches import LiveCrops
 from tamperlens.types import LabelledCrop
 
 WINDOW, BATCH = 128, 8

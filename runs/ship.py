@@ -27,7 +27,7 @@ from tamperlens.models.export import to_onnx
 from tamperlens.models.model import Model, load, save
 from tamperlens.models.runtime import OnnxPredictor
 from tamperlens.quality import CONTROLS
-from tamperlens.train_config import TrainConfig
+from tamperlens.training.config import TrainConfig
 from tamperlens.types import FloatArray, Frame, LabelledCrop
 
 PEAK_SHARES = (None, 0.01, 0.02, 0.05, 0.1)  # ways to score a crop: Eq. 6, or the mean of so many of its surest pixels

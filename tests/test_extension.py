@@ -8,7 +8,6 @@ from faces_at_hand import hopper, hopper_face
 
 torch = pytest.importorskip("torch")
 
-from tamperlens.data.live import LiveCrops  # noqa: E402
 from tamperlens.data.portraits import find_face_photos, forged_crops  # noqa: E402
 from tamperlens.forge import FAMILIES  # noqa: E402
 from tamperlens.forge.portrait import Forgery  # noqa: E402
@@ -19,8 +18,9 @@ from tamperlens.models.export import to_onnx  # noqa: E402
 from tamperlens.models.model import load  # noqa: E402
 from tamperlens.models.networks import NETWORKS  # noqa: E402
 from tamperlens.models.runtime import load as load_predictor  # noqa: E402
-from tamperlens.train_config import TrainConfig  # noqa: E402
-from tamperlens.training import train  # noqa: E402
+from tamperlens.training.config import TrainConfig  # noqa: E402
+from tamperlens.training.loop import train  # noqa: E402
+from tamperlens.training.photo_batches import LiveCrops  # noqa: E402
 from tamperlens.types import Prediction  # noqa: E402
 
 

@@ -1,11 +1,15 @@
 """Tiny trees in FaceForensics++'s layout: a moving texture, and a patch of another texture as "manipulation"."""
 
+import json
 from collections.abc import Sequence
 from functools import cache
 
 import cv2
 import numpy as np
 
+from tamperlens.data.prepare.run import prepare
+from tamperlens.data.store import Store
+from tamperlens.data.store.manifest import PrepareSettings
 from tamperlens.media import write_video
 from tamperlens.types import FaceBox
 
@@ -93,3 +97,15 @@ class FakeDetector:
         self.calls += 1
         half = self.size / 2
         return [FaceBox(x - half, y - half, x + half, y + half, 0.9, np.zeros((5, 2), np.float32)) for x, y in self.centers]
+
+
+def small_store(base) -> Store:
+    """12 training crops of P, 12 of DF and 6 of NT, 60 pixels wide; 4 of each for testing."""
+    root = build_tree(base / "root", (("000", "003"), ("001", "002")), count=6)
+    (root / "manipulated_sequences/NeuralTextures/raw/videos/000_003.mp4").unlink()
+    (root / "splits").mkdir()
+    for name, pairs in (("train", [["000", "003"]]), ("val", []), ("test", [["001", "002"]])):
+        (root / "splits" / f"{name}.json").write_text(json.dumps(pairs))
+    settings = PrepareSettings(methods=("DF", "NT"), compression="raw", every_eval=3)
+    prepare(root, base / "store", settings, FakeDetector(), allow_custom_split=True)
+    return Store(base / "store")

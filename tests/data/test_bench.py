@@ -30,9 +30,9 @@ from tamperlens.models.model import load  # noqa: E402
 from tamperlens.models.runtime import TorchPredictor  # noqa: E402
 from tamperlens.paper.reproduction import reproduce  # noqa: E402
 from tamperlens.plots import draw_curves  # noqa: E402
-from tamperlens.train_config import TrainConfig, read_config  # noqa: E402
-from tamperlens.training import share  # noqa: E402
-from tamperlens.training_runs import train_on_store  # noqa: E402
+from tamperlens.training.config import TrainConfig, read_config  # noqa: E402
+from tamperlens.training.loop import share  # noqa: E402
+from tamperlens.training.runs import train_on_store  # noqa: E402
 from tamperlens.types import Prediction  # noqa: E402
 
 CONFIG = TrainConfig(

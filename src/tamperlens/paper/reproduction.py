@@ -25,7 +25,7 @@ from tamperlens.models.model import load, model_names
 from tamperlens.models.runtime import TorchPredictor
 from tamperlens.paper.figures import draw_figures
 from tamperlens.paper.tables import TABLES, Sheet, lay_out, to_csv, to_html, to_latex, to_markdown
-from tamperlens.train_config import TrainConfig
+from tamperlens.training.config import TrainConfig
 from tamperlens.types import ResultRow
 
 __all__ = ["PAPER_MODELS", "reproduce"]

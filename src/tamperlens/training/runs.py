@@ -10,8 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from torch.utils.data import Dataset
 
-from tamperlens.data.dataset import StoreCrops
-from tamperlens.data.live import Batch, LiveCrops
 from tamperlens.data.portraits import by_split, find_face_photos, forged_crops
 from tamperlens.data.store import Store
 from tamperlens.errors import DataError
@@ -22,8 +20,11 @@ from tamperlens.metrics.thresholds import best_map_threshold, best_score_thresho
 from tamperlens.models.card import ModelCard
 from tamperlens.models.model import Model, load, parse_name, save
 from tamperlens.models.runtime import TorchPredictor
-from tamperlens.train_config import TrainConfig
-from tamperlens.training import Progress, card_of, leads, train
+from tamperlens.training.batch import Batch
+from tamperlens.training.config import TrainConfig
+from tamperlens.training.loop import Progress, card_of, leads, train
+from tamperlens.training.photo_batches import LiveCrops
+from tamperlens.training.store_batches import StoreCrops
 from tamperlens.types import LabelledCrop
 
 __all__ = ["choose_thresholds", "train_on_photos", "train_on_store", "validation_figures"]

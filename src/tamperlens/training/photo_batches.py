@@ -1,43 +1,19 @@
 """Real photos -> training batches, forged on the fly: batch number ``i`` is the same whoever makes it, so a run can resume."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from tamperlens.data.portraits import FacePhoto, load_portrait
 from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE, draw_family, make_sample
+from tamperlens.training.batch import Batch, to_batch
 from tamperlens.types import LabelledCrop
 
-__all__ = ["Batch", "LiveCrops", "to_batch"]
-
+__all__ = ["LiveCrops"]
 
 WIDEST = 2.2  # largest crop side a window is cut from, in windows: beyond it most windows would show skin alone
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """What the training loop sees of any data source."""
-
-    images: Tensor  # (B, 3, S, S) uint8 RGB
-    masks: Tensor  # (B, 1, S, S) uint8 {0, 1}
-    labels: Tensor  # (B,) float32 {0, 1}
-    families: tuple[str, ...]
-
-    def to(self, device: torch.device) -> "Batch":
-        """The batch on a device."""
-        return Batch(self.images.to(device), self.masks.to(device), self.labels.to(device), self.families)
-
-
-def to_batch(samples: Sequence[LabelledCrop]) -> Batch:
-    """Samples of one size as tensors; a sample is labelled manipulated where its mask is not empty."""
-    images = torch.from_numpy(np.stack([sample.image for sample in samples])).permute(0, 3, 1, 2)
-    masks = torch.from_numpy(np.stack([sample.mask for sample in samples]).astype(np.uint8))[:, None]
-    return Batch(images, masks, masks.flatten(1).any(dim=1).float(), tuple(sample.subset for sample in samples))
 
 
 class LiveCrops(Dataset[Batch]):

@@ -22,14 +22,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from tamperlens.data.live import Batch
 from tamperlens.errors import DataError, ModelError
 from tamperlens.models.card import ModelCard
 from tamperlens.models.model import Model, load, parse_name, save
 from tamperlens.models.networks import NETWORKS
 from tamperlens.models.networks.imagenet import ANCESTORS, from_imagenet
 from tamperlens.models.tasks import TASKS
-from tamperlens.train_config import TrainConfig
+from tamperlens.training.batch import Batch
+from tamperlens.training.config import TrainConfig
 
 __all__ = ["Progress", "TrainConfig", "card_of", "keep_memory", "leads", "share", "train"]
 

@@ -13,15 +13,16 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import save_file  # noqa: E402
 
-from tamperlens.data.live import LiveCrops, to_batch  # noqa: E402
 from tamperlens.data.portraits import FacePhoto, find_face_photos, forged_crops, load_portrait, person_of, split_of  # noqa: E402
 from tamperlens.errors import DataError  # noqa: E402
 from tamperlens.faces import YuNet  # noqa: E402
 from tamperlens.forge.portrait import Portrait  # noqa: E402
 from tamperlens.models.card_page import card_to_markdown  # noqa: E402
 from tamperlens.models.model import load  # noqa: E402
-from tamperlens.train_config import TrainConfig, read_config  # noqa: E402
-from tamperlens.training import train  # noqa: E402
+from tamperlens.training.batch import to_batch  # noqa: E402
+from tamperlens.training.config import TrainConfig, read_config  # noqa: E402
+from tamperlens.training.loop import train  # noqa: E402
+from tamperlens.training.photo_batches import LiveCrops  # noqa: E402
 from tamperlens.types import LabelledCrop  # noqa: E402
 
 
@@ -236,6 +237,6 @@ def test_settings_that_do_not_fit_together_are_refused(line: str, words: str, tm
 
 
 def test_the_shipped_settings_are_valid() -> None:
-    for path in (Path(__file__).parents[1] / "runs").glob("*.toml"):
+    for path in (Path(__file__).parents[2] / "runs").glob("*.toml"):
         if path.name != "data.toml":  # what the photos are
             assert path.stem.startswith(("paper", read_config(path).model))

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Dataset
 
-from tamperlens.data.live import Batch, to_batch
 from tamperlens.data.store import POLICIES, Store
 from tamperlens.errors import DataError
+from tamperlens.training.batch import Batch, to_batch
 from tamperlens.types import LabelledCrop
 
 __all__ = ["StoreCrops"]
