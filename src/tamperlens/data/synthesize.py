@@ -15,7 +15,7 @@ import numpy as np
 from tamperlens.data.readers.methods import METHODS
 from tamperlens.errors import DataError, MediaError
 from tamperlens.files import PHOTO_SUFFIXES, VIDEO_SUFFIXES
-from tamperlens.forge.degrade import noise
+from tamperlens.forge.effects import noise
 from tamperlens.forge.portrait import Portrait
 from tamperlens.forge.standins import STANDINS
 from tamperlens.forge.whole import portrait_of
