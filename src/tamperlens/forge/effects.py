@@ -181,7 +181,7 @@ def moire(image: UInt8Array) -> UInt8Array:
 
 def monochrome(image: UInt8Array) -> UInt8Array:
     """Without colour."""
-    return np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    return np.repeat(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)[..., None], 3, axis=2)
 
 
 def few_levels(image: UInt8Array) -> UInt8Array:
