@@ -21,7 +21,7 @@ from tamperlens.data.portraits import FacePhoto, load_portrait
 from tamperlens.faces import YuNet
 from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import read_photo
-from tamperlens.metrics.outcomes import share_row
+from tamperlens.metrics.results import share_row
 from tamperlens.metrics.rows import card_rows, rows_to_markdown
 from tamperlens.models.card import ModelCard
 from tamperlens.models.runtime import load

@@ -19,7 +19,8 @@ from tamperlens.bench.held_out import DELIVERIES, UNSEEN, false_alarm_rows, forg
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
 from tamperlens.faces import YuNet
 from tamperlens.forge import FAMILIES
-from tamperlens.metrics.outcomes import PRISTINE, MeanMask
+from tamperlens.metrics.baseline import MeanMask
+from tamperlens.metrics.outcomes import PRISTINE
 from tamperlens.metrics.rows import card_rows, rows_to_markdown
 from tamperlens.models.runtime import OnnxPredictor
 from tamperlens.types import ResultRow

@@ -19,9 +19,9 @@ from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, for
 from tamperlens.faces import YuNet
 from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import read_photo
-from tamperlens.metrics import PixelCounts, area_under_roc, expected_calibration_error, peak
+from tamperlens.metrics import area_under_roc, expected_calibration_error, peak
 from tamperlens.metrics.calibration import NEAREST
-from tamperlens.metrics.outcomes import PRISTINE, Outcome
+from tamperlens.metrics.outcomes import PRISTINE, Outcome, Outcomes
 from tamperlens.metrics.thresholds import best_map_threshold, fit_calibration, operating_point
 from tamperlens.models.card import ModelCard
 from tamperlens.models.export import to_onnx
@@ -85,7 +85,7 @@ def main() -> None:
         max(2 * NEAREST, operating_point(outcomes, rate), operating_point(photographs, rate)) for rate in (FALSE_ALARMS, DOUBT)
     )
     model.score_threshold = score_threshold
-    ece = expected_calibration_error(np.array([calibration(o.score) for o in outcomes]), np.array([o.label for o in outcomes]))
+    ece = expected_calibration_error(np.array([calibration(score) for score in outcomes.scores]), outcomes.labels)
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
     card = card.model_copy(
         update={
@@ -121,7 +121,7 @@ def _exported(model: Model, card: ModelCard, path: Path) -> OnnxPredictor:
     return OnnxPredictor(path)
 
 
-def _photo_outcomes(predictor: OnnxPredictor, photos: list[FacePhoto]) -> list[Outcome]:
+def _photo_outcomes(predictor: OnnxPredictor, photos: list[FacePhoto]) -> Outcomes:
     """The scores of real photos, inspected whole as a user would, as they are and processed."""
     detector, outcomes = YuNet(), []
     for photo in photos:
@@ -129,21 +129,20 @@ def _photo_outcomes(predictor: OnnxPredictor, photos: list[FacePhoto]) -> list[O
         for control in THRESHOLD_CONTROLS:
             score = inspect_frame(photo.path, Frame(CONTROLS[control](image)), detector, predictor).score
             if score is not None:
-                outcomes.append(Outcome(PRISTINE, photo.person, False, score, PixelCounts()))
-    return outcomes
+                outcomes.append(Outcome(PRISTINE, photo.person, False, score))
+    return Outcomes.of(outcomes)
 
 
-def _outcomes(maps: list[FloatArray], crops: list[LabelledCrop], map_threshold: float, share: float | None) -> list[Outcome]:
+def _outcomes(maps: list[FloatArray], crops: list[LabelledCrop], map_threshold: float, share: float | None) -> Outcomes:
     """What each crop scores by the mean of its surest pixels, or by Eq. 6."""
     scores = [peak(own, share) if share else float((own >= map_threshold).mean()) for own in maps]
-    return [
-        Outcome(crop.subset, crop.group, bool(crop.mask.any()), score, PixelCounts())
-        for crop, score in zip(crops, scores, strict=True)
-    ]
+    return Outcomes.of(
+        Outcome(crop.subset, crop.group, bool(crop.mask.any()), score) for crop, score in zip(crops, scores, strict=True)
+    )
 
 
-def _auc(outcomes: list[Outcome]) -> float:
-    return area_under_roc(np.array([o.score for o in outcomes]), np.array([o.label for o in outcomes]))
+def _auc(outcomes: Outcomes) -> float:
+    return area_under_roc(outcomes.scores, outcomes.labels)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,18 @@ import cv2
 import numpy as np
 
 from tamperlens.bench.corruptions import Corruption
-from tamperlens.bench.curves import CURVES, CurvePoint
+from tamperlens.bench.curves import CurvePoint
 from tamperlens.data.store import POLICIES, Store
 from tamperlens.errors import DataError
-from tamperlens.metrics.outcomes import METRICS, Outcome, outcome_of, rows_of
+from tamperlens.metrics.outcomes import Outcome, Outcomes, judge, outcome_of
+from tamperlens.metrics.results import METRICS, rows_of
 from tamperlens.metrics.thresholds import best_map_threshold, best_score_threshold
 from tamperlens.types import FloatArray, LabelledCrop, Prediction, Predictor, ResultRow
 
 __all__ = ["Conditions", "MapFolder", "benchmark_rows", "judge_maps", "judge_store", "robustness"]
+
+
+ROBUSTNESS = ("auc", "fg_iou", "false_area")  # what is measured after a corruption, keys of METRICS
 
 
 @dataclass(frozen=True)
@@ -43,30 +47,28 @@ class Conditions:
         return f"masks {masks}; {split}; {crops}; 95 % intervals over videos"
 
 
-def judge_store(predictor: Predictor, store: Store, conditions: Conditions) -> list[Outcome]:
+def judge_store(predictor: Predictor, store: Store, conditions: Conditions) -> Outcomes:
     """A predictor on a store's crops."""
-    return [outcome_of(predictor(crop.image), crop) for _, crop in conditions.crops_of(store)]
+    return judge(predictor, (crop for _, crop in conditions.crops_of(store)))
 
 
-def benchmark_rows(
-    model: str, outcomes: Sequence[Outcome], score_threshold: float, *, calibrated: bool = False
-) -> list[ResultRow]:
-    """Every figure of `METRICS`; the calibration error only of calibrated scores."""
-    metrics = [metric for metric in METRICS if calibrated or metric != "ece"]
+def benchmark_rows(model: str, outcomes: Outcomes, score_threshold: float, *, calibrated: bool = False) -> list[ResultRow]:
+    """Every figure of `METRICS`; those of probabilities only where scores are calibrated."""
+    metrics = [name for name, metric in METRICS.items() if calibrated or not metric.of_probabilities]
     return rows_of(model, outcomes, score_threshold, metrics)
 
 
 def robustness(
     predictor: Predictor, store: Store, conditions: Conditions, corruptions: Sequence[Corruption]
 ) -> list[CurvePoint]:
-    """AUC, Fg-IoU and false area after each corruption."""
+    """The figures of `ROBUSTNESS` after each corruption."""
     outcomes: list[list[Outcome]] = [[] for _ in corruptions]
     for _, crop in conditions.crops_of(store):
         for corruption, own in zip(corruptions, outcomes, strict=True):
             own.append(outcome_of(predictor(corruption.apply(crop.image)), crop))
     points = []
     for corruption, own in zip(corruptions, outcomes, strict=True):
-        rows = rows_of(f"{predictor.name}, {corruption.name}", own, predictor.score_threshold, list(CURVES))
+        rows = rows_of(f"{predictor.name}, {corruption.name}", Outcomes.of(own), predictor.score_threshold, ROBUSTNESS)
         points.append(CurvePoint(corruption.kind, corruption.severity, rows))
     return points
 
@@ -120,7 +122,7 @@ class MapFolder:
         return values
 
 
-def judge_maps(maps: MapFolder, store: Store, conditions: Conditions) -> tuple[list[Outcome], float, str]:
+def judge_maps(maps: MapFolder, store: Store, conditions: Conditions) -> tuple[Outcomes, float, str]:
     """Another tool's maps of whole crops: outcomes, the score threshold, and how thresholds were chosen.
 
     They are chosen on the validation split where the folder has its maps too, and are the tasks' usual ones otherwise.
@@ -142,6 +144,6 @@ def judge_maps(maps: MapFolder, store: Store, conditions: Conditions) -> tuple[l
 
     score_threshold = 0.5 if maps.scores else 0.05
     if validation:
-        score_threshold = best_score_threshold([outcome(row, crop) for row, crop in validation])
-    found = [outcome(row, crop) for row, crop in replace(conditions, policy=None).crops_of(store)]
+        score_threshold = best_score_threshold(Outcomes.of(outcome(row, crop) for row, crop in validation))
+    found = Outcomes.of(outcome(row, crop) for row, crop in replace(conditions, policy=None).crops_of(store))
     return found, score_threshold, how
