@@ -10,7 +10,7 @@ import numpy as np
 
 from tamperlens.bench.corruptions import Corruption
 from tamperlens.bench.curves import CurvePoint
-from tamperlens.data.store import POLICIES, Store
+from tamperlens.data.store import Store
 from tamperlens.errors import DataError
 from tamperlens.metrics.outcomes import Outcome, Outcomes, judge, outcome_of
 from tamperlens.metrics.results import METRICS, rows_of
@@ -35,9 +35,10 @@ class Conditions:
 
     def crops_of(self, store: Store) -> Iterator[tuple[int, LabelledCrop]]:
         """The crops, one at a time, each with the number of its row in the manifest."""
-        for index in store.indices(self.split, methods=self.methods or None, most=self.most):
-            crop = store.crop(index)
-            yield int(index), POLICIES[self.policy](crop, self.window, None) if self.policy else crop
+        methods = self.methods or None
+        numbers = store.indices(self.split, methods=methods, most=self.most).tolist()
+        crops = store.crops(self.split, methods=methods, policy=self.policy, window=self.window, most=self.most)
+        yield from zip(numbers, crops, strict=True)
 
     def describe(self, store: Store) -> str:
         """One line that belongs beside every table."""
