@@ -87,7 +87,12 @@ class _Sound:
 
     def copy_until(self, seconds: float) -> None:
         while self._next is not None and self._next[0] <= seconds:
-            self._container.mux(self._next[1])
+            try:
+                self._container.mux(self._next[1])
+            except av.error.FFmpegError as error:  # sound that MP4 does not take: the pictures go on
+                self.notes.append(f"the sound could be kept up to second {self._next[0]:.1f} only ({error.strerror})")
+                self._next = None
+                return
             self._next = next(self._packets, None)
 
     def close(self) -> None:
@@ -108,7 +113,7 @@ class _Sound:
             self.notes.append(f"the sound ({streams[0].codec_context.name}) cannot be kept in MP4 and was left out")
             return
         self._container, copy = container, container.add_stream_from_template(streams[0])
-        origin = (source.start_time or 0) / 1e6
+        origin, last = (source.start_time or 0) / 1e6, None
         for packet in source.demux(streams[0]):
             if packet.dts is None or packet.pts is None:
                 continue
@@ -118,5 +123,9 @@ class _Sound:
             if seconds >= start:
                 shift = round((start + origin) / packet.time_base)
                 packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                if last is not None and packet.dts <= last:  # MP4 takes no two packets of one time: the later one waits a tick
+                    packet.dts = last + 1
+                    packet.pts = max(packet.pts, packet.dts)
+                last = packet.dts
                 packet.stream = copy
                 yield seconds, packet
