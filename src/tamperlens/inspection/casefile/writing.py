@@ -84,12 +84,12 @@ def write_casefile(
     """
     source = Path(inspection.path)
     try:
-        stem, other = _claimed(folder, stem, source), _displaced(folder, stem, source)
+        stem = _claimed(folder, stem, source)
     except OSError as error:
         why = reason_of(error)
         lost = f"nothing could be written to {readable(folder)} ({why})"
         return record.model_copy(update={"reasons": [*record.reasons, lost], "not_written": {"page": why, "record": why}})
-    parts = _Parts(folder, stem, [other] if other else [])
+    parts = _Parts(folder, stem, _displaced(folder, stem, source))
     if isinstance(inspection, VideoInspection):
         asked = record.settings
         end = math.inf if asked.end is None else asked.end
@@ -171,14 +171,18 @@ def _longest(folder: Path) -> int:
         return LONGEST_NAME - ROOM
 
 
-def _stems_in(folder: Path) -> set[str]:
-    """Stems under which files lie that could be a casefile's."""
+def _stems_in(folder: Path) -> dict[str, set[str]]:
+    """Stems under which files lie that could be a casefile's, by what a file system may take them for."""
     try:
         names = os.listdir(folder)
     except OSError:
-        return set()
+        return {}
     stems = {found[1] for name in names if (found := _PART.fullmatch(name))}
-    return {name_key(stem) for stem in stems} | {name_key(found[1]) for stem in stems if (found := _FACE.fullmatch(stem))}
+    stems |= {found[1] for stem in stems if (found := _FACE.fullmatch(stem))}
+    found_stems: dict[str, set[str]] = defaultdict(set)
+    for stem in stems:
+        found_stems[name_key(stem)].add(stem)
+    return found_stems
 
 
 def _is_of(folder: Path, stem: str, path: Path) -> bool:
@@ -223,9 +227,10 @@ def _claimed(folder: Path, stem: str, path: Path) -> str:
     raise AssertionError("unreachable")
 
 
-def _displaced(folder: Path, stem: str, path: Path) -> str:
-    """A word on results that could not have the file's own name, for somebody else's files; empty otherwise."""
+def _displaced(folder: Path, stem: str, path: Path) -> list[str]:
+    """A word on results that could not have the file's own name because files of other origin have it."""
     own = writable_name(path.stem, _longest(folder))
-    if stem == own or record_at(folder, own) is not None or name_key(own) not in _stems_in(folder):
-        return ""
-    return f"files named {own} in the folder are not this program's and were left alone; results are named {stem}"
+    there = () if stem == own else _stems_in(folder).get(name_key(own), ())
+    if not there or any(record_at(folder, other) for other in there):
+        return []
+    return [f"files named {own} in the folder are not this program's and were left alone; results are named {stem}"]
