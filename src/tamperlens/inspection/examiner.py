@@ -32,7 +32,7 @@ from tamperlens.inspection.casefile.record import (
 )
 from tamperlens.inspection.photo import inspect_photo
 from tamperlens.inspection.video import inspect_video
-from tamperlens.media import FileFacts, file_facts, moves, readable
+from tamperlens.media import FileFacts, Photo, Video, open_source, readable
 from tamperlens.metrics import wilson
 from tamperlens.models.card import ModelCard
 from tamperlens.models.runtime import DEFAULT_MODEL, load
@@ -64,8 +64,8 @@ class Examiner:
         be inspected gives a `FailureRecord`.
         """
         try:
-            facts = file_facts(path)
-            return self._finished(facts, path, stem) or self._examine(path, facts, stem)
+            with open_source(path, threads=self.threads or 2) as source:
+                return self._finished(source.facts, path, stem) or self._examine(source, stem)
         except Exception as error:  # decoders raise whatever an odd file leads them to: the other files go on
             reason = " ".join(str(error).split()) or type(error).__name__
             if not isinstance(error, TamperlensError | OSError | MemoryError):
@@ -74,11 +74,15 @@ class Examiner:
 
     def inspect(self, path: Path) -> Inspection | VideoInspection:
         """Everything found in one file; errors as for `inspect_photo` and `inspect_video`."""
-        if not moves(path):
-            return inspect_photo(path, self._in_photos, self.predictor)
+        with open_source(path, threads=self.threads or 2) as source:
+            return self._inspect(source)
+
+    def _inspect(self, source: Photo | Video) -> Inspection | VideoInspection:
+        if isinstance(source, Photo):
+            return inspect_photo(source, self._in_photos, self.predictor)
         asked = self.settings
         return inspect_video(
-            path,
+            source,
             self._in_videos,
             self.predictor,
             every=asked.every,
@@ -135,9 +139,9 @@ class Examiner:
         lacks = record.kind == "video" and self.annotated and "annotated" not in record.outputs
         return record if whole and not lacks and record.path == readable(path) else None
 
-    def _examine(self, path: Path, facts: FileFacts, stem: str) -> Record:
-        inspection = self.inspect(path)
-        record = self.record(inspection, facts)
+    def _examine(self, source: Photo | Video, stem: str) -> Record:
+        inspection = self._inspect(source)
+        record = self.record(inspection, source.facts)
         if self.folder is None:
             return record
         files = {"page": f"{stem}.html", "record": f"{stem}.json"}
