@@ -13,7 +13,7 @@ from tamperlens.media.colours import Colours, ToSrgb
 from tamperlens.media.opening import upright
 from tamperlens.types import UInt8Array
 
-__all__ = ["Deinterlacer", "Display", "colours_of", "display_orientation", "on_white", "shown_size"]
+__all__ = ["Deinterlacer", "Display", "colours_of", "display_orientation", "on_white", "shown_size", "size_is_hd"]
 
 _MOST = 8.0  # a pixel is at most so many times as wide as high, or as high as wide: what asks for more is broken
 _UNREADABLE = (14, 15, 17)  # matrices of H.273 (ICtCp, Dolby Vision's IPT) that FFmpeg takes for YUV
@@ -41,6 +41,11 @@ def on_white(rgba: UInt8Array) -> UInt8Array:
     alpha = rgba[..., 3:].astype(np.uint16)
     mixed = rgba[..., :3] * alpha + 255 * (255 - alpha)
     return np.asarray((mixed + 127) // 255, np.uint8)
+
+
+def size_is_hd(width: int, height: int) -> bool:
+    """Whether players take BT.709 colours where a file names none; BT.601 below."""
+    return width >= 1280 or height > 576
 
 
 class Display:
@@ -93,7 +98,7 @@ def _with_matrix(picture: Any, notes: list[str]) -> Any:
     elif matrix == 2:
         if int(picture.color_primaries) == 9:
             picture.colorspace = Colorspace.BT2020
-        elif picture.width >= 1280 or picture.height > 576:
+        elif size_is_hd(picture.width, picture.height):
             picture.colorspace = Colorspace.ITU709
     return picture
 

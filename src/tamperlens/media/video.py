@@ -7,9 +7,11 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
 
 from tamperlens.errors import MediaError, UnsupportedMedia
 from tamperlens.files import replacing
+from tamperlens.media.display import size_is_hd
 from tamperlens.media.opening import VIDEOS
 from tamperlens.media.source import video_of
 from tamperlens.types import Frame, UInt8Array
@@ -51,6 +53,18 @@ def frames(path: str | os.PathLike[str], *, every: int = 1, threads: int = 1) ->
         )
 
 
+def tag_bt709(stream: Any) -> None:
+    """Say of a stream that is being written that its colours are BT.709's."""
+    context = stream.codec_context
+    context.colorspace, context.color_range = 1, 1  # by ITU-T H.273
+    context.color_primaries, context.color_trc = 1, 1
+
+
+def in_bt709(picture: Any, pix_fmt: str = "yuv420p") -> Any:
+    """An RGB picture as BT.709 YUV, as players expect it of HD."""
+    return picture.reformat(format=pix_fmt, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+
+
 def write_video(
     path: str | os.PathLike[str],
     images: Iterable[UInt8Array],
@@ -72,7 +86,7 @@ def write_video(
     odd sizes in yuv420p, and settings that the encoder refuses.
     """
     pix_fmt = pix_fmt or ("rgb24" if codec == "libx264rgb" else "yuv420p")
-    count, size = 0, (0, 0)
+    count, size, hd = 0, (0, 0), False
     with replacing(path) as temporary:
         # Tags of any name are kept by MP4 only when asked; the index goes first so that a cut-off file is readable.
         movie = temporary.suffix.lower() in (".mp4", ".mov", ".m4v")
@@ -92,10 +106,12 @@ def write_video(
                     stream.codec_context.options = {"crf": str(crf)}
                     stream.codec_context.thread_count = threads
                     size = width, height
+                    if hd := pix_fmt.startswith("yuv4") and size_is_hd(*size):
+                        tag_bt709(stream)
                 elif (width, height) != size:
                     raise ValueError(f"picture {count} is {width}x{height}, the first was {size[0]}x{size[1]}: resize it")
                 picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-                container.mux(stream.encode(picture))
+                container.mux(stream.encode(in_bt709(picture, pix_fmt) if hd else picture))
                 count += 1
             if stream is None:
                 raise ValueError("a video needs at least one picture; got none")
