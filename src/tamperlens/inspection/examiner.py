@@ -19,7 +19,7 @@ from tamperlens.inspection.casefile.record import (
 from tamperlens.inspection.casefile.writing import record_at, write_casefile
 from tamperlens.inspection.photo import inspect_photo
 from tamperlens.inspection.video import inspect_video
-from tamperlens.media import FileFacts, file_facts, moves, readable
+from tamperlens.media import FileFacts, Photo, Video, open_source, readable
 from tamperlens.models.card import ModelCard
 from tamperlens.models.runtime import DEFAULT_MODEL, load
 from tamperlens.types import Inspection, Predictor, VideoInspection
@@ -57,11 +57,11 @@ class Examiner:
         be inspected gives a `FailureRecord`; what cannot be written beside a record is named in it.
         """
         try:
-            facts = file_facts(path)
-            if finished := self._finished(facts, path, stem):
-                return finished
-            inspection = self.inspect(path)
-            record = self.record(inspection, facts)
+            with open_source(path, threads=self.threads or 2) as source:
+                if finished := self._finished(source.facts, path, stem):
+                    return finished
+                inspection = self._inspect(source)
+                record = self.record(inspection, source.facts)
         except Exception as error:  # decoders raise whatever an odd file leads them to: the other files go on
             return FailureRecord.of(readable(path), _failure_message(error))
         if self.folder is None:
@@ -70,11 +70,15 @@ class Examiner:
 
     def inspect(self, path: Path) -> Inspection | VideoInspection:
         """Everything found in one file; errors as for `inspect_photo` and `inspect_video`."""
-        if not moves(path):
-            return inspect_photo(path, self._in_photos, self.predictor)
+        with open_source(path, threads=self.threads or 2) as source:
+            return self._inspect(source)
+
+    def _inspect(self, source: Photo | Video) -> Inspection | VideoInspection:
+        if isinstance(source, Photo):
+            return inspect_photo(source, self._in_photos, self.predictor)
         asked = self.settings
         return inspect_video(
-            path,
+            source,
             self._in_videos,
             self.predictor,
             every=asked.every,
