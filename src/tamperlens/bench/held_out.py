@@ -5,12 +5,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from tamperlens.data.portraits import FacePhoto, forged_crops
-from tamperlens.forge import FAMILIES
-from tamperlens.forge.degrade import noise
+from tamperlens.forge import FAMILIES, effects
 from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import h264, jpeg, read_photo
 from tamperlens.metrics.outcomes import PRISTINE, judge, rows_of, share_row
@@ -32,25 +30,8 @@ def _as_is(image: UInt8Array) -> UInt8Array:
     return image
 
 
-def _blurred(image: UInt8Array) -> UInt8Array:
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), 1.0), np.uint8)
-
-
-def _upscaled(image: UInt8Array) -> UInt8Array:
-    small = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(small, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_CUBIC), np.uint8)
-
-
-def _denoised(image: UInt8Array) -> UInt8Array:
-    return np.asarray(cv2.bilateralFilter(image, 5, 25, 3), np.uint8)
-
-
-def _sharpened(image: UInt8Array) -> UInt8Array:
-    return np.asarray(cv2.addWeighted(image, 1.8, cv2.GaussianBlur(image, (0, 0), 1.0), -0.8, 0), np.uint8)
-
-
 def _noisy(image: UInt8Array) -> UInt8Array:
-    return noise(image, 4.0, np.random.default_rng(0))
+    return effects.noise(image, 4.0, np.random.default_rng(0))
 
 
 # How a forged crop reaches the user, and what may have happened to a whole real photo.
@@ -61,10 +42,10 @@ DELIVERIES: dict[str, Change] = {
 }
 CONTROLS: dict[str, Change] = {
     AS_PHOTOGRAPHED: _as_is,
-    "blurred 1.0": _blurred,
-    "denoised": _denoised,
-    "upscaled 2x": _upscaled,
-    "sharpened": _sharpened,
+    "blurred 1.0": partial(effects.blur, sigma=1.0),
+    "denoised": partial(effects.bilateral, spread=25),
+    "upscaled 2x": partial(effects.enlarged, factor=2),
+    "sharpened": partial(effects.sharpen, amount=0.8, sigma=1.0),
     "noise 4": _noisy,
     **{f"JPEG {quality}": partial(jpeg, quality=quality) for quality in (95, 75, 50)},
 }

@@ -22,7 +22,7 @@ def forge(
     donor: Annotated[Path | None, typer.Option(help="Photo of the face that a swap or an autoencoder puts on.")] = None,
 ) -> None:
     """Make labelled forgeries with exact masks, for training and testing; each is visibly tagged and listed in a manifest."""
-    from tamperlens.faces import DETECTORS
+    from tamperlens.faces import DETECTORS, largest_face
     from tamperlens.forge import FAMILIES, WITH_DONOR
     from tamperlens.forge.provenance import write_forgery
     from tamperlens.forge.whole import forge_face, portrait_of
@@ -34,19 +34,16 @@ def forge(
         raise DataError(f"{family} needs the photo of another face; give one with --donor")
     detector = DETECTORS["yunet"]()
 
-    def largest_face(path: Path) -> tuple["UInt8Array", "FaceBox"]:
+    def face_of(path: Path) -> tuple["UInt8Array", "FaceBox"]:
         image = read_photo(path).image
-        faces = detector(image)
-        if not faces:
-            raise DataError(f"no face was found in {path}; give photos that show a face")
-        return image, faces[0]
+        return image, largest_face(image, detector, path)
 
     make_folder(folder)
-    donor_portrait = portrait_of(*largest_face(donor)) if donor else None
+    donor_portrait = portrait_of(*face_of(donor)) if donor else None
     stems, failed = stems_of(photos), False
     for path in photos:
         try:
-            image, face = largest_face(path)
+            image, face = face_of(path)
         except TamperlensError as error:
             failed = True
             complain_of(path, error)

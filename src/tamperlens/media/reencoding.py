@@ -8,7 +8,7 @@ import numpy as np
 
 from tamperlens.types import UInt8Array
 
-__all__ = ["h264", "jpeg", "resize", "shrunk", "webp"]
+__all__ = ["fit_within", "h264", "jpeg", "resize", "shrunk", "webp"]
 
 
 def _encoded(image: UInt8Array, suffix: str, flags: list[int]) -> UInt8Array:
@@ -54,6 +54,22 @@ def resize(image: UInt8Array, width: int, height: int) -> UInt8Array:
     shrinks = width < image.shape[1]
     resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     return np.asarray(resized, dtype=np.uint8)
+
+
+def fit_within(image: UInt8Array, side: int) -> UInt8Array:
+    """``image``, uint8 ``(H, W)`` or ``(H, W, channels)``, with its longest side at most ``side`` pixels, by area averaging.
+
+    A picture that fits already is returned as it is.
+
+    >>> fit_within(np.zeros((600, 900, 3), np.uint8), 300).shape
+    (200, 300, 3)
+    """
+    height, width = image.shape[:2]
+    factor = side / max(height, width)
+    if factor >= 1:
+        return image
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def shrunk(image: UInt8Array, factor: float) -> UInt8Array:

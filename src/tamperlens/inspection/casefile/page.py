@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import jinja2
 import numpy as np
 from PIL import Image
@@ -17,6 +16,7 @@ from tamperlens.inspection.casefile.record import PhotoRecord, Thresholds, Video
 from tamperlens.inspection.casefile.timeline import clock, draw_timeline, legend
 from tamperlens.inspection.casefile.words import WORDS, alarms_in_words, rate_in_words, sentence_of
 from tamperlens.inspection.photo import cut_out
+from tamperlens.media import fit_within
 from tamperlens.types import FacePicture, Inspection, UInt8Array, VideoInspection
 
 __all__ = ["render_page", "template"]
@@ -57,7 +57,7 @@ def render_page(inspection: Inspection | VideoInspection, record: PhotoRecord | 
         "clock": clock,
     }
     if isinstance(inspection, Inspection):
-        values["whole"] = _jpeg(_shrunk(draw_overlay(inspection), WIDE))
+        values["whole"] = _jpeg(fit_within(draw_overlay(inspection), WIDE))
     else:
         values |= {
             "timeline": draw_timeline(inspection),
@@ -104,16 +104,10 @@ def _pictures(picture: FacePicture) -> dict[str, str]:
         return {}
     mask = picture.mask.astype(np.uint8) * np.uint8(255)
     return {
-        "original": _jpeg(_shrunk(picture.image, SIDE)),
-        "layer": _png(_shrunk(draw_heat_layer(picture), SIDE)),
-        "mask": _png(_shrunk(mask, SIDE)),
+        "original": _jpeg(fit_within(picture.image, SIDE)),
+        "layer": _png(fit_within(draw_heat_layer(picture), SIDE)),
+        "mask": _png(fit_within(mask, SIDE)),
     }
-
-
-def _shrunk(image: UInt8Array, side: int) -> UInt8Array:
-    factor = min(1.0, side / max(image.shape[:2]))
-    size = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _jpeg(image: UInt8Array) -> str:
