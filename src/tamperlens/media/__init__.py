@@ -8,7 +8,7 @@ from tamperlens.media.facts import FileFacts, file_facts, readable, sha256_of
 from tamperlens.media.opening import checked, open_photo, open_video, pillow, replacing
 from tamperlens.media.photo import MAX_PIXELS, read_photo, write_png
 from tamperlens.media.redrawing import redraw
-from tamperlens.media.reencoding import h264, jpeg, resize, shrunk, webp
+from tamperlens.media.reencoding import h264, h264_moving, jpeg, resize, shrunk, webp
 from tamperlens.media.sampling import VideoSampler, next_due
 from tamperlens.media.video import VideoInfo, frames, video_info, write_video
 
@@ -21,6 +21,7 @@ __all__ = [
     "file_facts",
     "frames",
     "h264",
+    "h264_moving",
     "jpeg",
     "kind_of",
     "moves",
