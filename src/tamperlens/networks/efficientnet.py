@@ -73,7 +73,6 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.frozen = 0
         self.stem = _Convolution(3, STEM, 3, 2)
         self.stages = nn.ModuleList()
         width = STEM
@@ -83,23 +82,6 @@ class EfficientNetLite0(nn.Module):
                 blocks.append(_Block(width, outputs, kernel, stride if number == 0 else 1, expansion))
                 width = outputs
             self.stages.append(nn.Sequential(*blocks))
-
-    def freeze(self, stages: int) -> None:
-        """Hold the stem and the first ``stages`` stages at their present weights: most of the arithmetic lies there.
-
-        Their batch norm keeps its statistics in training mode, too, so freeze only what has been trained before.
-        """
-        self.frozen = stages
-        for part in (self.stem, *self.stages[:stages]):
-            part.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> "EfficientNetLite0":
-        """As of every module, but for what is frozen."""
-        super().train(mode)
-        if self.frozen:
-            for part in (self.stem, *self.stages[: self.frozen]):
-                part.eval()
-        return self
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Features of strides 4, 8, 16 and 32."""

@@ -1,15 +1,15 @@
 """Two streams: what a pretrained trunk knows of the whole face, beside local texture in native resolution. Ours.
 
 The trunk sees the crop at 224 pixels and knows from ImageNet what faces, light and blur look like, but what a photo tool leaves
-(a hard edge, another grain) is lost at that size. The local stream sees every pixel, but little of it at once; it sets its
-features against those of the whole crop, as `contrast` does, so that only a region that differs from its surroundings tells.
+(a hard edge, another grain) is lost at that size. The local stream is `contrast`: it sees every pixel and sets its features
+against those of the whole crop, so that only a region that differs from its surroundings tells.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tamperlens.networks.contrast import HIGH_PASS
+from tamperlens.networks.contrast import CONTEXT_WIDTH, Contrast
 from tamperlens.networks.efficientnet import WIDTHS, EfficientNetLite0
 
 __all__ = ["TwoStream"]
@@ -17,7 +17,7 @@ __all__ = ["TwoStream"]
 TRUNK_SIDE = 224  # pixels: the size of ImageNet's pictures
 GRID = TRUNK_SIDE // 4  # cells a side at which the streams meet
 PYRAMID = 48  # channels of the trunk's feature pyramid
-LOCAL = ((24, 5, 2), (32, 3, 2), (32, 3, 1))  # outputs, kernel, stride of the local stream's convolutions
+LOCAL = 2 * CONTEXT_WIDTH  # channels of the local stream
 FUSED = 32
 DILATIONS = (1, 2, 4)
 STRONGEST = GRID * GRID // 20  # cells of the map that enter the image's logit
@@ -51,32 +51,6 @@ class _ContextBlock(nn.Module):
         return functional.relu(features + self.body(features))
 
 
-class _Local(nn.Module):
-    """Texture at stride 4 of the crop's own pixels, beside the same normalised over the whole crop."""
-
-    high_pass: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        high_pass = torch.tensor(HIGH_PASS, dtype=torch.float32)[:, None].repeat(3, 1, 1, 1)  # three kernels a channel
-        self.register_buffer("high_pass", high_pass, persistent=False)
-        width = 3 + len(high_pass)
-        layers = []
-        for outputs, kernel, stride in LOCAL:
-            layers.append(_convolution(width, outputs, kernel, stride))
-            width = outputs
-        self.layers = nn.Sequential(*layers)
-        self.width = 2 * width
-
-    def forward(self, images: Tensor) -> Tensor:
-        residual = functional.conv2d(images, self.high_pass.to(images.dtype), padding=1, groups=3)
-        # Residuals are small and heavy-tailed: amplified and squashed, faint noise stays visible beside edges.
-        features = self.layers(torch.cat([images, torch.tanh(4 * residual)], dim=1))
-        mean = features.mean(dim=(2, 3), keepdim=True)
-        spread = (features - mean).square().mean(dim=(2, 3), keepdim=True).add(1e-5).sqrt()
-        return torch.cat([features, (features - mean) / spread], dim=1)
-
-
 class TwoStream(nn.Module):
     """A pretrained trunk and a local stream, joined.
 
@@ -89,11 +63,11 @@ class TwoStream(nn.Module):
         super().__init__()
         self.trunk = EfficientNetLite0()
         self.lateral = nn.ModuleList(nn.Conv2d(width, PYRAMID, 1) for width in WIDTHS)
-        self.local = _Local()
-        self.fuse = _convolution(PYRAMID + self.local.width, FUSED)
+        self.local = Contrast()
+        self.fuse = _convolution(PYRAMID + LOCAL, FUSED)
         self.context = nn.Sequential(*(_ContextBlock(FUSED, dilation) for dilation in DILATIONS))
         self.coarse = nn.Conv2d(2 * FUSED, 1, 1)
-        self.fine = nn.Conv2d(self.local.width, 1, 3, padding=1)
+        self.fine = nn.Conv2d(LOCAL, 1, 1)
         self.whole = _convolution(WIDTHS[-1], 64)
         self.image = nn.Linear(64 + FUSED + 2, 1)
 
@@ -103,7 +77,7 @@ class TwoStream(nn.Module):
         pyramid = self.lateral[-1](tapped[-1])
         for features, lateral in zip(tapped[-2::-1], list(self.lateral)[-2::-1], strict=True):
             pyramid = lateral(features) + functional.interpolate(pyramid, scale_factor=2.0, mode="nearest")
-        local = self.local(images)
+        local = self.local.features(images)
         fused = self.context(self.fuse(torch.cat([pyramid, _resized(local, GRID, GRID)], dim=1)))
         around = fused.mean(dim=(2, 3), keepdim=True)
         coarse = self.coarse(torch.cat([fused, fused - around], dim=1))
