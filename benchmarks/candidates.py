@@ -22,18 +22,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from tamperlens.data.live import Batch, LiveCrops
 from tamperlens.data.portraits import FacePhoto
-from tamperlens.evaluation import judge, rows_of
 from tamperlens.forge import FAMILIES
-from tamperlens.model import Model, load
-from tamperlens.networks import NETWORKS
-from tamperlens.networks.contrast import HIGH_PASS
+from tamperlens.metrics.outcomes import judge, rows_of
+from tamperlens.metrics.thresholds import best_map_threshold
+from tamperlens.models.model import Model, load
+from tamperlens.models.networks import NETWORKS
+from tamperlens.models.networks.contrast import HIGH_PASS
+from tamperlens.models.runtime import TorchPredictor
 from tamperlens.quality import UNSEEN, delivered
-from tamperlens.runtime import TorchPredictor
-from tamperlens.thresholds import best_map_threshold
-from tamperlens.train_config import TrainConfig, read_config
-from tamperlens.training import train
+from tamperlens.training.batch import Batch
+from tamperlens.training.config import TrainConfig, read_config
+from tamperlens.training.loop import train
+from tamperlens.training.photo_batches import LiveCrops
 from tamperlens.types import LabelledCrop
 
 WINDOW, BATCH = 128, 8

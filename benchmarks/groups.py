@@ -16,15 +16,15 @@ import cv2
 import numpy as np
 from people import parser_of, people_of
 
-from tamperlens.card import ModelCard
 from tamperlens.data.portraits import FacePhoto, load_portrait
-from tamperlens.evaluation import share_row
 from tamperlens.faces import YuNet
-from tamperlens.inspection import inspect_frame
+from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import read_photo
+from tamperlens.metrics.outcomes import share_row
+from tamperlens.metrics.rows import card_rows, rows_to_markdown
+from tamperlens.models.card import ModelCard
+from tamperlens.models.runtime import load
 from tamperlens.quality import CONTROLS
-from tamperlens.report import card_rows, rows_to_markdown
-from tamperlens.runtime import load
 from tamperlens.types import FloatArray, Frame, ResultRow, UInt8Array, Verdict
 
 MONOCHROME = 3.0  # mean distance from grey in CIELAB below which a photo has no colour

@@ -49,10 +49,10 @@ def measure(what: str, path: Path) -> dict[str, float]:
     """Runs in a process of its own: the work named ``what``, after everything it needs is loaded."""
     import av
 
-    from tamperlens import runtime
     from tamperlens.faces import VIDEO_SCALES, YuNet
-    from tamperlens.inspection import inspect_photo
-    from tamperlens.video_inspection import inspect_video
+    from tamperlens.inspection.photo import inspect_photo
+    from tamperlens.inspection.video import inspect_video
+    from tamperlens.models import runtime
 
     frames = 1
     if what != "decode":

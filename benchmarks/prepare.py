@@ -22,10 +22,10 @@ import numpy as np
 from matplotlib.cbook import get_sample_data
 from PIL import Image
 
-from tamperlens.data import READERS
-from tamperlens.data.following import follow_faces
-from tamperlens.data.manifest import PrepareSettings
-from tamperlens.data.prepare import Report, prepare
+from tamperlens.data.prepare.pairing import follow_faces
+from tamperlens.data.prepare.run import Report, prepare
+from tamperlens.data.readers import READERS
+from tamperlens.data.store.manifest import PrepareSettings
 from tamperlens.faces import VIDEO_SCALES, YuNet
 from tamperlens.media import frames, write_video
 from tamperlens.types import FaceBox, UInt8Array

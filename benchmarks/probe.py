@@ -18,7 +18,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from tamperlens.data.portraits import load_portrait
 from tamperlens.forge.sampler import draw_family, make_sample
 from tamperlens.metrics import area_under_roc, bootstrap
-from tamperlens.train_config import read_config
+from tamperlens.training.config import read_config
 from tamperlens.types import UInt8Array
 
 BORDER = 0.06  # of the crop's side

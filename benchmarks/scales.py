@@ -13,11 +13,11 @@ import numpy as np
 from people import parser_of, people_of
 
 from tamperlens.data.portraits import FacePhoto, forged_crops, load_portrait
-from tamperlens.evaluation import judge, rows_of
 from tamperlens.forge import FAMILIES
 from tamperlens.forge.portrait import Portrait, scaled
 from tamperlens.forge.sampler import make_sample
-from tamperlens.runtime import load
+from tamperlens.metrics.outcomes import judge, rows_of
+from tamperlens.models.runtime import load
 from tamperlens.types import LabelledCrop
 
 FACES = (24, 36, 48, 64, 96, 128, 192, 256, 350)  # pixels; few photos hold larger faces

@@ -20,14 +20,15 @@ import torch
 from prepare import build
 from torch.utils.flop_counter import FlopCounterMode
 
-from tamperlens.data.dataset import StoreCrops
-from tamperlens.data.live import Batch
-from tamperlens.data.manifest import PrepareSettings
-from tamperlens.data.prepare import prepare
+from tamperlens.data.prepare.run import prepare
 from tamperlens.data.store import Store
+from tamperlens.data.store.manifest import PrepareSettings
 from tamperlens.faces import VIDEO_SCALES, YuNet
-from tamperlens.model import Model
-from tamperlens.training import TrainConfig, keep_memory, train
+from tamperlens.models.model import Model
+from tamperlens.training.batch import Batch
+from tamperlens.training.config import TrainConfig
+from tamperlens.training.loop import keep_memory, train
+from tamperlens.training.store_batches import StoreCrops
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 SPLITS = {"train": [["000", "003"]], "val": [["001", "002"]], "test": [["004", "005"]]}

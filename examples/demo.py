@@ -15,8 +15,9 @@ import tamperlens
 from tamperlens.faces import YuNet
 from tamperlens.forge.provenance import write_forgery
 from tamperlens.forge.whole import forge_face
+from tamperlens.inspection.casefile.pictures import write_pictures
+from tamperlens.inspection.casefile.record import inspection_record
 from tamperlens.metrics import count_pixels
-from tamperlens.report import inspection_record, write_pictures
 
 FAMILY, SEED = "resynthesis", 1
 OUT = Path("demo")

@@ -5,8 +5,8 @@ python runs/cards.py
 
 from pathlib import Path
 
-from tamperlens.card import ModelCard
-from tamperlens.report import card_to_markdown
+from tamperlens.models.card import ModelCard
+from tamperlens.models.card_page import card_to_markdown
 
 ROOT = Path(__file__).parents[1]
 PAGE = """# Model cards
@@ -24,7 +24,7 @@ it knows where faces are.
 
 def page() -> str:
     """All shipped cards as one page."""
-    cards = [ModelCard.load(path) for path in sorted((ROOT / "src/tamperlens/weights").glob("*.json"))]
+    cards = [ModelCard.load(path) for path in sorted((ROOT / "src/tamperlens/models/weights").glob("*.json"))]
     return PAGE + "\n".join(card_to_markdown(card) for card in cards)
 
 

@@ -18,20 +18,20 @@ from pathlib import Path
 
 import numpy as np
 
-from tamperlens.card import ModelCard
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos
 from tamperlens.data.synthesize import Footage, footage_of
 from tamperlens.errors import DataError
-from tamperlens.evaluation import PRISTINE, share_row
 from tamperlens.faces import VIDEO_SCALES, YuNet
 from tamperlens.forge.standins import STANDINS
+from tamperlens.inspection.verdict import AGGREGATIONS
+from tamperlens.inspection.video import inspect_video
 from tamperlens.media import write_video
 from tamperlens.metrics import area_under_roc, false_positive_rate_threshold, wilson
-from tamperlens.report import card_rows
-from tamperlens.runtime import DEFAULT_MODEL, load
+from tamperlens.metrics.outcomes import PRISTINE, share_row
+from tamperlens.metrics.rows import card_rows
+from tamperlens.models.card import ModelCard
+from tamperlens.models.runtime import DEFAULT_MODEL, load
 from tamperlens.types import FloatArray, Predictor, ResultRow, UInt8Array, VideoRule
-from tamperlens.video_inspection import inspect_video
-from tamperlens.video_verdict import AGGREGATIONS
 
 FPS, CRF = 25, (18, 23)
 MIN_FRAMES = 3

@@ -2,8 +2,9 @@
 
     python runs/measure.py MODEL PHOTOS... [--controls FOLDER] [--only forgeries|alarms]
 
-MODEL is the path stem of weights with a card, such as src/tamperlens/weights/contrast-seg. Forgeries of test people are judged
-by family and delivery; their photos, and those of --controls (real photos that no model was trained on), are inspected whole.
+MODEL is the path stem of weights with a card, such as src/tamperlens/models/weights/contrast-seg. Forgeries of test people are
+judged by family and delivery; their photos, and those of --controls (real photos that no model was trained on), are inspected
+whole.
 What is not measured again stays in the card. Prints the tables.
 """
 
@@ -15,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
-from tamperlens.evaluation import PRISTINE, MeanMask
 from tamperlens.faces import YuNet
 from tamperlens.forge import FAMILIES
+from tamperlens.metrics.outcomes import PRISTINE, MeanMask
+from tamperlens.metrics.rows import card_rows, rows_to_markdown
+from tamperlens.models.runtime import OnnxPredictor
 from tamperlens.quality import DELIVERIES, UNSEEN, false_alarm_rows, forgery_rows
-from tamperlens.report import card_rows, rows_to_markdown
-from tamperlens.runtime import OnnxPredictor
 from tamperlens.types import ResultRow
 
 OTHER_CONTROLS = ("as photographed", "blurred 1.0", "JPEG 75")  # of photos of other people

@@ -1,6 +1,6 @@
-"""From a training run to the files in src/tamperlens/weights: weights, ONNX, and a card with thresholds and calibration.
+"""From a training run to the files in src/tamperlens/models/weights: weights, ONNX, and a card with thresholds and calibration.
 
-    python runs/ship.py RUN PHOTOS... [--out src/tamperlens/weights]
+    python runs/ship.py RUN PHOTOS... [--out src/tamperlens/models/weights]
 
 Thresholds and calibration are chosen on people of the validation split; `runs/measure.py` then measures on test people.
 """
@@ -14,19 +14,20 @@ from pathlib import Path
 
 import numpy as np
 
-from tamperlens.card import NEAREST, ModelCard
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
-from tamperlens.evaluation import PRISTINE, Outcome
-from tamperlens.export import to_onnx
 from tamperlens.faces import YuNet
-from tamperlens.inspection import inspect_frame
+from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import read_photo
 from tamperlens.metrics import PixelCounts, area_under_roc, expected_calibration_error, peak
-from tamperlens.model import Model, load, save
+from tamperlens.metrics.calibration import NEAREST
+from tamperlens.metrics.outcomes import PRISTINE, Outcome
+from tamperlens.metrics.thresholds import best_map_threshold, fit_calibration, operating_point
+from tamperlens.models.card import ModelCard
+from tamperlens.models.export import to_onnx
+from tamperlens.models.model import Model, load, save
+from tamperlens.models.runtime import OnnxPredictor
 from tamperlens.quality import CONTROLS
-from tamperlens.runtime import OnnxPredictor
-from tamperlens.thresholds import best_map_threshold, fit_calibration, operating_point
-from tamperlens.train_config import TrainConfig
+from tamperlens.training.config import TrainConfig
 from tamperlens.types import FloatArray, Frame, LabelledCrop
 
 PEAK_SHARES = (None, 0.01, 0.02, 0.05, 0.1)  # ways to score a crop: Eq. 6, or the mean of so many of its surest pixels
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument("--about", type=Path, default=Path("runs/data.toml"), help="what the photos are, and known limits")
     parser.add_argument("--per-validation-family", type=int, default=120)
     parser.add_argument("--photos-inspected", type=int, help="whole photos of validation people; all otherwise")
-    parser.add_argument("--out", type=Path, default=Path("src/tamperlens/weights"))
+    parser.add_argument("--out", type=Path, default=Path("src/tamperlens/models/weights"))
     arguments = parser.parse_args()
 
     about = tomllib.loads(arguments.about.read_text(encoding="utf-8"))

@@ -8,19 +8,19 @@ from faces_at_hand import hopper, hopper_face
 
 torch = pytest.importorskip("torch")
 
-from tamperlens.card import ModelCard  # noqa: E402
-from tamperlens.data.live import LiveCrops  # noqa: E402
 from tamperlens.data.portraits import find_face_photos, forged_crops  # noqa: E402
-from tamperlens.evaluation import judge, rows_of  # noqa: E402
-from tamperlens.export import to_onnx  # noqa: E402
 from tamperlens.forge import FAMILIES  # noqa: E402
 from tamperlens.forge.portrait import Forgery  # noqa: E402
-from tamperlens.inspection import inspect_photo  # noqa: E402
-from tamperlens.model import load  # noqa: E402
-from tamperlens.networks import NETWORKS  # noqa: E402
-from tamperlens.runtime import load as load_predictor  # noqa: E402
-from tamperlens.train_config import TrainConfig  # noqa: E402
-from tamperlens.training import train  # noqa: E402
+from tamperlens.inspection.photo import inspect_photo  # noqa: E402
+from tamperlens.metrics.outcomes import judge, rows_of  # noqa: E402
+from tamperlens.models.card import ModelCard  # noqa: E402
+from tamperlens.models.export import to_onnx  # noqa: E402
+from tamperlens.models.model import load  # noqa: E402
+from tamperlens.models.networks import NETWORKS  # noqa: E402
+from tamperlens.models.runtime import load as load_predictor  # noqa: E402
+from tamperlens.training.config import TrainConfig  # noqa: E402
+from tamperlens.training.loop import train  # noqa: E402
+from tamperlens.training.photo_batches import LiveCrops  # noqa: E402
 from tamperlens.types import Prediction  # noqa: E402
 
 

@@ -28,12 +28,12 @@ __all__ = [
 
 if TYPE_CHECKING:
     from tamperlens.errors import TamperlensError
-    from tamperlens.runtime import load
+    from tamperlens.models.runtime import load
     from tamperlens.types import FaceBox, FaceFinding, Inspection, Prediction, Verdict, VideoInspection
 
 _HOMES = {
     "TamperlensError": "errors",
-    "load": "runtime",
+    "load": "models.runtime",
     **dict.fromkeys(["FaceBox", "FaceFinding", "Inspection", "Prediction", "Verdict", "VideoInspection"], "types"),
 }
 
@@ -52,10 +52,10 @@ def inspect(path: str | Path, *, model: str | Path | None = None) -> "Inspection
     model otherwise. Raises `TamperlensError` where the file cannot be read or the model cannot be loaded.
     """
     from tamperlens.faces import VIDEO_SCALES, YuNet
-    from tamperlens.inspection import inspect_photo
+    from tamperlens.inspection.photo import inspect_photo
+    from tamperlens.inspection.video import inspect_video
     from tamperlens.media import moves
-    from tamperlens.runtime import DEFAULT_MODEL, load
-    from tamperlens.video_inspection import inspect_video
+    from tamperlens.models.runtime import DEFAULT_MODEL, load
 
     chosen = str(model or DEFAULT_MODEL)
     if chosen not in _loaded:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from tamperlens.errors import DataError
-from tamperlens.forge.pipeline import noise
+from tamperlens.forge.degrade import noise
 from tamperlens.media import h264, jpeg, webp
 from tamperlens.types import UInt8Array
 

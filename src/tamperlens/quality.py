@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from tamperlens.data.portraits import FacePhoto, forged_crops
-from tamperlens.evaluation import PRISTINE, judge, rows_of, share_row
-from tamperlens.forge.pipeline import noise
-from tamperlens.inspection import inspect_frame
+from tamperlens.forge.degrade import noise
+from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import h264, jpeg, read_photo
+from tamperlens.metrics.outcomes import PRISTINE, judge, rows_of, share_row
 from tamperlens.types import FaceDetector, Frame, LabelledCrop, Predictor, ResultRow, UInt8Array, Verdict
 
 __all__ = ["CONTROLS", "DELIVERIES", "UNSEEN", "delivered", "false_alarm_rows", "forgery_rows"]

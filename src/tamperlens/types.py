@@ -168,7 +168,7 @@ class Inspection:
 class VideoRule:
     """How the judged frames of a face become one score, and what it means. Chosen on clips of validation people."""
 
-    aggregation: str  # a key of AGGREGATIONS in video_verdict.py
+    aggregation: str  # a key of AGGREGATIONS in inspection/verdict.py
     score_threshold: float  # a face whose score reaches it is called manipulated
     doubt_threshold: float  # a face whose score reaches it, but not score_threshold, is inconclusive
     min_frames: int = 3  # a face with fewer judged frames is inconclusive

@@ -10,8 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from trees import FakeDetector, build_tree
 from typer.testing import CliRunner
+
+from trees import FakeDetector, build_tree
 
 torch = pytest.importorskip("torch")
 
@@ -20,18 +21,18 @@ from rich.console import Console  # noqa: E402
 from tamperlens.benchmark import Conditions, MapFolder, benchmark_rows, judge_maps, judge_store, robustness  # noqa: E402
 from tamperlens.cli.console import app  # noqa: E402
 from tamperlens.corruptions import CORRUPTIONS, parse_corruptions  # noqa: E402
-from tamperlens.data.manifest import PrepareSettings  # noqa: E402
-from tamperlens.data.prepare import prepare  # noqa: E402
+from tamperlens.data.prepare.run import prepare  # noqa: E402
 from tamperlens.data.store import Store  # noqa: E402
+from tamperlens.data.store.manifest import PrepareSettings  # noqa: E402
 from tamperlens.errors import DataError  # noqa: E402
 from tamperlens.metrics import PixelCounts  # noqa: E402
-from tamperlens.model import load  # noqa: E402
+from tamperlens.models.model import load  # noqa: E402
+from tamperlens.models.runtime import TorchPredictor  # noqa: E402
 from tamperlens.paper.reproduction import reproduce  # noqa: E402
 from tamperlens.plots import draw_curves  # noqa: E402
-from tamperlens.runtime import TorchPredictor  # noqa: E402
-from tamperlens.train_config import TrainConfig, read_config  # noqa: E402
-from tamperlens.training import share  # noqa: E402
-from tamperlens.training_runs import train_on_store  # noqa: E402
+from tamperlens.training.config import TrainConfig, read_config  # noqa: E402
+from tamperlens.training.loop import share  # noqa: E402
+from tamperlens.training.runs import train_on_store  # noqa: E402
 from tamperlens.types import Prediction  # noqa: E402
 
 CONFIG = TrainConfig(

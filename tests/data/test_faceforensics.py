@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tamperlens.data import READERS, Layout, faceforensics
-from tamperlens.data.methods import METHODS
-from tamperlens.data.splits import Splits, find_splits, read_splits
+from tamperlens.data.readers import READERS, Layout, faceforensics
+from tamperlens.data.readers.methods import METHODS
+from tamperlens.data.readers.splits import Splits, find_splits, read_splits
 from tamperlens.errors import DataError
 
 read = faceforensics.read

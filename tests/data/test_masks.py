@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trees import CENTER, HEIGHT, RADIUS, WIDTH, changed_area, clip_frames, encode, manipulated_frames, texture
 
-from tamperlens.data.frames import read_frames
-from tamperlens.data.masks import (
+from tamperlens.data.prepare.masks import (
     RECIPES,
     NoiseFloor,
     _tidy,
@@ -20,8 +18,10 @@ from tamperlens.data.masks import (
     noise_floor,
     refuse_noise,
 )
+from tamperlens.data.readers.frames import read_frames
 from tamperlens.errors import DataError
 from tamperlens.types import FaceBox
+from trees import CENTER, HEIGHT, RADIUS, WIDTH, changed_area, clip_frames, encode, manipulated_frames, texture
 
 EXACT, SMOOTH, DSSIM = RECIPES["absdiff-exact"], RECIPES["absdiff-smooth"], RECIPES["dssim"]
 RELEASED, BOTH = RECIPES["released"], RECIPES["released-and-diff"]

@@ -12,6 +12,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
+
+from tamperlens import cli
+from tamperlens.data.prepare import crop_unit
+from tamperlens.data.prepare import run as preparing
+from tamperlens.data.prepare.run import prepare
+from tamperlens.data.store import Store
+from tamperlens.data.store.manifest import INFO, MANIFEST, PARTS, SHARDS, PrepareSettings
+from tamperlens.data.store.shards import TarWriter
+from tamperlens.errors import DataError
+from tamperlens.types import FaceBox
 from trees import (
     CENTER,
     FakeDetector,
@@ -24,20 +35,10 @@ from trees import (
     video,
     write_mask,
 )
-from typer.testing import CliRunner
-
-from tamperlens import cli
-from tamperlens.data import cropping, shards
-from tamperlens.data import prepare as preparing
-from tamperlens.data.manifest import INFO, MANIFEST, PARTS, SHARDS, PrepareSettings
-from tamperlens.data.prepare import prepare
-from tamperlens.data.shards import TarWriter
-from tamperlens.data.store import Store
-from tamperlens.errors import DataError
-from tamperlens.types import FaceBox
 
 SETTINGS = PrepareSettings(methods=("DF", "NT"), compression="raw", every_train=2, every_eval=5)
 PAIRS = (("000", "003"), ("001", "002"))
+TESTS = [str(folder) for folder in Path(__file__).parents[:2]]  # where another process finds this file and what it imports
 
 
 @pytest.fixture(scope="session")
@@ -175,7 +176,7 @@ def test_photos_share_units(tmp_path):
 KILLER = """
 import os, random, resource, signal, sys
 from pathlib import Path
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from test_prepare import run
 root, base, chance = Path({root!r}), Path({base!r}), random.Random(0)
 
@@ -209,7 +210,7 @@ for out in sorted(base.iterdir()):
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(clips, calm, tmp_path):
-    script = KILLER.format(tests=str(Path(__file__).parent), root=str(clips), base=str(tmp_path))
+    script = KILLER.format(tests=TESTS, root=str(clips), base=str(tmp_path))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr
     stores = sorted(tmp_path.iterdir())
@@ -228,7 +229,7 @@ def test_stopped_at_any_rename_it_is_no_store_and_goes_on(clips, calm, tmp_path,
             raise KeyboardInterrupt
         real(*paths)
 
-    monkeypatch.setattr(shards.os, "replace", stop)
+    monkeypatch.setattr(os, "replace", stop)
     out = tmp_path / "s"
     with pytest.raises(KeyboardInterrupt):
         run(clips, out)
@@ -310,11 +311,11 @@ def test_a_process_that_dies_costs_only_the_unit_that_kills_it(clips, calm, tmp_
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
 def test_a_killed_run_takes_its_workers_along_and_goes_on(clips, calm, tmp_path):
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import test_prepare as t; t.run(*map(t.Path, sys.argv[2:]), workers=2)"
+    code = "import sys; sys.path[:0] = sys.argv[1:3]; import test_prepare as t; t.run(*map(t.Path, sys.argv[3:]), workers=2)"
     script = tmp_path / "main.py"
     script.write_text(f"if __name__ == '__main__':\n    {code}\n")
     out = tmp_path / "s"
-    main = subprocess.Popen([sys.executable, script, Path(__file__).parent, clips, out])
+    main = subprocess.Popen([sys.executable, script, *TESTS, clips, out])
     while main.poll() is None and not list((out / SHARDS).glob("*")):
         time.sleep(0.01)
     children = Path(f"/proc/{main.pid}/task/{main.pid}/children").read_text().split()
@@ -331,7 +332,7 @@ def test_a_killed_run_takes_its_workers_along_and_goes_on(clips, calm, tmp_path)
 @pytest.mark.slow
 def test_two_ray_workers_make_the_same_store_as_one_process(clips, calm, tmp_path, monkeypatch):
     pytest.importorskip("ray")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(TESTS))
     run(clips, tmp_path / "s", workers=2, ray="local")
     assert content(tmp_path / "s") == content(calm)
 
@@ -470,7 +471,7 @@ def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(clips, calm, tmp_path
             self.path = path
 
     with monkeypatch.context() as patch:
-        patch.setattr(cropping, "TarWriter", Full)
+        patch.setattr(crop_unit, "TarWriter", Full)
         with pytest.raises(DataError, match=r"000-.*cannot be written \(No space left on device\); free space"):
             run(clips, tmp_path / "s", keep_going=True)
     run(clips, tmp_path / "s")
@@ -570,5 +571,5 @@ def test_doctor_for_people_and_machines(mine, found):
 
 
 def test_preparing_never_imports_torch():
-    code = "import sys, tamperlens.cli, tamperlens.data.prepare, tamperlens.data.store; sys.exit('torch' in sys.modules)"
+    code = "import sys, tamperlens.cli, tamperlens.data.prepare.run, tamperlens.data.store; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,13 +6,13 @@ import sys
 
 import numpy as np
 import pytest
-from trees import clip_frames, encode, write_frames
 
-from tamperlens.data import READERS, Layout
-from tamperlens.data.frames import content_hash, read_frames
-from tamperlens.data.methods import METHODS
+from tamperlens.data.readers import READERS, Layout
+from tamperlens.data.readers.frames import content_hash, read_frames
+from tamperlens.data.readers.methods import METHODS
 from tamperlens.errors import DataError
 from tamperlens.media import write_png
+from trees import clip_frames, encode, write_frames
 
 
 def touch(root, *names):
@@ -65,7 +65,9 @@ def test_every_reader_says_what_an_empty_folder_lacks(tmp_path, name):
 
 
 def test_reading_a_dataset_imports_no_torch():
-    code = "import sys, tamperlens.data, tamperlens.data.masks; print('torch' in sys.modules, 'av' in sys.modules)"
+    code = (
+        "import sys, tamperlens.data.readers, tamperlens.data.prepare.masks; print('torch' in sys.modules, 'av' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from faces_at_hand import hopper, hopper_face, hopper_portrait, mirrored
-from tamperlens.data import READERS
+from tamperlens.data.readers import READERS
 from tamperlens.data.synthesize import TAG, _write_levels, footage_of, synthesize
 from tamperlens.errors import DataError
 from tamperlens.faces import YuNet

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tamperlens.model import Model, model_names
+from tamperlens.models.model import Model, model_names
 
 FILE = Path(__file__).with_name("losses.txt")
 STEPS = 10

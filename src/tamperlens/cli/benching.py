@@ -32,9 +32,9 @@ def evaluate(
         raise MissingExtra(error.name or "pyarrow", "data") from error
     from tamperlens.corruptions import parse_corruptions
     from tamperlens.media import write_png
+    from tamperlens.metrics.rows import rows_record, rows_to_markdown
+    from tamperlens.models.runtime import load
     from tamperlens.plots import draw_curves
-    from tamperlens.report import rows_record, rows_to_markdown
-    from tamperlens.runtime import load
 
     make_folder(folder)
     changes = parse_corruptions(corruptions)
@@ -88,9 +88,9 @@ def paper(
     try:
         from tamperlens.data.store import Store
         from tamperlens.paper.reproduction import PAPER_MODELS, reproduce
-        from tamperlens.train_config import read_config
-        from tamperlens.training import keep_memory
-        from tamperlens.training_runs import train_on_store
+        from tamperlens.training.config import read_config
+        from tamperlens.training.loop import keep_memory
+        from tamperlens.training.runs import train_on_store
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "torch", "train") from error
 

@@ -12,7 +12,7 @@ from tamperlens.cli.console import app, codes, complain, make_folder, out, progr
 from tamperlens.errors import MissingExtra
 
 if TYPE_CHECKING:
-    from tamperlens.data.prepare import Progress
+    from tamperlens.data.prepare.run import Progress
     from tamperlens.data.store import Store
 
 SEVERITIES = {"error": "bold red", "warning": "yellow", "note": "dim"}
@@ -123,8 +123,8 @@ def prepare(
     The original videos of the methods always come along, as pristine crops.
     """
     try:
-        from tamperlens.data.prepare import PrepareSettings
-        from tamperlens.data.prepare import prepare as prepare_store
+        from tamperlens.data.prepare.run import PrepareSettings
+        from tamperlens.data.prepare.run import prepare as prepare_store
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "pyarrow", "data") from error
     from tamperlens.faces import VIDEO_SCALES, YuNet

@@ -9,9 +9,9 @@ from tamperlens.cli.console import app, make_folder, out
 from tamperlens.errors import DataError, MissingExtra, ModelError
 
 if TYPE_CHECKING:
-    from tamperlens.card import ModelCard
-    from tamperlens.explain import Layer
-    from tamperlens.model import Model
+    from tamperlens.models.card import ModelCard
+    from tamperlens.models.explain import Layer
+    from tamperlens.models.model import Model
     from tamperlens.types import UInt8Array
 
 ROWS = 4  # of a sheet, unless channels are asked for
@@ -31,11 +31,11 @@ def explain(
     Where the last two look alike, guided backpropagation shows the picture's edges and nothing that was learned.
     """
     try:
-        from tamperlens.explain import activations, as_seen, guided_backprop, layers, randomised, strongest
+        from tamperlens.models.explain import activations, as_seen, guided_backprop, layers, randomised, strongest
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "torch", "train") from error
     from tamperlens.media import write_png
-    from tamperlens.paper_figures import Explanation, draw_explanations
+    from tamperlens.models.explain_sheet import Explanation, draw_explanations
 
     network, card = _load(model)
     known = layers(network)
@@ -66,13 +66,13 @@ def explain(
 
 def _load(name: str) -> tuple["Model", "ModelCard"]:
     """The PyTorch weights of a shipped model or a file, and their card."""
-    import tamperlens.runtime
-    from tamperlens.model import load
+    import tamperlens.models.runtime
+    from tamperlens.models.model import load
 
-    if name in tamperlens.runtime.shipped_models():
-        return load(Path(tamperlens.runtime.__file__).parent / "weights" / name)
+    if name in tamperlens.models.runtime.shipped_models():
+        return load(Path(tamperlens.models.runtime.__file__).parent / "weights" / name)
     if Path(name).suffix != ".safetensors":
-        shipped = ", ".join(tamperlens.runtime.shipped_models())
+        shipped = ", ".join(tamperlens.models.runtime.shipped_models())
         raise ModelError(
             f"{name!r} cannot be explained: expected a shipped model ({shipped}) or a .safetensors file, "
             f"since gradients need PyTorch's weights"

@@ -11,9 +11,9 @@ from tamperlens.cli.console import NOT_INSPECTED, app, complain, errors, make_fo
 from tamperlens.errors import DataError
 
 if TYPE_CHECKING:
-    from tamperlens.batch import FalseAlarms, Row
-    from tamperlens.casefile.record import Face, PhotoRecord, Track, VideoRecord
-    from tamperlens.examine import Examiner
+    from tamperlens.inspection.batch import FalseAlarms, Row
+    from tamperlens.inspection.casefile.record import Face, PhotoRecord, Track, VideoRecord
+    from tamperlens.inspection.examiner import Examiner
 
 STYLES = {"manipulated": "bold red", "no_evidence": "blue", "inconclusive": "yellow"}
 
@@ -49,9 +49,9 @@ def inspect(
     Exit code 0: every file was inspected, whatever the verdicts. 1: some file could not be inspected (the others were).
     2: the call itself could not be carried out.
     """
-    from tamperlens.batch import examine_all, expand, row_of, write_summary
-    from tamperlens.casefile.record import FailureRecord, Settings, dump
-    from tamperlens.examine import Examiner
+    from tamperlens.inspection.batch import examine_all, expand, row_of, write_summary
+    from tamperlens.inspection.casefile.record import FailureRecord, Settings, dump
+    from tamperlens.inspection.examiner import Examiner
 
     if end and end <= start:
         raise DataError(f"--to must lie after --from; got --from {start:g} --to {end:g}")
@@ -82,8 +82,8 @@ def inspect(
 
 
 def _expected(examiner: "Examiner", rows: "list[Row]") -> "list[FalseAlarms]":
-    from tamperlens.batch import expected_false_alarms
-    from tamperlens.examine import rates_of
+    from tamperlens.inspection.batch import expected_false_alarms
+    from tamperlens.inspection.examiner import rates_of
 
     return expected_false_alarms(rows, {kind: rate for kind in ("photo", "video") if (rate := rates_of(examiner.card, kind))})
 
@@ -154,7 +154,7 @@ def _print_footer(examiner: "Examiner", rows: "list[Row]", alarms: "list[FalseAl
 @app.command()
 def schema() -> None:
     """Print the JSON Schema that every record follows."""
-    from tamperlens.casefile.record import json_schema
+    from tamperlens.inspection.casefile.record import json_schema
 
     print(json.dumps(json_schema(), indent=2))
 
@@ -169,8 +169,8 @@ def verify(
 
     Exit code 0: all hold. 1: some do not. 2: the record, its file or its model cannot be read.
     """
-    from tamperlens.casefile.record import FailureRecord, parse_record
-    from tamperlens.verify import verify as compute
+    from tamperlens.inspection.casefile.record import FailureRecord, parse_record
+    from tamperlens.inspection.verify import verify as compute
 
     try:
         record = parse_record(report.read_bytes())

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tamperlens.data.clips import PHOTO_SUFFIXES
 from tamperlens.errors import DataError, MediaError
 from tamperlens.faces import crop_face
+from tamperlens.files import PHOTO_SUFFIXES
 from tamperlens.forge.portrait import Portrait, scaled
 from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE, make_sample
 from tamperlens.media import read_photo

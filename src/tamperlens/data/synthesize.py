@@ -12,10 +12,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tamperlens.data.clips import PHOTO_SUFFIXES, VIDEO_SUFFIXES
-from tamperlens.data.methods import METHODS
+from tamperlens.data.readers.methods import METHODS
 from tamperlens.errors import DataError, MediaError
-from tamperlens.forge.pipeline import noise
+from tamperlens.files import PHOTO_SUFFIXES, VIDEO_SUFFIXES
+from tamperlens.forge.degrade import noise
 from tamperlens.forge.portrait import Portrait
 from tamperlens.forge.standins import STANDINS
 from tamperlens.forge.whole import portrait_of

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
+from tamperlens.forge.degrade import draw_step
 from tamperlens.forge.learned import render
-from tamperlens.forge.pipeline import draw_step
 from tamperlens.media import resize
 from tamperlens.types import BoolArray, FloatArray, UInt8Array
 

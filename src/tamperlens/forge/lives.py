@@ -10,7 +10,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from tamperlens.forge.pipeline import apply_pipeline
+from tamperlens.forge.degrade import apply_pipeline
 from tamperlens.media import h264, h264_moving, jpeg, webp
 from tamperlens.types import BoolArray, UInt8Array
 
@@ -18,7 +18,22 @@ __all__ = ["CODECS", "GRAPHICS", "SCENES", "encode", "live"]
 
 Change = Callable[[UInt8Array, BoolArray, np.random.Generator], tuple[UInt8Array, BoolArray]]
 
-_WORDS = ("BREAKING", "Live", "news", "today", "@photo", "2026", "Follow", "Minister", "for", "says", "HD", "+1", "www", "report")
+_WORDS = (
+    "BREAKING",
+    "Live",
+    "news",
+    "today",
+    "@photo",
+    "2026",
+    "Follow",
+    "Minister",
+    "for",
+    "says",
+    "HD",
+    "+1",
+    "www",
+    "report",
+)
 _FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_COMPLEX)
 
 
@@ -63,7 +78,9 @@ def _clip(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
         moves.append(move.astype(np.float32))
     preset = str(rng.choice(["ultrafast", "veryfast", "veryfast", "fast"]))
     crf = int(rng.integers(18, 37))
-    return h264_moving(image, moves, at, crf=crf, preset=preset, b_frames=int(rng.integers(4)), interval=int(rng.integers(12, 251)))
+    return h264_moving(
+        image, moves, at, crf=crf, preset=preset, b_frames=int(rng.integers(4)), interval=int(rng.integers(12, 251))
+    )
 
 
 def _jpeg(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from tamperlens.forge.degrade import apply_pipeline
 from tamperlens.forge.lives import encode, live
-from tamperlens.forge.pipeline import apply_pipeline
 from tamperlens.forge.portrait import Portrait, scaled
 from tamperlens.forge.recipes import Painted, paint
 from tamperlens.forge.visible import visible_difference

@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 
 from tamperlens.forge.content import bottleneck, match_color, redraw, upsampling_grid
+from tamperlens.forge.degrade import noise
 from tamperlens.forge.outlines import draw_hull, feathered
-from tamperlens.forge.pipeline import noise
 from tamperlens.forge.portrait import Portrait
-from tamperlens.forge.regions import blend, height_of, smooth_noise
-from tamperlens.forge.swap import align, poisson
+from tamperlens.forge.regions import blend, height_of, poisson, smooth_noise
+from tamperlens.forge.swap import align
 from tamperlens.media import jpeg
 from tamperlens.types import BoolArray, FloatArray, UInt8Array
 
@@ -56,7 +56,17 @@ def _region(target: Portrait, rng: np.random.Generator, odds: dict[str, float]) 
 
 
 _FACES = {"face": 5.0, "whole_face": 2.0, "features": 2.0, "square": 1.0, "jaw": 0.5}
-_ANYTHING = {"face": 4.0, "whole_face": 1.5, "features": 1.5, "square": 1.0, "jaw": 1.0, "head": 0.7, "mouth": 0.8, "eyes": 0.7, "nose": 0.4}
+_ANYTHING = {
+    "face": 4.0,
+    "whole_face": 1.5,
+    "features": 1.5,
+    "square": 1.0,
+    "jaw": 1.0,
+    "head": 0.7,
+    "mouth": 0.8,
+    "eyes": 0.7,
+    "nose": 0.4,
+}
 _PARTS = {"mouth": 3.0, "eyes": 2.0, "nose": 1.0, "jaw": 2.0, "features": 1.0}
 
 
@@ -241,7 +251,9 @@ def mouth(target: Portrait, donor: Donor, rng: np.random.Generator) -> Painted:
     reach = eyes * float(rng.uniform(0.05, 0.2)) * float(rng.choice([-1, 1]))
     at_y = y + reach * near * np.tanh((y - middle[1]) / (0.15 * eyes)) + 0.03 * eyes * smooth_noise((height, width), 6, rng)
     at_x = x + 0.03 * eyes * smooth_noise((height, width), 6, rng)
-    content = np.asarray(cv2.remap(target.image, at_x.astype(np.float32), at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.uint8)
+    content = np.asarray(
+        cv2.remap(target.image, at_x.astype(np.float32), at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.uint8
+    )
     if rng.random() < 0.8:
         content = _at_resolution(content, float(np.exp(rng.uniform(np.log(60), np.log(200)))) / (2.2 * eyes), rng)
     content = _enhanced(content, rng) if rng.random() < 0.3 else content

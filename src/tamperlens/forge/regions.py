@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from tamperlens.forge.portrait import face_frame
-from tamperlens.types import FloatArray, UInt8Array
+from tamperlens.types import BoolArray, FloatArray, UInt8Array
 
-__all__ = ["FACE_WIDE", "REGIONS", "blend", "draw_region", "height_of", "smooth_noise"]
+__all__ = ["FACE_WIDE", "REGIONS", "blend", "draw_region", "height_of", "paste", "poisson", "smooth_noise"]
 
 # name: (centre x, centre y, half width, half height) in face coordinates (see `face_frame`)
 REGIONS: dict[str, tuple[float, float, float, float]] = {
@@ -66,6 +66,27 @@ def blend(target: UInt8Array, content: UInt8Array, alpha: FloatArray) -> UInt8Ar
     weight = alpha[..., None]
     mixed = target + weight * (content.astype(np.float32) - target)
     return np.asarray(np.clip(np.rint(mixed), 0, 255), dtype=np.uint8)
+
+
+def poisson(content: UInt8Array, target: UInt8Array, region: BoolArray) -> UInt8Array:
+    """``content`` cloned into ``region`` by Poisson's equation (Perez et al. 2003); the target's bytes elsewhere."""
+    inner = region.astype(np.uint8)
+    inner[[0, -1]] = inner[:, [0, -1]] = 0  # the solver needs a border
+    if inner.sum() < 64:
+        return blend(target, content, region.astype(np.float32))
+    x, y, width, height = cv2.boundingRect(inner)
+    cloned = cv2.seamlessClone(content, target, inner * 255, (x + width // 2, y + height // 2), cv2.NORMAL_CLONE)
+    return np.where(region[..., None], cloned, target)
+
+
+def paste(
+    target: UInt8Array, content: UInt8Array, alpha: FloatArray, rng: np.random.Generator, odds: float
+) -> tuple[UInt8Array, str]:
+    """``content`` pasted into ``target``, and how: by Poisson's equation where ``alpha`` > 0 with probability ``odds``, else
+    blended by ``alpha``."""
+    if rng.random() < odds:
+        return poisson(content, target, alpha > 0), "poisson"
+    return blend(target, content, alpha), "alpha"
 
 
 def smooth_noise(shape: tuple[int, int], cells: int, rng: np.random.Generator) -> FloatArray:

@@ -4,8 +4,7 @@ import numpy as np
 
 from tamperlens.forge.content import bottleneck, drift_color, mismatch, redraw, upsampling_grid
 from tamperlens.forge.portrait import Forgery, Portrait
-from tamperlens.forge.regions import draw_region, height_of
-from tamperlens.forge.swap import paste
+from tamperlens.forge.regions import draw_region, height_of, paste
 
 __all__ = ["resynthesis"]
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from tamperlens.forge import FAMILIES, WITH_DONOR
-from tamperlens.forge.pipeline import apply_pipeline, compress
+from tamperlens.forge.degrade import apply_pipeline, compress
 from tamperlens.forge.portrait import Portrait, scaled
 from tamperlens.media import resize
 from tamperlens.types import BoolArray, LabelledCrop

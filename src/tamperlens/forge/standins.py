@@ -12,8 +12,7 @@ import numpy as np
 from tamperlens.forge.content import match_color
 from tamperlens.forge.learned import AUTOENCODER_SIDE, decode, encode, render_finely
 from tamperlens.forge.portrait import Portrait, face_frame
-from tamperlens.forge.regions import blend
-from tamperlens.forge.swap import poisson
+from tamperlens.forge.regions import blend, poisson
 from tamperlens.types import BoolArray, FaceBox, FloatArray, UInt8Array
 
 __all__ = ["STANDINS", "Standin"]
@@ -146,7 +145,7 @@ def neural_textures(donor: Portrait, rng: np.random.Generator) -> Standin:
     return forge
 
 
-# code of the method in data/methods.py -> how to make one for a clip
+# code of the method in data/readers/methods.py -> how to make one for a clip
 STANDINS: dict[str, Callable[[Portrait, np.random.Generator], Standin]] = {
     "sDF": deepfakes,
     "sF2F": face2face,

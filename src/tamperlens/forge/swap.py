@@ -5,10 +5,10 @@ import numpy as np
 
 from tamperlens.forge.content import bottleneck, match_color, mismatch, upsampling_grid
 from tamperlens.forge.portrait import Forgery, Portrait
-from tamperlens.forge.regions import FACE_WIDE, blend, draw_region, height_of
-from tamperlens.types import BoolArray, FloatArray, UInt8Array
+from tamperlens.forge.regions import FACE_WIDE, draw_region, height_of, paste
+from tamperlens.types import UInt8Array
 
-__all__ = ["align", "paste", "poisson", "swap"]
+__all__ = ["align", "swap"]
 
 
 def align(donor: Portrait, target: Portrait, rng: np.random.Generator) -> UInt8Array:
@@ -19,27 +19,6 @@ def align(donor: Portrait, target: Portrait, rng: np.random.Generator) -> UInt8A
     size = (target.image.shape[1], target.image.shape[0])
     warped = cv2.warpAffine(donor.image, solution.T.astype(np.float64), size, flags=order, borderMode=cv2.BORDER_REFLECT)
     return np.asarray(warped, dtype=np.uint8)
-
-
-def poisson(content: UInt8Array, target: UInt8Array, region: BoolArray) -> UInt8Array:
-    """``content`` cloned into ``region`` by Poisson's equation (Perez et al. 2003); the target's bytes elsewhere."""
-    inner = region.astype(np.uint8)
-    inner[[0, -1]] = inner[:, [0, -1]] = 0  # the solver needs a border
-    if inner.sum() < 64:
-        return blend(target, content, region.astype(np.float32))
-    x, y, width, height = cv2.boundingRect(inner)
-    cloned = cv2.seamlessClone(content, target, inner * 255, (x + width // 2, y + height // 2), cv2.NORMAL_CLONE)
-    return np.where(region[..., None], cloned, target)
-
-
-def paste(
-    target: UInt8Array, content: UInt8Array, alpha: FloatArray, rng: np.random.Generator, odds: float
-) -> tuple[UInt8Array, str]:
-    """``content`` pasted into ``target``, and how: by Poisson's equation where ``alpha`` > 0 with probability ``odds``, else
-    blended by ``alpha``."""
-    if rng.random() < odds:
-        return poisson(content, target, alpha > 0), "poisson"
-    return blend(target, content, alpha), "alpha"
 
 
 def swap(target: Portrait, donor: Portrait, rng: np.random.Generator) -> Forgery:

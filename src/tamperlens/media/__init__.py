@@ -5,7 +5,7 @@ from typing import Literal
 
 from tamperlens.media.animation import animation_info
 from tamperlens.media.facts import FileFacts, file_facts, readable, sha256_of
-from tamperlens.media.opening import checked, open_photo, open_video, pillow, replacing
+from tamperlens.media.opening import checked, open_photo, open_video, pillow
 from tamperlens.media.photo import MAX_PIXELS, read_photo, write_png
 from tamperlens.media.redrawing import redraw
 from tamperlens.media.reencoding import h264, h264_moving, jpeg, resize, shrunk, webp
@@ -30,7 +30,6 @@ __all__ = [
     "read_photo",
     "readable",
     "redraw",
-    "replacing",
     "resize",
     "sha256_of",
     "shrunk",

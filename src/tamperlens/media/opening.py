@@ -7,7 +7,6 @@ and video containers are tried, so that a playlist or a document dressed as a pi
 import codecs
 import os
 import threading
-import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +31,6 @@ __all__ = [
     "open_video",
     "pillow",
     "refusal",
-    "replacing",
     "upright",
 ]
 
@@ -125,18 +123,6 @@ def upright(array: UInt8Array, orientation: int) -> UInt8Array:
     if orientation in (3, 4, 7, 8):
         array = array[::-1]
     return np.ascontiguousarray(array)
-
-
-@contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary file beside ``path`` that takes its place only when all went well."""
-    file = Path(path)
-    temporary = file.with_name(f".{uuid.uuid4().hex[:8]}.{file.name}")
-    try:
-        yield temporary
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from tamperlens.errors import MediaError, UnsupportedMedia
+from tamperlens.files import replacing
 from tamperlens.media.facts import quality_of
-from tamperlens.media.opening import PHOTOS, broken_photo, checked, open_photo, open_video, pillow, refusal, replacing, upright
+from tamperlens.media.opening import PHOTOS, broken_photo, checked, open_photo, open_video, pillow, refusal, upright
 from tamperlens.types import BoolArray, Frame, UInt8Array
 
 __all__ = ["MAX_PIXELS", "read_photo", "write_png"]

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from tamperlens.errors import MediaError
-from tamperlens.media.opening import checked, open_video, replacing
+from tamperlens.files import replacing
+from tamperlens.media.opening import checked, open_video
 from tamperlens.media.sampling import VideoSampler
 from tamperlens.types import Frame, UInt8Array
 

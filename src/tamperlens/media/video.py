@@ -13,7 +13,8 @@ import numpy as np
 from av.sidedata.sidedata import SideDataContainer
 
 from tamperlens.errors import MediaError, UnsupportedMedia
-from tamperlens.media.opening import VIDEOS, checked, open_photo, open_video, pillow, replacing, upright
+from tamperlens.files import replacing
+from tamperlens.media.opening import VIDEOS, checked, open_photo, open_video, pillow, upright
 from tamperlens.types import Frame, UInt8Array
 
 __all__ = ["VideoInfo", "frames", "refuse_photo", "to_frame", "unreadable", "video_info", "write_video"]

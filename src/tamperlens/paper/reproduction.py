@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from tamperlens.benchmark import Conditions, benchmark_rows, judge_store
-from tamperlens.data.manifest import replace_text
 from tamperlens.data.store import Store
 from tamperlens.errors import DataError
-from tamperlens.model import load, model_names
+from tamperlens.files import replace_text
+from tamperlens.metrics.rows import rows_of_record, rows_record
+from tamperlens.models.model import load, model_names
+from tamperlens.models.runtime import TorchPredictor
 from tamperlens.paper.figures import draw_figures
 from tamperlens.paper.tables import TABLES, Sheet, lay_out, to_csv, to_html, to_latex, to_markdown
-from tamperlens.report import rows_of_record, rows_record
-from tamperlens.runtime import TorchPredictor
-from tamperlens.train_config import TrainConfig
+from tamperlens.training.config import TrainConfig
 from tamperlens.types import ResultRow
 
 __all__ = ["PAPER_MODELS", "reproduce"]
@@ -101,7 +101,7 @@ def _measured(store: Store, stem: Path, file: Path, config: TrainConfig, most: i
     file.parent.mkdir(parents=True, exist_ok=True)
     record: dict[str, Any] = {"of": of, "rows": rows_record(rows), "other_policy": rows_record(control)}
     record |= {"about": conditions.describe(store), "training": card.training}
-    replace_text(file, json.dumps(record, indent=1) + "\n")
+    replace_text(file, json.dumps(record, indent=1) + "\n", durable=True)
     return rows
 
 
@@ -120,12 +120,12 @@ def _write(
     (out / "tables").mkdir(parents=True, exist_ok=True)
     for number, sheet in enumerate(sheets, 1):
         for suffix, text in ((".csv", to_csv(sheet)), (".tex", to_latex(sheet))):
-            replace_text(out / "tables" / f"table{number}{suffix}", text)
+            replace_text(out / "tables" / f"table{number}{suffix}", text, durable=True)
     title = f"Zooming into Face Forensics: the paper's experiments on {_data_name(store)}"
     markdown = [f"# {title}", "", *(f"- {note}" for note in notes), "", *(to_markdown(sheet) for sheet in sheets)]
     markdown += [f"### {caption}\n\n![{caption}](figures/{path.name})\n" for caption, path in pictures.items()]
-    replace_text(out / "report.md", "\n".join(markdown))
-    replace_text(out / "report.html", _page(title, notes, sheets, pictures))
+    replace_text(out / "report.md", "\n".join(markdown), durable=True)
+    replace_text(out / "report.html", _page(title, notes, sheets, pictures), durable=True)
 
 
 def _data_name(store: Store) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tamperlens.data.methods import METHODS
+from tamperlens.data.readers.methods import METHODS
 from tamperlens.types import ResultRow
 
 __all__ = [

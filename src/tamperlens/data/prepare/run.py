@@ -1,0 +1,305 @@
+"""A dataset's clips -> a prepared store of crops, masks and their table.
+
+The work is cut into units (an original with everything made from it); each leaves a shard, its rows and a record of
+what came of it, every one written beside and renamed. So a run can be killed at any moment: the next one does what has
+no record yet, tries again what failed, and ends with the bytes of an undisturbed run. Machines share a store the same
+way.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tamperlens.data.prepare.locks import LOCK, finishing, locked
+from tamperlens.data.prepare.masks import RECIPES
+from tamperlens.data.prepare.plan import Task, Unit, plan_units, recipe_of
+from tamperlens.data.prepare.records import ClipResult, UnitRecord
+from tamperlens.data.prepare.workers import Results, run_here, run_on_ray, run_processes
+from tamperlens.data.store.manifest import (
+    INFO,
+    MANIFEST,
+    PARTS,
+    SHARDS,
+    VERSION,
+    ClipFailure,
+    PrepareSettings,
+    StoreInfo,
+    join_tables,
+    read_info,
+    replace_page,
+    settings_hash,
+    write_info,
+)
+from tamperlens.data.store.shards import writing
+from tamperlens.errors import DataError
+from tamperlens.types import FaceDetector
+
+__all__ = ["PrepareSettings", "Progress", "Report", "prepare"]
+
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is, after each unit; the first one counts what earlier runs left."""
+
+    done: int  # clips, whether they failed or not
+    total: int  # clips of this run: of its share, where several machines share a store
+    crops: int
+    failed: tuple[ClipFailure, ...]  # of this unit
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run leaves."""
+
+    store: Path
+    complete: bool  # False: units of other machines' shares are still to come
+    clips: int  # in the store, or in this share of it
+    crops: int
+    failed: tuple[ClipFailure, ...]
+    notes: tuple[str, ...]  # what was not as it should be, and was used anyway
+
+
+def prepare(
+    root: Path,
+    out: Path,
+    settings: PrepareSettings,
+    detector: FaceDetector,
+    *,
+    splits: Path | None = None,
+    allow_custom_split: bool = False,
+    workers: int = 1,
+    ray: str | None = None,
+    shard: tuple[int, int] = (1, 1),
+    keep_going: bool = False,
+    attempts: int = ATTEMPTS,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> Report:
+    """Prepares the dataset under ``root`` in the folder ``out``; continues what is there.
+
+    ``splits``: a folder of split files, by default those that came with the dataset. ``workers`` processes, or a Ray
+    cluster (``ray``: its address, or ``local``). ``shard`` (i, n): only the i-th of n shares of the work, i from 1; the
+    run that ends last completes the store. A failed clip fails the run at its end, unless ``keep_going``: then the
+    store is completed without it. What failed is tried again by later runs, up to ``attempts`` times or until its files
+    change.
+
+    Raises ``DataError`` for clips that failed, a store of other settings or another version, a store that another run
+    is working on, and a store folder that cannot be written.
+    """
+    if settings.recipe is not None and settings.recipe not in RECIPES:
+        raise DataError(f"unknown mask recipe {settings.recipe!r}; known are {', '.join(RECIPES)}")
+    if not 1 <= shard[0] <= shard[1]:
+        raise DataError(f"a share of the work is i/n with i from 1 to n, as 1/4; got {shard[0]}/{shard[1]}")
+    units = plan_units(root, settings, splits, allow_custom_split)
+    own = units[shard[0] - 1 :: shard[1]]
+    info = _page(units, settings, _described(detector))
+    if (kept := _kept(out, info)) is not None and kept.complete and not kept.failed:
+        if (out / PARTS).exists():  # a run was killed while it tidied up
+            with locked(out, (1, 1)):
+                _remove_parts(out)
+        return _report(out, kept)
+    with writing(out):
+        for folder in (out, out / SHARDS, out / PARTS):
+            folder.mkdir(parents=True, exist_ok=True)
+    with locked(out, shard):
+        kept = _kept(out, info)
+        if kept is None or (kept.inputs_hash != info.inputs_hash):
+            write_info(out, info)
+        digest = info.settings_hash
+        own_records = _run(own, out, settings, digest, detector, workers, ray, attempts, progress)
+        results = [result for record in own_records.values() for result in record.clips]
+        failed = _failures(results)
+        if failed and not keep_going:
+            raise DataError(_told(failed, out, len(results)))
+        notes = _noted(results)
+        records = [record for unit in units if (record := own_records.get(unit.name) or _record(out, unit, digest))]
+        if len(records) == len(units):
+            return _report(out, _finish(out, info, records, keep_going), notes)
+        if (now := read_info(out)).complete:  # a run of another share has completed the store meanwhile
+            return _report(out, now, notes)
+        return Report(out, False, len(results) - len(failed), sum(result.crops for result in results), failed, notes)
+
+
+def _noted(results: Iterable[ClipResult]) -> tuple[str, ...]:
+    """Each thing that was noted, once, with the clips it was noted of."""
+    clips: dict[str, list[str]] = {}
+    for result in results:
+        for note in result.notes:
+            clips.setdefault(note, []).append(result.clip)
+    return tuple(f"{own[0]}{f' and {len(own) - 1} more' if len(own) > 1 else ''}: {note}" for note, own in clips.items())
+
+
+def _report(out: Path, info: StoreInfo, notes: tuple[str, ...] = ()) -> Report:
+    return Report(out, info.complete, info.clips, info.crops, info.failed, notes)
+
+
+def _failures(results: Sequence[ClipResult]) -> tuple[ClipFailure, ...]:
+    return tuple(ClipFailure(clip=one.clip, reason=one.reason) for one in results if one.status == "failed")
+
+
+def _told(failed: Sequence[ClipFailure], out: Path, total: int) -> str:
+    listed = "; ".join(f"{failure.clip}: {failure.reason}" for failure in failed[:10])
+    more = f"; and {len(failed) - 10} more, listed in {out / PARTS}" if len(failed) > 10 else ""
+    return (
+        f"{len(failed)} of {total} clips failed ({listed}{more}); mend or remove them and start again, which does only "
+        "what is left, or complete the store without them (--keep-going); what failed often is tried again once its "
+        "files change, or with more --attempts"
+    )
+
+
+def _described(detector: FaceDetector) -> str:
+    """The detector with its settings, where it tells them."""
+    kind = type(detector)
+    return repr(detector) if kind.__repr__ is not object.__repr__ else kind.__qualname__
+
+
+def _page(units: Sequence[Unit], settings: PrepareSettings, detector: str) -> StoreInfo:
+    """The store's page before anything is done."""
+    inputs = json.dumps([unit.inputs(times=False) for unit in units])
+    return StoreInfo(
+        version=VERSION,
+        complete=False,
+        settings=settings,
+        settings_hash=settings_hash(settings, detector),
+        detector=detector,
+        inputs_hash=hashlib.sha256(inputs.encode()).hexdigest()[:16],
+        split_set=next((clip.split_set for unit in units for clip in unit.clips if clip.split_set), None),
+        recipes=tuple(sorted({str(recipe_of(clip, settings)) for unit in units for clip in unit.clips if clip.manipulated})),
+    )
+
+
+def _kept(out: Path, wanted: StoreInfo) -> StoreInfo | None:
+    """The page of the store that is there, if any. Raises ``DataError`` where it cannot become the wanted one."""
+    if not (out / INFO).exists():
+        ours = {LOCK, SHARDS, PARTS, *(path.name for path in out.glob(f"{INFO}.*.tmp"))}
+        if out.is_dir() and (others := sorted({path.name for path in out.iterdir()} - ours)):
+            raise DataError(f"{out} holds other things ({', '.join(others[:3])}) and no store; give an empty or a new folder")
+        return None
+    kept = read_info(out)
+    if kept.settings_hash != wanted.settings_hash:
+        before, now = ({**page.settings.model_dump(), "detector": page.detector} for page in (kept, wanted))
+        changed = ", ".join(f"{name} {before[name]} and not {now[name]}" for name in now if before[name] != now[name])
+        raise DataError(f"{out} was prepared with other settings ({changed}); give these, or another store folder")
+    if kept.complete and not kept.failed and kept.inputs_hash != wanted.inputs_hash:
+        raise DataError(f"{out} is complete, and made from other clips or splits than are here now; give another store folder")
+    return kept
+
+
+def _run(
+    own: Sequence[Unit],
+    out: Path,
+    settings: PrepareSettings,
+    digest: str,
+    detector: FaceDetector,
+    workers: int,
+    ray: str | None,
+    attempts: int,
+    progress: Callable[[Progress], None],
+) -> dict[str, UnitRecord]:
+    """Does what of these units has no record yet, or failed and may be tried again; returns all records by name."""
+    tasks, kept = list[Task](), dict[str, UnitRecord]()
+    for unit in own:
+        record = _record(out, unit, digest)
+        if record is None or (record.status == "failed" and record.attempts < attempts):
+            tasks.append(Task(unit, out, settings, digest, detector, record.attempts + 1 if record else 1))
+        else:
+            kept[unit.name] = record
+    done, crops = sum(len(record.clips) for record in kept.values()), _crops(kept.values())
+    total = sum(len(unit.clips) for unit in own)
+    progress(Progress(done, total, crops, ()))
+    if tasks and read_info(out).complete:  # from here on its table and its shards may not fit together
+        write_info(out, read_info(out).model_copy(update={"complete": False}))
+    for task, outcome in _results(tasks, workers, ray):
+        record = _crashed(task, outcome) if isinstance(outcome, str) else outcome
+        kept[task.unit.name] = record
+        done, crops = done + len(record.clips), crops + _crops([record])
+        progress(Progress(done, total, crops, _failures(record.clips)))
+    return {unit.name: kept[unit.name] for unit in own}
+
+
+def _results(tasks: Sequence[Task], workers: int, ray: str | None) -> Results:
+    if not tasks:
+        return iter(())
+    if ray is not None:
+        return run_on_ray(tasks, ray, workers)
+    return run_processes(tasks, workers) if workers > 1 else run_here(tasks)
+
+
+def _crops(records: Iterable[UnitRecord]) -> int:
+    return sum(result.crops for record in records for result in record.clips)
+
+
+def _crashed(task: Task, reason: str) -> UnitRecord:
+    record = UnitRecord(
+        unit=task.unit.name,
+        status="failed",
+        attempts=task.attempts,
+        settings=task.settings_hash,
+        inputs=task.unit.inputs(),
+        seconds=0,
+        clips=tuple(ClipResult(clip=clip.id, status="failed", reason=reason) for clip in task.unit.clips),
+    )
+    replace_page(task.store / PARTS / f"{task.unit.name}.json", record.model_dump_json() + "\n")
+    return record
+
+
+def _record(out: Path, unit: Unit, digest: str) -> UnitRecord | None:
+    """What came of a unit; None where it is still to be done, also because its files have changed."""
+    try:
+        record = UnitRecord.model_validate_json((out / PARTS / f"{unit.name}.json").read_bytes())
+        if record.settings != digest or record.inputs != unit.inputs():
+            return None
+        shard = record.shard
+        whole = shard is None or (out / SHARDS / shard.file).stat().st_size == shard.size
+        return record if whole else None
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def _finish(out: Path, info: StoreInfo, records: Sequence[UnitRecord], keep_going: bool) -> StoreInfo:
+    """Joins the tables, tidies up and declares the store complete, last of all."""
+    with finishing(out):
+        kept = read_info(out)
+        if kept.complete:  # another machine's run ended at the same time
+            return kept
+        results = [result for record in records for result in record.clips]
+        failed = _failures(results)
+        if failed and not keep_going:  # of another machine's share
+            raise DataError(_told(failed, out, len(results)))
+        shards = [record.shard for record in records if record.shard]
+        if not shards:
+            raise DataError(_told(failed, out, len(results)))
+        parts = [out / PARTS / f"{record.unit}.parquet" for record in records if record.shard]
+        counts = join_tables(parts, out / MANIFEST)
+        with writing(out / SHARDS):
+            strays = set((out / SHARDS).iterdir()) - {out / SHARDS / shard.file for shard in shards}
+            for path in (*strays, *out.glob("*.tmp")):
+                path.unlink()  # left behind by killed runs, or of clips that are gone
+        info = info.model_copy(
+            update={
+                "complete": True,
+                "clips": len(results) - len(failed),
+                "crops": _crops(records),
+                "counts": counts,
+                "failed": failed,
+                "shards": tuple(shards),
+            }
+        )
+        write_info(out, info)
+        if not failed:
+            _remove_parts(out)
+        return info
+
+
+def _remove_parts(out: Path) -> None:
+    """Records are for going on; a complete store needs none."""
+    with writing(out / PARTS):
+        for path in (out / PARTS).iterdir():
+            path.unlink()
+        os.rmdir(out / PARTS)

@@ -1,0 +1,20 @@
+"""Where faces are: detectors, the enlarged square around a face and the way back, faces through a clip.
+
+Boxes and crops are in pixels of the upright picture: x to the right, y down, upper bounds exclusive.
+"""
+
+from tamperlens.faces.crop import ENLARGE, crop_face, face_square, inside_slices, paste_map
+from tamperlens.faces.detector import DETECTORS, VIDEO_SCALES, YuNet
+from tamperlens.faces.tracks import FaceTracks
+
+__all__ = [
+    "DETECTORS",
+    "ENLARGE",
+    "VIDEO_SCALES",
+    "FaceTracks",
+    "YuNet",
+    "crop_face",
+    "face_square",
+    "inside_slices",
+    "paste_map",
+]

@@ -1,0 +1,31 @@
+"""Raw scores as probabilities."""
+
+import math
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["NEAREST", "NEAREST_ONE", "Calibration"]
+
+#: Raw scores nearer to 0 than this are all the same to calibration: a thousandth of a crop's area.
+NEAREST = 1e-3
+
+#: And nearer to 1 than this: the mean of a crop's surest pixels crowds there, and thresholds lie among the crowd.
+NEAREST_ONE = 1e-6
+
+
+class Calibration(BaseModel):
+    """Platt scaling: probability = sigmoid(slope * logit(raw score) + intercept), fitted on validation data.
+
+    Raw scores are first brought into [`NEAREST`, 1 - `NEAREST_ONE`], so that a score of exactly 0 or 1 has a logit.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    slope: Annotated[float, Field(gt=0)]  # a higher raw score never means a lower probability
+    intercept: float
+
+    def __call__(self, raw: float) -> float:
+        """The probability, in (0, 1), that a crop of this raw score, in [0, 1], is manipulated."""
+        raw = min(max(raw, NEAREST), 1 - NEAREST_ONE)
+        return 1 / (1 + math.exp(-(self.slope * math.log(raw / (1 - raw)) + self.intercept)))

@@ -1,0 +1,75 @@
+"""Chosen on validation data, never on test: the map threshold, operating points, and the calibration of scores."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from tamperlens.errors import DataError
+from tamperlens.metrics.calibration import NEAREST, NEAREST_ONE, Calibration
+from tamperlens.metrics.counts import PixelCounts, count_pixels, false_positive_rate_threshold
+from tamperlens.metrics.outcomes import PRISTINE, Outcome
+from tamperlens.types import FloatArray, LabelledCrop
+
+__all__ = ["best_map_threshold", "best_score_threshold", "fit_calibration", "operating_point"]
+
+MAP_THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))  # 0.2 to 0.8
+
+
+def best_map_threshold(
+    pixel_maps: Iterable[FloatArray], crops: Iterable[LabelledCrop], candidates: Sequence[float] = MAP_THRESHOLDS
+) -> float:
+    """The map threshold (tau 1) of the best pooled mIoU over all crops, pristine ones included."""
+    pooled = [PixelCounts() for _ in candidates]
+    for pixel_map, crop in zip(pixel_maps, crops, strict=True):
+        found = [count_pixels(pixel_map >= tau, crop.mask) for tau in candidates]
+        pooled = [before + counts for before, counts in zip(pooled, found, strict=True)]
+    return float(candidates[int(np.argmax([counts.miou for counts in pooled]))])
+
+
+def operating_point(outcomes: Sequence[Outcome], false_alarms: float) -> float:
+    """The lowest score threshold at which at most that share of the pristine outcomes is called manipulated."""
+    return false_positive_rate_threshold(np.array([o.score for o in outcomes if not o.label]), false_alarms)
+
+
+def best_score_threshold(outcomes: Sequence[Outcome]) -> float:
+    """The score threshold (tau 2) of the best balanced accuracy, midway between two scores; in (0, 1].
+
+    Half the weight is the pristine crops', half the methods', one as much as the other: the paper's plain average over methods
+    and pristine would reward calling everything manipulated.
+    """
+    ranked = np.unique([outcome.score for outcome in outcomes])
+    candidates = np.clip([*((ranked[1:] + ranked[:-1]) / 2), ranked[-1] + 1e-3], 1e-6, 1.0)
+    subsets = [[o for o in outcomes if o.subset == subset] for subset in sorted({o.subset for o in outcomes})]
+    accuracy = np.zeros(len(candidates))
+    for own in subsets:
+        scores, labels = np.array([o.score for o in own]), np.array([o.label for o in own])
+        weight = 0.5 if own[0].subset == PRISTINE else 0.5 / max(1, len(subsets) - 1)
+        accuracy += weight * ((scores >= candidates[:, None]) == labels).mean(axis=1)
+    return float(candidates[int(np.argmax(accuracy))])
+
+
+def fit_calibration(outcomes: Sequence[Outcome], *, temperature: bool = False, rounds: int = 50) -> Calibration:
+    """Platt scaling of raw scores by Newton's method, both classes given equal weight whatever their numbers.
+
+    Targets are Platt's (1999), which keep the fit finite where the classes separate. With ``temperature``, temperature scaling
+    (Guo et al. 2017) instead: the slope alone is fitted, so that a score of one half stays one half. Raises `DataError` where
+    higher scores do not mean manipulated.
+    """
+    raw = np.clip([o.score for o in outcomes], NEAREST, 1 - NEAREST_ONE)
+    labels = np.array([o.label for o in outcomes], np.bool_)
+    inputs = np.stack([np.log(raw / (1 - raw)), np.full(len(raw), 0.0 if temperature else 1.0)], axis=1)
+    sizes = labels.sum(), (~labels).sum()
+    targets = np.where(labels, (sizes[0] + 1) / (sizes[0] + 2), 1 / (sizes[1] + 2))
+    weights = np.where(labels, 0.5 / sizes[0], 0.5 / sizes[1])
+    fit = np.zeros(2)
+    for _ in range(rounds):
+        probability = 1 / (1 + np.exp(-inputs @ fit))
+        gradient = inputs.T @ (weights * (probability - targets))
+        curvature = (inputs * (weights * probability * (1 - probability))[:, None]).T @ inputs + 1e-9 * np.eye(2)
+        fit = fit - np.linalg.solve(curvature, gradient)
+    if fit[0] <= 0:
+        raise DataError(
+            f"the scores of {len(raw)} validation crops cannot be calibrated: higher ones do not mean manipulated (slope "
+            f"{fit[0]:.3f}); train the model further"
+        )
+    return Calibration(slope=float(fit[0]), intercept=float(fit[1]))

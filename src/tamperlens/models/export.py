@@ -1,0 +1,138 @@
+"""A model as an ONNX file whose numbers have been compared with PyTorch's before the file is written."""
+
+import copy
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+from tamperlens.errors import ModelError
+from tamperlens.models.model import Model
+
+__all__ = ["to_onnx"]
+
+#: The smallest crop side an exported model takes, in pixels: one cell of the coarsest network.
+MIN_SIDE = 32
+#: Batch, height and width at which the file is compared; none is the traced one, one is odd.
+CHECKED_SIZES = ((1, 64, 64), (2, 61, 67), (3, 96, 80))
+
+
+class _Traced(nn.Module):
+    """A model that also tells its logit map, for the comparison."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logit_map = self.model.logit_map(images)
+        return (*self.model.read(logit_map, (images.shape[-2], images.shape[-1])), logit_map)
+
+
+def to_onnx(model: Model, path: Path | str, tolerance: float = 1e-4) -> float:
+    """Write the model's ``forward`` to an ONNX file, after ONNX Runtime has given PyTorch's numbers at three sizes.
+
+    The file takes ``images``, float32 RGB in [0, 1], ``(batch, 3, height, width)`` of any size from 32 pixels, and
+    gives ``pixel_map`` ``(batch, 1, height, width)`` and ``score`` ``(batch,)``. Normalisation and the map threshold
+    are inside it; calibrated scores, the mask and the score threshold are left to the reader of the model card.
+
+    Compared are the logit map, to ``tolerance`` times its largest value (but at least 1), and what the task makes of
+    it, pixel map and score, to ``tolerance``. The task is given ONNX Runtime's own logit map to read, since otherwise
+    a difference in the last digit could carry a pixel over the map threshold, or a ``cls`` crop over its 0.5. Such
+    flips are no error, but do occur between any two engines.
+
+    Returns the largest difference. Raises ``ModelError`` when it exceeds the tolerance; nothing is written then.
+    """
+    path = Path(path)
+    model = copy.deepcopy(model).cpu().float().eval()
+    names = ["pixel_map", "score", "logit_map"]
+    with torch.no_grad(), _quiet():
+        program = torch.onnx.export(
+            _Traced(model).eval(),
+            (torch.rand(2, 3, 96, 128),),
+            input_names=["images"],
+            output_names=names,
+            dynamo=True,
+            dynamic_shapes=({0: Dim("batch"), 2: Dim("height", min=MIN_SIDE), 3: Dim("width", min=MIN_SIDE)},),
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None  # it is None only when the exporter writes a file itself
+    proto = program.model_proto
+    _strip(proto)
+    traced = _session(proto.SerializeToString())
+    del proto.graph.output[2]  # the logit map
+    data = proto.SerializeToString()
+    worst = _compare(model, traced, _session(data), tolerance)
+    path.write_bytes(data)
+    return worst
+
+
+def _compare(
+    model: Model, traced: onnxruntime.InferenceSession, final: onnxruntime.InferenceSession, tolerance: float
+) -> float:
+    """The largest difference over all sizes and outputs; raises ``ModelError`` at the first beyond the tolerance."""
+    random = torch.Generator().manual_seed(0)
+    worst = 0.0
+    for batch, height, width in CHECKED_SIZES:
+        images = torch.rand(batch, 3, height, width, generator=random)
+        feed = {"images": images.numpy()}
+        logit_map = torch.from_numpy(traced.run(["logit_map"], feed)[0])
+        pixel_map, score = map(torch.from_numpy, final.run(["pixel_map", "score"], feed))
+        with torch.no_grad():
+            expected_logits = model.logit_map(images)
+            expected_map = model.task.pixel_map(logit_map, (height, width))
+            expected_score = model.task.score(logit_map, pixel_map, model.map_threshold)
+        for name, found, expected, scale in (
+            ("logit map", logit_map, expected_logits, max(1.0, float(expected_logits.abs().max()))),
+            ("pixel map", pixel_map, expected_map, 1.0),
+            ("score", score, expected_score, 1.0),
+        ):
+            if found.shape != expected.shape:
+                raise ModelError(
+                    f"ONNX Runtime gives a {name} of shape {tuple(found.shape)} for images of {tuple(images.shape)}, "
+                    f"PyTorch {tuple(expected.shape)}; nothing was written: a size was fixed while tracing the network"
+                )
+            difference = float((found - expected).abs().max()) / scale
+            if not difference <= tolerance:  # written so that NaN fails
+                raise ModelError(
+                    f"ONNX Runtime and PyTorch differ by {difference:.3g} in the {name} of images of "
+                    f"{tuple(images.shape)}, at most {tolerance:.3g} was expected; nothing was written: "
+                    f"check the weights for NaN and for huge values, or allow a larger tolerance"
+                )
+            worst = max(worst, difference)
+    return worst
+
+
+def _session(data: bytes) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+
+
+def _strip(proto: onnx.ModelProto) -> None:
+    """Remove the exporter's notes on each node: stack traces, which hold the exporting machine's paths."""
+    graph = proto.graph
+    for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what the exporter says of itself and of parts of torchvision, which is not used here."""
+    registration = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = registration.level
+    registration.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # torch 2.13 copies its own tree specs in a way it has deprecated.
+            warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)", category=FutureWarning)
+            yield
+    finally:
+        registration.setLevel(level)

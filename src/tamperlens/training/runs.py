@@ -1,0 +1,185 @@
+"""From data to a trained model: a prepared store, or folders of real photos on which crops are forged on the fly."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn, track
+from rich.progress import Progress as Bar
+from torch.utils.data import Dataset
+
+from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
+from tamperlens.data.store import Store
+from tamperlens.errors import DataError
+from tamperlens.faces import YuNet
+from tamperlens.forge.recipes import RECIPES
+from tamperlens.metrics import PixelCounts, area_under_roc
+from tamperlens.metrics.outcomes import judge
+from tamperlens.metrics.thresholds import best_map_threshold, best_score_threshold, fit_calibration, operating_point
+from tamperlens.models.card import ModelCard
+from tamperlens.models.model import Model, load, parse_name, save
+from tamperlens.models.runtime import TorchPredictor
+from tamperlens.training.batch import Batch
+from tamperlens.training.config import TrainConfig
+from tamperlens.training.loop import Progress, card_of, leads, train
+from tamperlens.training.pair_batches import LivePairs, forged_pairs
+from tamperlens.training.photo_batches import LiveCrops
+from tamperlens.training.store_batches import StoreCrops
+from tamperlens.types import LabelledCrop
+
+__all__ = ["choose_thresholds", "train_on_photos", "train_on_store", "validation_figures"]
+
+VALIDATION_PER_FAMILY = 24
+VALIDATION_SIDES = (128, 384)
+CALIBRATED_FROM = 20  # validation crops of either class: fewer say nothing on probabilities
+
+
+def train_on_photos(folders: list[Path], out: Path, config: TrainConfig, console: Console) -> Path:
+    """Train on the photos of ``folders`` in the run folder ``out``; returns the path stem of the best model."""
+    missing = [folder for folder in folders if not folder.is_dir()]
+    if missing:
+        raise DataError(f"{missing[0]} is no folder; give folders of real photos")
+    parse_name(config.model)
+
+    def scan(paths: Iterable[Path]) -> Iterable[Path]:
+        return track(list(paths), description="finding faces", console=console)
+
+    photos = find_face_photos(folders, YuNet(scales=(480,)), out / "faces.json", scan)
+    people = by_split(photos)
+    console.print(", ".join(f"{split} {len(own)} photos" for split, own in people.items()), markup=False)
+    if not people["train"] or not people["val"]:
+        raise DataError(f"{len(photos)} photos are too few to hold people apart for validation; give more people")
+    if config.pairs:
+        return _train(config, _pairs(config, people["train"]), out, list(_validation_pairs(config, people["val"])), console)
+    data = LiveCrops(
+        people["train"],
+        config.families,
+        batches=_micro_batches(config),
+        batch_size=min(config.batch_size, config.micro_batch),
+        windows=config.windows,
+        max_side=config.max_side,
+        pristine=config.pristine,
+        untouched=config.untouched,
+        compressed=config.compressed,
+        seed=config.seed,
+    )
+    crops = forged_crops(
+        people["val"],
+        config.families,
+        VALIDATION_PER_FAMILY,
+        sides=VALIDATION_SIDES,
+        seed=1,
+        compressed=config.compressed,
+    )
+    return _train(config, data, out, list(crops), console)
+
+
+def _pairs(config: TrainConfig, photos: Sequence[FacePhoto]) -> LivePairs:
+    return LivePairs(
+        photos,
+        batches=_micro_batches(config),
+        batch_size=min(config.batch_size, config.micro_batch),
+        sides=config.windows,
+        recipes=config.families,
+        seed=config.seed,
+    )
+
+
+def _validation_pairs(config: TrainConfig, photos: Sequence[FacePhoto]) -> Iterable[LabelledCrop]:
+    return forged_pairs(photos, config.families or list(RECIPES), VALIDATION_PER_FAMILY, sides=VALIDATION_SIDES, seed=1)
+
+
+def train_on_store(store: Store, out: Path, config: TrainConfig, console: Console) -> Path:
+    """Train on a prepared store in the run folder ``out``, then choose thresholds on its validation split.
+
+    Returns the path stem of the best model. The paper's setting (section 4): all methods mixed.
+    """
+    parse_name(config.model)
+    methods = list(config.methods) or None
+    data = StoreCrops(
+        store,
+        batches=_micro_batches(config),
+        batch_size=min(config.batch_size, config.micro_batch),
+        methods=methods,
+        policy=config.crop_policy,
+        windows=config.windows,
+        mirror=config.mirror,
+        seed=config.seed,
+    )
+    crops = list(
+        store.crops(
+            "val", methods=methods, policy=config.crop_policy, window=config.judged_window, most=config.validation_crops
+        )
+    )
+    stem = _train(config, data, out, crops, console)
+    if not leads():
+        return stem
+    model, card = load(stem)
+    if "thresholds" not in card.training:
+        about = {
+            "store": {
+                "settings": store.info.settings_hash,
+                "masks": list(store.info.recipes),
+                "splits": store.info.split_set,
+                "crops": store.info.counts,
+            }
+        }
+        side = config.judged_window if config.crop_policy == "resized" else card.max_side  # whole crops of the size it knows
+        choose_thresholds(model, card.model_copy(update={"training": card.training | about, "max_side": side}), crops, stem)
+    return stem
+
+
+def choose_thresholds(model: Model, card: ModelCard, crops: Sequence[LabelledCrop], stem: Path) -> ModelCard:
+    """Choose tau 1, tau 2, operating points and the calibration on validation crops, and save the model with them.
+
+    tau 1: the best pooled mIoU; tau 2: the best balanced accuracy; operating points: raw scores that at most 1 % and
+    5 % of the pristine crops reach; the calibration is temperature scaling, kept in the card's results, not applied.
+    """
+    card = card.model_copy(update={"calibration": None, "doubt_threshold": None})
+    predictor = TorchPredictor(model, card)
+    model.map_threshold = best_map_threshold([predictor(crop.image).pixel_map for crop in crops], crops)
+    outcomes = judge(TorchPredictor(model, card.model_copy(update={"map_threshold": model.map_threshold})), crops)
+    model.score_threshold = best_score_threshold(outcomes)
+    found: dict[str, object] = {f"score_at_{rate:.0%}_false_alarms": operating_point(outcomes, rate) for rate in (0.01, 0.05)}
+    if min(sum(o.label for o in outcomes), sum(not o.label for o in outcomes)) >= CALIBRATED_FROM:
+        with suppress(DataError):  # scores that tell nothing have no temperature
+            found["temperature"] = 1 / fit_calibration(outcomes, temperature=True).slope
+    how = f"map threshold of the best mIoU and score threshold of the best balanced accuracy on {len(crops)} validation crops"
+    training = card.training | {"thresholds": how, "operating_points": found}
+    return save(model, stem, card.model_copy(update={"training": training}))
+
+
+def _micro_batches(config: TrainConfig) -> int:
+    return config.steps * max(1, config.batch_size // config.micro_batch)
+
+
+def _train(config: TrainConfig, data: Dataset[Batch], out: Path, crops: list[LabelledCrop], console: Console) -> Path:
+    """Train with a progress bar and figures on validation crops."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=console) as bar:
+        task = bar.add_task("training", total=config.steps)
+
+        def report(progress: Progress) -> None:
+            bar.update(task, completed=progress.step, description=f"loss {progress.loss:.3f}")
+            if progress.validation:
+                figures = " ".join(f"{name} {value:.3f}" for name, value in progress.validation.items())
+                bar.console.print(f"step {progress.step}: {figures}", markup=False)
+
+        return train(config, data, out, validate=lambda model: validation_figures(model, config, crops), report=report)
+
+
+def validation_figures(model: Model, config: TrainConfig, crops: Sequence[LabelledCrop]) -> dict[str, float]:
+    """Pooled IoUs, false area on pristine crops and score AUC of a model on labelled crops."""
+    outcomes = judge(TorchPredictor(model, card_of(model, config)), crops)
+    counts = sum((outcome.counts for outcome in outcomes), PixelCounts())
+    pristine = sum((outcome.counts for outcome in outcomes if not outcome.label), PixelCounts())
+    scores, labels = np.array([o.score for o in outcomes]), np.array([o.label for o in outcomes], np.bool_)
+    return {
+        "miou": counts.miou,
+        "auc": area_under_roc(scores, labels),
+        "fg_iou": counts.fg_iou,
+        "bg_iou": counts.bg_iou,
+        "false_area": pristine.false_area,
+    }

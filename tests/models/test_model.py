@@ -1,0 +1,275 @@
+"""Models, their cards and files, and their ONNX exports."""
+
+import json
+import re
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from pydantic import ValidationError
+from safetensors import safe_open
+from torch import nn
+
+from tamperlens.errors import ModelError
+from tamperlens.metrics.calibration import Calibration
+from tamperlens.models.card import ModelCard
+from tamperlens.models.export import to_onnx
+from tamperlens.models.model import Model, load, model_names, parse_name, save
+from tamperlens.models.networks import NETWORKS, xception
+from tamperlens.models.tasks import TASKS
+
+every_model = pytest.mark.parametrize("name", model_names())
+
+
+def lively(name: str) -> Model:
+    """A model that is not trained, but whose maps and scores are as varied as a trained one's."""
+    torch.manual_seed(0)
+    model = Model.create(name)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # the plain average of all batches, here one
+    images = torch.rand(2, 3, 96, 96)
+    with torch.no_grad():
+        model.train().logit_map(images)
+        model.eval()
+        classifier = model.network.classifier
+        classifier.weight /= model.logit_map(images).std()
+        # cls shows a map only at a positive mean; seg's is most varied around 0.
+        classifier.bias += (1.0 if name.endswith("cls") else 0.0) - model.logit_map(images).mean()
+    return model
+
+
+def card_of(name: str, **entries) -> ModelCard:
+    network, task = parse_name(name)
+    entries = {"map_threshold": 0.5, "score_threshold": 0.5} | entries
+    return ModelCard(name=name, network=network, task=task, **entries)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Path stem of a saved fn3-seg."""
+    save(Model.create("fn3-seg"), tmp_path / "fn3-seg", card_of("fn3-seg"))
+    return tmp_path / "fn3-seg"
+
+
+def edit_card(stem, **entries):
+    path = stem.with_suffix(".json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+
+
+def test_every_network_goes_with_every_task():
+    assert len(model_names()) == len(NETWORKS) * len(TASKS) >= 16
+
+
+@pytest.mark.parametrize("name", ["vgg5", "seg", "", "resnet-seg", "vgg5-reg", "seg-vgg5", "vgg5-seg-"])
+def test_unknown_names_are_answered_with_what_would_work(name):
+    with pytest.raises(ModelError, match=rf"no model is called '{name}': .*vgg5-seg.* xception, .*cls, seg"):
+        Model.create(name)
+
+
+def test_forward_is_normalisation_network_and_task():
+    model = Model.create("vgg3-seg").eval()
+    images = torch.rand(2, 3, 20, 24)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    normalised = (images - mean.view(3, 1, 1)) / std.view(3, 1, 1)
+    with torch.no_grad():
+        pixel_map, score = model(images)
+        expected = model.network(normalised).sigmoid()
+    torch.testing.assert_close(pixel_map, expected)
+    torch.testing.assert_close(score, (pixel_map >= 0.5).float().mean((1, 2, 3)))
+
+
+@pytest.mark.parametrize("value", [0.0, -0.5, 1.5, float("nan")])
+@pytest.mark.parametrize("threshold", ["map_threshold", "score_threshold"])
+def test_thresholds_outside_0_and_1_are_refused(threshold, value):
+    with pytest.raises(ModelError, match=f"{threshold} is {value}: expected a number above 0 and at most 1"):
+        Model(NETWORKS["fn3"](), TASKS["seg"], **{threshold: value})
+
+
+@every_model
+def test_a_saved_model_comes_back_the_same(name, tmp_path):
+    model = lively(name)
+    network, task = parse_name(name)
+    model = Model(
+        model.network, TASKS[task], map_threshold=0.4, score_threshold=0.3, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.1)
+    ).eval()
+    written = save(model, tmp_path / "a.model", card_of(name, limits=["none known"]))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.model.json", "a.model.safetensors"]
+    loaded, card = load(tmp_path / "a.model")
+    assert card == written
+    assert (card.network, card.task, card.limits) == (network, task, ["none known"])
+    assert (card.map_threshold, card.score_threshold) == (0.4, 0.3)
+    assert (card.mean, card.std) == ((0.5, 0.4, 0.3), (0.2, 0.3, 0.1))
+    assert not loaded.training
+    assert loaded.state_dict().keys() == model.state_dict().keys()
+    assert all(torch.equal(value, loaded.state_dict()[key]) for key, value in model.state_dict().items())
+    images = torch.rand(1, 3, 61, 67)
+    with torch.no_grad():
+        assert all(torch.equal(a, b) for a, b in zip(model(images), loaded(images), strict=True))
+
+
+def test_either_file_names_the_model(saved):
+    for path in (str(saved), saved.with_suffix(".json"), saved.with_suffix(".safetensors")):
+        assert load(path)[1].name == "fn3-seg"
+
+
+def test_weights_are_safetensors_and_no_pickle(saved):
+    weights = saved.with_suffix(".safetensors")
+    assert not zipfile.is_zipfile(weights)
+    with safe_open(weights, "pt") as tensors:
+        assert set(tensors.keys()) == set(Model.create("fn3-seg").state_dict())
+    assert b"pickle" not in weights.read_bytes()
+
+
+def test_saving_refuses_a_card_of_another_network(tmp_path):
+    with pytest.raises(ModelError, match=r"does not fit the network vgg5: .* 'network' must name"):
+        save(Model.create("fn3-seg"), tmp_path / "model", card_of("vgg5-seg"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_files_are_named(saved, tmp_path):
+    with pytest.raises(ModelError, match=r"no model card at .*nothing\.json: keep the card's JSON file beside"):
+        load(tmp_path / "nothing")
+    saved.with_suffix(".safetensors").unlink()
+    with pytest.raises(ModelError, match=r"no weights at .*fn3-seg\.safetensors: the card .*fn3-seg\.json needs them"):
+        load(saved)
+
+
+def test_changed_weights_are_noticed(saved):
+    path = saved.with_suffix(".safetensors")
+    path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\1")
+    with pytest.raises(ModelError, match=r"fn3-seg\.safetensors have SHA-256 [0-9a-f]{64}, but their card says"):
+        load(saved)
+
+
+def test_weights_of_another_kind_are_noticed(saved):
+    edit_card(saved, weights_sha256=None)
+    saved.with_suffix(".safetensors").write_bytes(b"PK\3\4 not safetensors at all")
+    with pytest.raises(ModelError, match=r"fn3-seg\.safetensors is not a safetensors file \(.*\): copy it again"):
+        load(saved)
+
+
+def test_weights_of_another_network_are_noticed(saved):
+    edit_card(saved, network="vgg5")
+    with pytest.raises(
+        ModelError, match=r"does not fit the network vgg5: network\.classifier\.weight is .*, expected \(1, 128, 1, 1\)"
+    ):
+        load(saved)
+
+
+@pytest.mark.parametrize(("entry", "value"), [("network", "resnet"), ("task", "reg")])
+def test_unknown_networks_and_tasks_are_answered_with_what_would_work(saved, entry, value):
+    edit_card(saved, **{entry: value})
+    with pytest.raises(ModelError, match=f"no model is called .*{value}.*network of xception, .*task of cls, seg"):
+        load(saved)
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"treshold": 1}, "treshold: Extra inputs are not permitted"),
+        ({"map_threshold": 0}, "map_threshold: Input should be greater than 0"),
+        ({"score_threshold": 1.01}, "score_threshold: Input should be less than or equal to 1"),
+        ({"std": [1, 0, 1]}, "std.1: Input should be greater than 0"),
+        ({"max_side": 8}, "max_side: Input should be greater than or equal to 32"),
+        ({"name": None}, "name: Input should be a valid string"),
+        ({"calibration": {"slope": 1}}, "calibration.intercept: Field required"),
+        ({"weights_sha256": "abc"}, "weights_sha256: String should match pattern"),
+    ],
+)
+def test_a_wrong_card_is_answered_with_file_entry_and_fix(saved, entries, message):
+    edit_card(saved, **entries)
+    expected = rf"fn3-seg\.json is not valid \({re.escape(message)}.*\): correct these entries; a card has name, network"
+    with pytest.raises(ModelError, match=expected):
+        ModelCard.load(saved.with_suffix(".json"))
+
+
+def test_a_card_that_is_no_json_or_no_text(saved):
+    path = saved.with_suffix(".json")
+    path.write_text("{")
+    with pytest.raises(ModelError, match=r"fn3-seg\.json is not valid \(the file: Invalid JSON"):
+        ModelCard.load(path)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ModelError, match=r"fn3-seg\.json cannot be read \(.*\): expected a UTF-8 JSON file"):
+        ModelCard.load(path)
+
+
+def test_a_card_survives_its_file(tmp_path):
+    card = card_of(
+        "vgg5-cls",
+        max_side=512,
+        calibration=Calibration(slope=1.5, intercept=-0.25),
+        training={"seed": 3, "steps": [1, 2]},
+        results={"miou": 0.5},
+        limits=["faces under 64 pixels", "ümlauts"],
+    )
+    card.save(tmp_path / "card.json")
+    assert ModelCard.load(tmp_path / "card.json") == card
+
+
+def test_cards_are_read_without_torch():
+    code = "import sys, tamperlens.models.card; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+# Tracing takes seconds a model. What cls adds to seg is the same for all networks, so the deep ones can wait.
+WAITING = {f"{network}-cls" for network in ("xception", "unet8x", "unet4x", "contrast")}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in WAITING else ()) for name in model_names()]
+)
+def test_onnx_gives_pytorchs_numbers(name, tmp_path, monkeypatch):
+    # The eight blocks in the middle are alike and take the exporter long: one stands for all.
+    monkeypatch.setattr(xception, "BLOCKS", xception.BLOCKS[:4] + xception.BLOCKS[-1:])
+    model = lively(name)
+    path = tmp_path / f"{name}.onnx"
+    assert to_onnx(model, path) <= 1e-4
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    images = torch.rand(2, 3, 75, 90)
+    pixel_map, score = session.run(["pixel_map", "score"], {"images": images.numpy()})
+    with torch.no_grad():
+        expected_map, expected_score = (output.numpy() for output in model(images))
+    assert expected_map.std() > 0.01
+    np.testing.assert_allclose(pixel_map, expected_map, atol=1e-3)
+    # For seg, pixels nearer to the threshold than the maps are to each other may flip.
+    near = np.mean(np.abs(expected_map - model.map_threshold) < 1e-3)
+    np.testing.assert_allclose(score, expected_score, atol=1e-4 + (near if name.endswith("seg") else 0))
+
+
+def test_export_writes_one_file_and_leaves_the_model_as_it_was(tmp_path):
+    model = Model.create("fn3-cls").train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    to_onnx(model, tmp_path / "model.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+    # The exporter's stack traces would tell of the machine it ran on.
+    assert b".py" not in (tmp_path / "model.onnx").read_bytes()
+    assert model.training and model.network.training
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_export_that_differs_is_refused_and_leaves_the_old_file(tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"old")
+    message = r"differ by [\d.e-]+ in the logit map of images of \(1, 3, 64, 64\), at most 1e-12 was expected"
+    with pytest.raises(ModelError, match=message):
+        to_onnx(lively("fn3-seg"), path, tolerance=1e-12)
+    model = lively("fn3-seg")
+    model.network.classifier.bias.data.fill_(float("nan"))
+    with pytest.raises(ModelError, match="differ by nan in the logit map"):
+        to_onnx(model, path)
+    assert path.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_new_results_replace_those_of_their_name_and_are_checked():
+    first = card_of("fn3-seg", results={"test": [1], "video": [2]})
+    second = first.with_results(test=[3], groups=[])
+    assert second.results == {"test": [3], "video": [2], "groups": []} and first.results["test"] == [1]
+    with pytest.raises(ValidationError):
+        first.model_copy(update={"map_threshold": 2.0}).with_results(test=[])
