@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import Dataset
 
+from tamperlens.bench.held_out import UNSEEN, delivered
 from tamperlens.data.portraits import FacePhoto
 from tamperlens.forge import FAMILIES
 from tamperlens.metrics.outcomes import judge, rows_of
@@ -30,7 +31,6 @@ from tamperlens.models.model import Model, load
 from tamperlens.models.networks import NETWORKS
 from tamperlens.models.networks.contrast import HIGH_PASS
 from tamperlens.models.runtime import TorchPredictor
-from tamperlens.quality import UNSEEN, delivered
 from tamperlens.training.batch import Batch
 from tamperlens.training.config import TrainConfig, read_config
 from tamperlens.training.loop import train

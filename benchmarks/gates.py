@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from people import parser_of, people_of
 
-from tamperlens.corruptions import parse_corruptions
+from tamperlens.bench.corruptions import parse_corruptions
 from tamperlens.data.portraits import forged_crops
 from tamperlens.forge import FAMILIES
 from tamperlens.inspection.photo import sharpness

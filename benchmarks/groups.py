@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from people import parser_of, people_of
 
+from tamperlens.bench.held_out import CONTROLS
 from tamperlens.data.portraits import FacePhoto, load_portrait
 from tamperlens.faces import YuNet
 from tamperlens.inspection.photo import inspect_frame
@@ -24,7 +25,6 @@ from tamperlens.metrics.outcomes import share_row
 from tamperlens.metrics.rows import card_rows, rows_to_markdown
 from tamperlens.models.card import ModelCard
 from tamperlens.models.runtime import load
-from tamperlens.quality import CONTROLS
 from tamperlens.types import FloatArray, Frame, ResultRow, UInt8Array, Verdict
 
 MONOCHROME = 3.0  # mean distance from grey in CIELAB below which a photo has no colour

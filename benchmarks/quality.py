@@ -10,11 +10,11 @@ trained on. ``accuracy`` is the share of crops given their class at the model's 
 
 from people import parser_of, people_of
 
+from tamperlens.bench.held_out import DELIVERIES, UNSEEN, forgery_rows
 from tamperlens.data.portraits import forged_crops
 from tamperlens.forge import FAMILIES
 from tamperlens.metrics.outcomes import MeanMask
 from tamperlens.models.runtime import load
-from tamperlens.quality import DELIVERIES, UNSEEN, forgery_rows
 
 SEED = 20261122
 COLUMNS = ("accuracy", "auc", "fg_iou", "false_area")

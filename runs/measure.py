@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
+from tamperlens.bench.held_out import DELIVERIES, UNSEEN, false_alarm_rows, forgery_rows
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
 from tamperlens.faces import YuNet
 from tamperlens.forge import FAMILIES
 from tamperlens.metrics.outcomes import PRISTINE, MeanMask
 from tamperlens.metrics.rows import card_rows, rows_to_markdown
 from tamperlens.models.runtime import OnnxPredictor
-from tamperlens.quality import DELIVERIES, UNSEEN, false_alarm_rows, forgery_rows
 from tamperlens.types import ResultRow
 
 OTHER_CONTROLS = ("as photographed", "blurred 1.0", "JPEG 75")  # of photos of other people

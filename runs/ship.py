@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tamperlens.bench.held_out import CONTROLS
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
 from tamperlens.faces import YuNet
 from tamperlens.inspection.photo import inspect_frame
@@ -26,7 +27,6 @@ from tamperlens.models.card import ModelCard
 from tamperlens.models.export import to_onnx
 from tamperlens.models.model import Model, load, save
 from tamperlens.models.runtime import OnnxPredictor
-from tamperlens.quality import CONTROLS
 from tamperlens.training.config import TrainConfig
 from tamperlens.types import FloatArray, Frame, LabelledCrop
 

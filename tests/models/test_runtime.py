@@ -109,7 +109,7 @@ def test_inspecting_leaves_torch_out_and_importing_is_quick() -> None:
         "path = get_sample_data('grace_hopper.jpg', asfileobj=False)\n"
         "verdict = tamperlens.inspect(path).verdict\n"
         "import tamperlens.inspection.casefile.record, tamperlens.models.card_page, tamperlens.metrics.outcomes\n"
-        "import tamperlens.forge, tamperlens.quality, tamperlens.cli\n"
+        "import tamperlens.forge, tamperlens.bench.held_out, tamperlens.cli\n"
         "print(early, 'torch' in sys.modules, verdict in ('manipulated', 'no_evidence', 'inconclusive'), seconds < 0.3)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

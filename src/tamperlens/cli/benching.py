@@ -26,15 +26,15 @@ def evaluate(
 ) -> None:
     """Measure a model on a prepared store: accuracy, IoUs, AUC and the rest, per method, with 95 % intervals over videos."""
     try:
-        from tamperlens.benchmark import Conditions, MapFolder, benchmark_rows, judge_maps, judge_store, robustness
+        from tamperlens.bench.store import Conditions, MapFolder, benchmark_rows, judge_maps, judge_store, robustness
         from tamperlens.data.store import POLICIES, Store
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "pyarrow", "data") from error
-    from tamperlens.corruptions import parse_corruptions
+    from tamperlens.bench.corruptions import parse_corruptions
+    from tamperlens.bench.curves import draw_curves
     from tamperlens.media import write_png
     from tamperlens.metrics.rows import rows_record, rows_to_markdown
     from tamperlens.models.runtime import load
-    from tamperlens.plots import draw_curves
 
     make_folder(folder)
     changes = parse_corruptions(corruptions)
@@ -86,8 +86,8 @@ def paper(
     It resumes. The report says which data it ran on: stand-ins are never called FaceForensics++. Needs the extra 'train'.
     """
     try:
+        from tamperlens.bench.paper.reproduction import PAPER_MODELS, reproduce
         from tamperlens.data.store import Store
-        from tamperlens.paper.reproduction import PAPER_MODELS, reproduce
         from tamperlens.training.config import read_config
         from tamperlens.training.loop import keep_memory
         from tamperlens.training.runs import train_on_store

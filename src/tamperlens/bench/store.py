@@ -8,12 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tamperlens.corruptions import Corruption
+from tamperlens.bench.corruptions import Corruption
+from tamperlens.bench.curves import CURVES, CurvePoint
 from tamperlens.data.store import POLICIES, Store
 from tamperlens.errors import DataError
 from tamperlens.metrics.outcomes import METRICS, Outcome, outcome_of, rows_of
 from tamperlens.metrics.thresholds import best_map_threshold, best_score_threshold
-from tamperlens.plots import CURVES, CurvePoint
 from tamperlens.types import FloatArray, LabelledCrop, Prediction, Predictor, ResultRow
 
 __all__ = ["Conditions", "MapFolder", "benchmark_rows", "judge_maps", "judge_store", "robustness"]

@@ -6,13 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tamperlens.bench.paper.figure_sheets import Example, KernelColumn, MethodRow, figure1, figure5, figure6
 from tamperlens.data.readers.methods import METHODS
 from tamperlens.data.store import Store
 from tamperlens.media import write_png
 from tamperlens.models.explain import activations, guided_backprop, layers, strongest
 from tamperlens.models.model import load
 from tamperlens.models.runtime import TorchPredictor
-from tamperlens.paper.figure_sheets import Example, KernelColumn, MethodRow, figure1, figure5, figure6
 from tamperlens.types import FloatArray, LabelledCrop, UInt8Array
 
 __all__ = ["draw_figures"]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from tamperlens.bench.paper.figure_sheets import Example, KernelColumn, MethodRow, figure1, figure5, figure6
 from tamperlens.figures import heat
 from tamperlens.models.explain_sheet import Explanation, draw_explanations, gradient_picture, sheet
-from tamperlens.paper.figure_sheets import Example, KernelColumn, MethodRow, figure1, figure5, figure6
 
 CELL = 48
 IMAGE = np.random.default_rng(0).integers(60, 200, (CELL, CELL, 3)).astype(np.uint8)

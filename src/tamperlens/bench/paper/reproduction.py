@@ -16,15 +16,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tamperlens.benchmark import Conditions, benchmark_rows, judge_store
+from tamperlens.bench.paper.figures import draw_figures
+from tamperlens.bench.paper.tables import TABLES, Sheet, lay_out, to_csv, to_html, to_latex, to_markdown
+from tamperlens.bench.store import Conditions, benchmark_rows, judge_store
 from tamperlens.data.store import Store
 from tamperlens.errors import DataError
 from tamperlens.files import replace_text
 from tamperlens.metrics.rows import rows_of_record, rows_record
 from tamperlens.models.model import load, model_names
 from tamperlens.models.runtime import TorchPredictor
-from tamperlens.paper.figures import draw_figures
-from tamperlens.paper.tables import TABLES, Sheet, lay_out, to_csv, to_html, to_latex, to_markdown
 from tamperlens.training.config import TrainConfig
 from tamperlens.types import ResultRow
 

@@ -18,9 +18,11 @@ torch = pytest.importorskip("torch")
 
 from rich.console import Console  # noqa: E402
 
-from tamperlens.benchmark import Conditions, MapFolder, benchmark_rows, judge_maps, judge_store, robustness  # noqa: E402
+from tamperlens.bench.corruptions import CORRUPTIONS, parse_corruptions  # noqa: E402
+from tamperlens.bench.curves import draw_curves  # noqa: E402
+from tamperlens.bench.paper.reproduction import reproduce  # noqa: E402
+from tamperlens.bench.store import Conditions, MapFolder, benchmark_rows, judge_maps, judge_store, robustness  # noqa: E402
 from tamperlens.cli.console import app  # noqa: E402
-from tamperlens.corruptions import CORRUPTIONS, parse_corruptions  # noqa: E402
 from tamperlens.data.prepare.run import prepare  # noqa: E402
 from tamperlens.data.store import Store  # noqa: E402
 from tamperlens.data.store.manifest import PrepareSettings  # noqa: E402
@@ -28,8 +30,6 @@ from tamperlens.errors import DataError  # noqa: E402
 from tamperlens.metrics import PixelCounts  # noqa: E402
 from tamperlens.models.model import load  # noqa: E402
 from tamperlens.models.runtime import TorchPredictor  # noqa: E402
-from tamperlens.paper.reproduction import reproduce  # noqa: E402
-from tamperlens.plots import draw_curves  # noqa: E402
 from tamperlens.training.config import TrainConfig, read_config  # noqa: E402
 from tamperlens.training.loop import share  # noqa: E402
 from tamperlens.training.runs import train_on_store  # noqa: E402
@@ -213,7 +213,7 @@ def test_a_batch_that_cannot_be_shared_among_processes_is_refused():
 
 def test_the_papers_identities_hold_for_ours_and_were_kept_from_theirs():
     """Table 2: mIoU is the mean of Fg-IoU and Bg-IoU, and on pristine crops it is Bg-IoU."""
-    from tamperlens.paper.tables import published
+    from tamperlens.bench.paper.tables import published
 
     theirs = published()
     rows = {(name, column) for number, name, _, metric, column in theirs if number == 2 and metric == "miou"}
