@@ -1,8 +1,8 @@
 """What happens to a finished picture, forged or not, on its way to whoever looks at it: graphics, screens, retouching, codecs.
 
-None of this is face manipulation: editing the *whole* picture, or laying graphics over it, leaves a pristine face pristine and a
-forged one forged. So a pristine crop and its forgery are given the same life, drawn from the same seed, and only the forger's
-work tells them apart. Where an opaque graphic hides a forged pixel, that pixel is no longer one.
+None of this is face manipulation: editing the *whole* picture, or laying graphics over it, leaves a pristine face pristine and
+a forged one forged. So a pristine crop and its forgery are given the same life, drawn from the same seed, and only the
+forger's work tells them apart. Where an opaque graphic hides a forged pixel, that pixel is no longer one.
 """
 
 from collections.abc import Callable
@@ -254,7 +254,7 @@ SCENES: dict[str, Change] = {"poster": _poster, "screen": _screen}
 
 
 def _beauty(image: UInt8Array, mask: BoolArray, rng: np.random.Generator) -> tuple[UInt8Array, BoolArray]:
-    """Skin smoothed wherever there is any, as beauty filters do it: it counts as retouching, in a forged face as in a real one."""
+    """Skin smoothed wherever there is any, as beauty filters do it: retouching, in a forged face as in a pristine one."""
     lab = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb).astype(np.float32)
     skin = np.exp(-((lab[..., 1] - 150) ** 2 / 400 + (lab[..., 2] - 108) ** 2 / 400)).astype(np.float32)
     skin = cv2.GaussianBlur(skin, (0, 0), image.shape[0] / 80)[..., None] * np.float32(rng.uniform(0.5, 1.0))

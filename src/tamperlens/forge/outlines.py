@@ -1,7 +1,7 @@
 """Face outlines of many points from five landmarks: the mean face of 87 people, bent a little, laid on the face at hand.
 
-The mean positions are of the landmark templates of the Face Research Lab London Set (DeBruine and Jones 2017, CC BY 4.0), in face
-coordinates (see `face_frame`: the eyes lie at (-0.5, 0) and (0.5, 0), the middle of the mouth at (0, 1)) and made symmetric.
+The mean positions are of the landmark templates of the Face Research Lab London Set (DeBruine and Jones 2017, CC BY 4.0), made
+symmetric, in face coordinates (see `face_frame`): the eyes lie at (-0.5, 0) and (0.5, 0), the middle of the mouth at (0, 1).
 """
 
 from collections.abc import Sequence

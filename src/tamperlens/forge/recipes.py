@@ -262,7 +262,7 @@ def mouth(target: Portrait, donor: Donor, rng: np.random.Generator) -> Painted:
 
 
 def cutout(target: Portrait, donor: Donor, rng: np.random.Generator) -> Painted:
-    """What photo tools leave: another person's face in full resolution, cut along a hull, its edge hard or a few pixels wide."""
+    """What photo tools leave: another person's face in full resolution, cut along a hull, its edge hard or narrow."""
     region, _ = _region(target, rng, _FACES)
     alpha = feathered(region, float(rng.choice([0.0, 0.0, 2.0, 4.0])), rng)
     content = align(donor(), target, rng)

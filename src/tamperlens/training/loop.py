@@ -152,8 +152,8 @@ class _Average:
         decay = min(self._decay, (1 + step) / (10 + step))
         for own, new in zip(self.model.parameters(), self._source.parameters(), strict=True):
             own.lerp_(new, 1 - decay)
-        for own, new in zip(self.model.buffers(), self._source.buffers(), strict=True):
-            own.copy_(new)
+        for kept, value in zip(self.model.buffers(), self._source.buffers(), strict=True):
+            kept.copy_(value)
 
 
 def _optimizer(config: TrainConfig, model: Model) -> torch.optim.Optimizer:
