@@ -25,10 +25,10 @@ import cv2
 import numpy as np
 
 from tamperlens.faces import VIDEO_SCALES, YuNet
-from tamperlens.inspection import inspect_frame
+from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import VideoSampler, moves, moving_length, read_photo
 from tamperlens.metrics import area_under_roc, bootstrap, count_pixels, mean_defined
-from tamperlens.runtime import load
+from tamperlens.models.runtime import load
 from tamperlens.types import BoolArray, Frame, Predictor, UInt8Array
 
 Clips = dict[tuple[str, str, str], np.ndarray]  # source, original and file -> its frames' logits, NaN where none was judged

@@ -17,9 +17,9 @@ import pytest
 torch = pytest.importorskip("torch")
 from safetensors.numpy import load_file  # noqa: E402
 
-from tamperlens.networks import NETWORKS  # noqa: E402
-from tamperlens.networks.efficientnet import STAGES, EfficientNetLite0  # noqa: E402
-from tamperlens.networks.imagenet import from_imagenet  # noqa: E402
+from tamperlens.models.networks import NETWORKS  # noqa: E402
+from tamperlens.models.networks.efficientnet import STAGES, EfficientNetLite0  # noqa: E402
+from tamperlens.models.networks.imagenet import from_imagenet  # noqa: E402
 
 RUNS = Path(__file__).parents[1] / "runs"
 

@@ -14,7 +14,7 @@ from tamperlens.forge.degrade import apply_pipeline
 from tamperlens.media import h264, h264_moving, jpeg, webp
 from tamperlens.types import BoolArray, UInt8Array
 
-__all__ = ["CODECS", "GRAPHICS", "SCENES", "encode", "live"]
+__all__ = ["CODECS", "GRAPHICS", "RETOUCHES", "SCENES", "encode", "live"]
 
 Change = Callable[[UInt8Array, BoolArray, np.random.Generator], tuple[UInt8Array, BoolArray]]
 
