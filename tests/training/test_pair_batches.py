@@ -65,7 +65,7 @@ class Squares(torch.utils.data.Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         rng = np.random.default_rng(index)
         crops = []
-        for number in range(4):
+        for number in range(2):
             image = rng.integers(0, 60, (32, 32, 3)).astype(np.uint8)
             mask = np.zeros((32, 32), np.bool_)
             if number % 2:
@@ -79,10 +79,10 @@ SETTINGS = {
     "model": "twostream-joint",
     "pairs": True,
     "families": (),
-    "batch_size": 4,
-    "micro_batch": 4,
-    "steps": 8,
-    "cooldown": 0.25,
+    "batch_size": 2,
+    "micro_batch": 2,
+    "steps": 4,
+    "cooldown": 0.5,
     "warmup": 2,
     "weight_decay": 1e-4,
     "trunk_rate": 0.3,
@@ -92,7 +92,7 @@ SETTINGS = {
     "workers": 0,
     "threads": 1,
     "precision": "32-true",
-    "validate_every": 8,
+    "validate_every": 4,
     "checkpoint_every": 2,
 }
 
@@ -105,7 +105,7 @@ def test_a_run_that_was_cut_goes_on_exactly_and_frozen_parts_stay(tmp_path) -> N
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     train(TrainConfig(**SETTINGS), Squares(), whole)
     with pytest.raises(_Cut):
-        train(TrainConfig(**SETTINGS), _First(4), cut)
+        train(TrainConfig(**SETTINGS), _First(2), cut)
     train(TrainConfig(**SETTINGS), Squares(), cut)
     a, b = weights(whole), weights(cut)
     assert a.keys() == b.keys()
