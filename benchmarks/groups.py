@@ -22,8 +22,8 @@ from tamperlens.faces import YuNet
 from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import read_photo
 from tamperlens.metrics.outcomes import share_row
-from tamperlens.metrics.rows import card_rows, rows_to_markdown
-from tamperlens.models.card import ModelCard
+from tamperlens.metrics.rows import rows_to_markdown
+from tamperlens.models.card import AS_PHOTOGRAPHED, CALLED_MANIPULATED, CardRow, ModelCard, rows_of_card
 from tamperlens.models.runtime import load
 from tamperlens.types import FloatArray, Frame, ResultRow, UInt8Array, Verdict
 
@@ -66,7 +66,7 @@ def found_in(image: UInt8Array, detector: YuNet, predictor: object) -> tuple[Ver
 def rows_of_group(model: str, subset: str, found: Sequence[tuple[Verdict, float | None]]) -> Iterator[ResultRow]:
     """Shares of the group's photos in which a face was judged, with Wilson's intervals, and the median score."""
     judged = [(verdict, score) for verdict, score in found if score is not None]
-    for metric, wanted in (("called manipulated", Verdict.MANIPULATED), ("inconclusive", Verdict.INCONCLUSIVE)):
+    for metric, wanted in ((CALLED_MANIPULATED, Verdict.MANIPULATED), ("inconclusive", Verdict.INCONCLUSIVE)):
         hits = sum(verdict is wanted for verdict, _ in judged)
         yield share_row(model, subset, metric, hits, len(judged))
     median = float(np.median([score for _, score in judged]))
@@ -83,15 +83,16 @@ def main() -> None:
     predictor, detector = load(arguments.model), YuNet()
     photos = people_of(arguments)["test"]
     members = groups_of(photos, labels)
-    rows: list[ResultRow] = []
-    for control in ("as photographed", "JPEG 75"):
+    rows: list[CardRow] = []
+    for control in (AS_PHOTOGRAPHED, "JPEG 75"):
         found = [found_in(CONTROLS[control](read_photo(photo.path).image), detector, predictor) for photo in photos]
         for group in sorted({group for own in members for group in own}):
             inside = [one for one, own in zip(found, members, strict=True) if group in own]
-            rows += rows_of_group(predictor.name, f"{group}, {control}", inside)
-    print(rows_to_markdown(rows))
+            for row in rows_of_group(predictor.name, "", inside):
+                rows.append(CardRow.of(row, "groups", group=group, control=control))
+    print(rows_to_markdown(rows_of_card(rows, predictor.name)))
     if arguments.write:
-        ModelCard.load(arguments.write).with_results(groups=card_rows(rows)).save(arguments.write)
+        ModelCard.load(arguments.write).with_results(rows).save(arguments.write)
 
 
 if __name__ == "__main__":

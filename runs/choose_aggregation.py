@@ -28,10 +28,9 @@ from tamperlens.inspection.video import inspect_video
 from tamperlens.media import write_video
 from tamperlens.metrics import area_under_roc, false_positive_rate_threshold, wilson
 from tamperlens.metrics.outcomes import PRISTINE, share_row
-from tamperlens.metrics.rows import card_rows
-from tamperlens.models.card import ModelCard
+from tamperlens.models.card import CALLED_MANIPULATED, CardRow, ModelCard
 from tamperlens.models.runtime import DEFAULT_MODEL, load
-from tamperlens.types import FloatArray, Predictor, ResultRow, UInt8Array, VideoRule
+from tamperlens.types import FloatArray, Predictor, UInt8Array, VideoRule
 
 FPS, CRF = 25, (18, 23)
 MIN_FRAMES = 3
@@ -67,7 +66,7 @@ def main() -> None:
     rows = measured(clips["test"], rule, predictor.name)
     if arguments.write:
         card = ModelCard.load(arguments.write)
-        card.model_copy(update={"video": rule}).with_results(video=card_rows(rows)).save(arguments.write)
+        card.with_results(rows, video=rule).save(arguments.write)
 
 
 def judged_clips(
@@ -151,16 +150,18 @@ def choose(clips: Sequence[tuple[str, str, FloatArray]], predictor: Predictor) -
     return rule
 
 
-def measured(clips: Sequence[tuple[str, str, FloatArray]], rule: VideoRule, model: str) -> list[ResultRow]:
+def measured(clips: Sequence[tuple[str, str, FloatArray]], rule: VideoRule, model: str) -> list[CardRow]:
     """How many clips of each kind the rule calls manipulated."""
     rows = []
     for kind in (PRISTINE, *STANDINS, IN_PART):
         scores = np.array([AGGREGATIONS[rule.aggregation](scores) for _, method, scores in clips if method == kind])
         if len(scores):
-            subset, alarms = f"{kind}: clips of test people, H.264 {CRF[0]} to {CRF[1]}", scores >= rule.score_threshold
-            rows.append(share_row(model, subset, "called manipulated", int(alarms.sum()), len(alarms)))
+            alarms = scores >= rule.score_threshold
+            row = share_row(model, kind, CALLED_MANIPULATED, int(alarms.sum()), len(alarms))
+            delivery = f"H.264 {CRF[0]} to {CRF[1]}"
+            rows.append(CardRow.of(row, "clips", source="clips of test people", delivery=delivery))
             doubtful = ((scores >= rule.doubt_threshold) & ~alarms).sum()
-            print(f"{subset}: {_share(alarms)} of {len(alarms)}, {doubtful} inconclusive")
+            print(f"{rows[-1].label}: {_share(alarms)} of {len(alarms)}, {doubtful} inconclusive")
     return rows
 
 

@@ -10,19 +10,18 @@ What is not measured again stays in the card. Prints the tables.
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from tamperlens.bench.held_out import DELIVERIES, UNSEEN, false_alarm_rows, forgery_rows
+from tamperlens.bench.held_out import DELIVERIES, false_alarm_rows, forgery_rows, unseen_families
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
 from tamperlens.faces import YuNet
 from tamperlens.forge import FAMILIES
-from tamperlens.metrics.outcomes import PRISTINE, MeanMask
-from tamperlens.metrics.rows import card_rows, rows_to_markdown
+from tamperlens.metrics.outcomes import MeanMask
+from tamperlens.metrics.rows import rows_to_markdown
+from tamperlens.models.card import CardRow, Families, rows_of_card
 from tamperlens.models.runtime import OnnxPredictor
-from tamperlens.types import ResultRow
 
 OTHER_CONTROLS = ("as photographed", "blurred 1.0", "JPEG 75")  # of photos of other people
 
@@ -42,30 +41,31 @@ def main() -> None:
     arguments = parser.parse_args()
     predictor = OnnxPredictor(arguments.model.with_suffix(".onnx"))
     people = by_split(find_face_photos(arguments.photos, YuNet(scales=(480,)), arguments.cache))
-    kept = [row for row in predictor.card.results.get("test", []) if row["subset"].startswith(f"{PRISTINE}: ")]
-    others = [row for row in predictor.card.results.get("test", []) if row not in kept]
+    rows: list[CardRow] = []
     if arguments.only != "alarms":
-        others = card_rows([row for row in _on_forgeries(predictor, people, arguments) if row.model == predictor.name])
+        rows += _on_forgeries(predictor, people, arguments)
     if arguments.only != "forgeries":
-        kept = card_rows(_on_real_photos(predictor, people["test"], arguments))
-    card = predictor.card.with_results(unseen_families=list(UNSEEN), test=[*others, *kept])
-    card.save(arguments.model.with_suffix(".json"))
+        rows += _on_real_photos(predictor, people["test"], arguments)
+    trained = predictor.card.families.trained
+    families = Families(trained=trained, unseen=unseen_families([predictor.card]))
+    predictor.card.with_results(rows, families=families).save(arguments.model.with_suffix(".json"))
 
 
 def _on_forgeries(
     predictor: OnnxPredictor, people: dict[str, list[FacePhoto]], arguments: argparse.Namespace
-) -> Iterator[ResultRow]:
+) -> Iterator[CardRow]:
     """Forged crops beside pristine ones, by delivery; the mean mask for comparison."""
-    trained = [family for family in FAMILIES if family not in UNSEEN]
+    unseen = unseen_families([predictor.card])
+    trained = [family for family in FAMILIES if family not in unseen]
     baseline = MeanMask(forged_crops(people["train"], trained, 100, sides=(64, 65), seed=5, before=1.0, after=1.0))
     for delivery, rows in forgery_rows(
-        [predictor, baseline], people["test"], [*trained, *UNSEEN], arguments.per_family, deliveries=arguments.deliveries
+        [predictor, baseline], people["test"], [*trained, *unseen], arguments.per_family, deliveries=arguments.deliveries
     ):
         print(f"\n{delivery}, people of the test split\n\n{rows_to_markdown(rows)}", flush=True)
-        yield from (replace(row, subset=f"{row.subset}, {delivery}") for row in rows)
+        yield from (CardRow.of(row, "crops", delivery=delivery) for row in rows if row.model == predictor.name)
 
 
-def _on_real_photos(predictor: OnnxPredictor, photos: list[FacePhoto], arguments: argparse.Namespace) -> list[ResultRow]:
+def _on_real_photos(predictor: OnnxPredictor, photos: list[FacePhoto], arguments: argparse.Namespace) -> list[CardRow]:
     """How often real photos are called manipulated, whole, under every control."""
     tested = [Path(photo.path) for photo in photos]
     rows = list(false_alarm_rows(predictor, YuNet(), tested, "test people"))
@@ -75,7 +75,7 @@ def _on_real_photos(predictor: OnnxPredictor, photos: list[FacePhoto], arguments
         paths, label = [found[index] for index in chosen], arguments.controls.name
         border = arguments.control_border
         rows += false_alarm_rows(predictor, YuNet(), paths, label, controls=OTHER_CONTROLS, border=border)
-    print(f"\n{rows_to_markdown(rows)}")
+    print(f"\n{rows_to_markdown(rows_of_card(rows, predictor.name))}")
     return rows
 
 

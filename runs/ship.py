@@ -49,7 +49,7 @@ def main() -> None:
 
     about = tomllib.loads(arguments.about.read_text(encoding="utf-8"))
     model, card = load(arguments.run / "best")
-    config = TrainConfig.model_validate(card.training["config"])
+    config = TrainConfig.model_validate(card.training.config)
     detector = YuNet(scales=(480,))
     photos = find_face_photos(arguments.photos, detector, arguments.run / "faces.json")
     people = by_split(photos)
@@ -94,19 +94,20 @@ def main() -> None:
             "doubt_threshold": min(doubt_threshold, score_threshold),
             "limits": about["limits"] + about["limits_of"].get(config.model, []),
             "max_side": raw.max_side,
-            "results": card.results | {"expected_calibration_error_on_validation": round(ece, 4)},
-            "training": card.training
-            | {
-                "data": about["data"],
-                "photos": {split: len(own) for split, own in people.items()},
-                "date": date.today().isoformat(),
-                "commit": commit,
-                "thresholds": f"score thresholds at {FALSE_ALARMS:.0%} (manipulated) and {DOUBT:.0%} (inconclusive) false "
-                f"alarms, Platt scaling, the map threshold of the best mIoU, and the score "
-                f"({f'mean of the surest {peak_share:.0%} of pixels' if peak_share else 'Eq. 6'}) of the best AUC, on "
-                f"{len(outcomes)} crops of validation people; the score thresholds also on their photos inspected whole, "
-                f"{', '.join(THRESHOLD_CONTROLS)}",
-            },
+            "calibration_error": round(ece, 4),
+            "training": card.training.model_copy(
+                update={
+                    "data": about["data"],
+                    "photos": {split: len(own) for split, own in people.items()},
+                    "date": date.today().isoformat(),
+                    "commit": commit,
+                    "thresholds": f"score thresholds at {FALSE_ALARMS:.0%} (manipulated) and {DOUBT:.0%} (inconclusive) false "
+                    f"alarms, Platt scaling, the map threshold of the best mIoU, and the score "
+                    f"({f'mean of the surest {peak_share:.0%} of pixels' if peak_share else 'Eq. 6'}) of the best AUC, on "
+                    f"{len(outcomes)} crops of validation people; the score thresholds also on their photos inspected whole, "
+                    f"{', '.join(THRESHOLD_CONTROLS)}",
+                }
+            ),
         }
     )
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ from tamperlens.inspection.examiner import Examiner, command_of, rates_of
 from tamperlens.inspection.verify import verify
 from tamperlens.media import file_facts, redraw, write_video
 from tamperlens.media.facts import estimate_quality
-from tamperlens.models.card import ModelCard
+from tamperlens.models.card import AlarmRate, FalseAlarms, ModelCard
 
 SCHEMA = jsonschema.Draft202012Validator(json_schema())
 
@@ -120,24 +120,14 @@ def test_the_command_repeats_the_settings(examined, photo: Path) -> None:
     assert command.startswith("tamperlens inspect '") and command.endswith("--every 0.5")
 
 
-def test_rates_are_those_of_the_cards_pristine_rows() -> None:
-    rows = [
-        {
-            "subset": "pristine: a, as photographed",
-            "metric": "called manipulated",
-            "value": 0.01,
-            "low": 0,
-            "high": 1,
-            "n": 100,
-        },
-        {"subset": "pristine: b, as photographed", "metric": "called manipulated", "value": 0.0, "low": 0, "high": 1, "n": 300},
-        {"subset": "pristine: a, JPEG 75", "metric": "called manipulated", "value": 0.5, "low": 0, "high": 1, "n": 100},
-        {"subset": "swap, uncompressed", "metric": "auc", "value": 0.9, "low": 0, "high": 1, "n": 10},
-    ]
-    card = ModelCard(name="m", network="fn3", task="seg", map_threshold=0.5, score_threshold=0.5, results={"test": rows})
+def test_rates_are_those_of_the_card() -> None:
+    alarms = FalseAlarms(
+        photo=AlarmRate(called_manipulated=1, count=400, counted="files", sources=("a, as photographed", "b, c"))
+    )
+    card = ModelCard(name="m", network="fn3", task="seg", map_threshold=0.5, score_threshold=0.5, false_alarms=alarms)
     rates = rates_of(card, "photo")
-    assert rates is not None and rates.count == 400 and rates.called_manipulated == pytest.approx(0.0025)
-    assert 0 < rates.low < 0.0025 < rates.high < 0.02
+    assert rates is not None and (rates.count, rates.called_manipulated) == (400, 0.0025)
+    assert rates.subset == "pristine photos (a, as photographed; b, c)" and 0 < rates.low < 0.0025 < rates.high < 0.02
     assert rates_of(card, "video") is None and rates_of(None, "photo") is None
 
 

@@ -130,8 +130,9 @@ def test_the_loss_falls_and_the_best_model_is_kept_with_its_card(tmp_path) -> No
     losses = [float(loss) for loss in curve(tmp_path)]
     assert losses[-1] < losses[0]
     _, card = load(stem)
-    assert card.training["steps"] == 4 and card.training["crops_seen"] == 16  # the second validation was the best
-    assert card.results["validation_during_training"] == {"miou": 0.9}
+    assert card.training.steps == 4 and card.training.crops_seen == 16  # the second validation was the best
+    assert card.validation == {"miou": 0.9}
+    assert card.families.trained == CONFIG.families and card.crop_policy == "native"
     assert not list(tmp_path.glob("*.pt")) and not list(tmp_path.glob("*.pkl"))
 
 
@@ -183,7 +184,7 @@ def test_a_run_starts_from_a_saved_model_or_from_imagenet_weights(tmp_path) -> N
     one, two = (load(tmp_path / name / "best")[0].state_dict() for name in ("first", "second"))
     assert all(torch.allclose(one[key], two[key], atol=1e-9) for key in one)
     card = load(tmp_path / "second" / "best")[1]
-    assert card.training["before"]["steps"] == 2 and "2 steps, then" in card_to_markdown(card)
+    assert card.training.before.steps == 2 and "2 steps, then" in card_to_markdown(card)
     torch.manual_seed(5)
     shapes = {"features.0": (64, 3), "features.2": (64, 64), "features.5": (128, 64)}
     vgg16 = {f"{name}.weight": 0.1 * torch.randn(*shape, 3, 3) for name, shape in shapes.items()}

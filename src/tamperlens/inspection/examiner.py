@@ -33,7 +33,6 @@ from tamperlens.inspection.casefile.record import (
 from tamperlens.inspection.photo import inspect_photo
 from tamperlens.inspection.video import inspect_video
 from tamperlens.media import FileFacts, file_facts, moves, readable
-from tamperlens.metrics import wilson
 from tamperlens.models.card import ModelCard
 from tamperlens.models.runtime import DEFAULT_MODEL, load
 from tamperlens.types import Inspection, Predictor, VideoInspection
@@ -54,7 +53,11 @@ class Examiner:
         self.progress: Callable[[float], None] = lambda seconds: None  # told how far a video is
         self.predictor: Predictor = load(settings.model or DEFAULT_MODEL, threads=threads)
         self.card: ModelCard | None = getattr(self.predictor, "card", None)
-        self._use = self.card.model_dump(mode="json", exclude={"training", "results"}) if self.card else {}
+        self._use = (
+            self.card.model_dump(mode="json", exclude={"training", "results", "validation", "calibration_error"})
+            if self.card
+            else {}
+        )
         self._in_photos, self._in_videos = YuNet(), YuNet(scales=VIDEO_SCALES)
 
     def __call__(self, path: Path, stem: str) -> Record:
@@ -179,19 +182,10 @@ def command_of(record: PhotoRecord | VideoRecord) -> str:
 
 
 def rates_of(card: ModelCard | None, kind: str) -> Rates | None:
-    """How often a model called pristine photos, as photographed, or clips manipulated; all such rows of its card together."""
-    results = card.results if card else {}
-    rows = [
-        row
-        for row in results.get("video" if kind == "video" else "test", [])
-        if row["subset"].startswith("pristine: ") and row["metric"] == "called manipulated"
-        if kind == "video" or row["subset"].endswith("as photographed")
-    ]
-    count = sum(row["n"] for row in rows)
-    if not count:
+    """How often a model called pristine photos, as photographed, or clips manipulated, as its card says."""
+    alarms = (card.false_alarms.photo if kind == "photo" else card.false_alarms.video) if card else None
+    if not alarms:
         return None
-    hits = round(sum(row["value"] * row["n"] for row in rows))
-    low, high = wilson(hits, count)
-    names = "; ".join(row["subset"].removeprefix("pristine: ") for row in rows)
-    subset = f"pristine {kind}s ({names})"
-    return Rates(subset=subset, called_manipulated=hits / count, low=low, high=high, count=count)
+    low, high = alarms.interval
+    subset = f"pristine {kind}s ({'; '.join(alarms.sources)})"
+    return Rates(subset=subset, called_manipulated=alarms.rate, low=low, high=high, count=alarms.count)

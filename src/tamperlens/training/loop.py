@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from tamperlens.errors import DataError, ModelError
-from tamperlens.models.card import ModelCard
+from tamperlens.models.card import Families, ModelCard, Training
 from tamperlens.models.model import Model, load, parse_name, save
 from tamperlens.models.networks import NETWORKS
 from tamperlens.models.networks.imagenet import ANCESTORS, from_imagenet
@@ -306,22 +306,26 @@ def card_of(model: Model, config: TrainConfig) -> ModelCard:
         map_threshold=model.map_threshold,
         score_threshold=model.score_threshold,
         max_side=config.max_side,
+        crop_policy=config.crop_policy,
     )
 
 
 def _trained_card(
     model: Model, config: TrainConfig, steps: int, parts: int, validation: dict[str, float], first: ModelCard | None
 ) -> ModelCard:
-    training: dict[str, Any] = {
-        "steps": steps,
-        "crops_seen": steps * parts * min(config.micro_batch, config.batch_size),
-        "config": config.model_dump(mode="json"),
-    }
+    before = None
     if first:
-        kept = {name: first.training[name] for name in ("steps", "crops_seen", "config", "before") if name in first.training}
-        training["before"] = kept | {"weights_sha256": first.weights_sha256}
-    results = {"validation_during_training": validation}
-    return card_of(model, config).model_copy(update={"training": training, "results": results})
+        kept = {name: getattr(first.training, name) for name in ("steps", "crops_seen", "config", "before")}
+        before = Training(weights_sha256=first.weights_sha256, **kept)
+    training = Training(
+        steps=steps,
+        crops_seen=steps * parts * min(config.micro_batch, config.batch_size),
+        config=config.model_dump(mode="json"),
+        before=before,
+    )
+    earlier = first.families.trained if first else ()
+    families = Families(trained=tuple(dict.fromkeys((*earlier, *config.families))))
+    return card_of(model, config).model_copy(update={"training": training, "validation": validation, "families": families})
 
 
 def _checkpoint(out: Path, model: Model, optimizer: Any, averaged: _Average | None, step: int, best: float) -> None:

@@ -18,7 +18,7 @@ from tamperlens.forge.recipes import RECIPES
 from tamperlens.metrics import PixelCounts, area_under_roc
 from tamperlens.metrics.outcomes import judge
 from tamperlens.metrics.thresholds import best_map_threshold, best_score_threshold, fit_calibration, operating_point
-from tamperlens.models.card import ModelCard
+from tamperlens.models.card import Families, ModelCard, StoreUsed
 from tamperlens.models.model import Model, load, parse_name, save
 from tamperlens.models.runtime import TorchPredictor
 from tamperlens.training.batch import Batch
@@ -117,17 +117,18 @@ def train_on_store(store: Store, out: Path, config: TrainConfig, console: Consol
     if not leads():
         return stem
     model, card = load(stem)
-    if "thresholds" not in card.training:
-        about = {
-            "store": {
-                "settings": store.info.settings_hash,
-                "masks": list(store.info.recipes),
-                "splits": store.info.split_set,
-                "crops": store.info.counts,
-            }
-        }
+    if not card.training.thresholds:
+        used = StoreUsed(
+            settings=store.info.settings_hash,
+            masks=tuple(store.info.recipes),
+            splits=store.info.split_set,
+            crops={split: dict(counts) for split, counts in store.info.counts.items()},
+        )
         side = config.judged_window if config.crop_policy == "resized" else card.max_side  # whole crops of the size it knows
-        choose_thresholds(model, card.model_copy(update={"training": card.training | about, "max_side": side}), crops, stem)
+        training = card.training.model_copy(update={"store": used})
+        families = card.families if card.training.before else Families()  # a store's methods are none of them
+        card = card.model_copy(update={"training": training, "max_side": side, "families": families})
+        choose_thresholds(model, card, crops, stem)
     return stem
 
 
@@ -142,12 +143,12 @@ def choose_thresholds(model: Model, card: ModelCard, crops: Sequence[LabelledCro
     model.map_threshold = best_map_threshold([predictor(crop.image).pixel_map for crop in crops], crops)
     outcomes = judge(TorchPredictor(model, card.model_copy(update={"map_threshold": model.map_threshold})), crops)
     model.score_threshold = best_score_threshold(outcomes)
-    found: dict[str, object] = {f"score_at_{rate:.0%}_false_alarms": operating_point(outcomes, rate) for rate in (0.01, 0.05)}
+    found = {f"score_at_{rate:.0%}_false_alarms": operating_point(outcomes, rate) for rate in (0.01, 0.05)}
     if min(sum(o.label for o in outcomes), sum(not o.label for o in outcomes)) >= CALIBRATED_FROM:
         with suppress(DataError):  # scores that tell nothing have no temperature
             found["temperature"] = 1 / fit_calibration(outcomes, temperature=True).slope
     how = f"map threshold of the best mIoU and score threshold of the best balanced accuracy on {len(crops)} validation crops"
-    training = card.training | {"thresholds": how, "operating_points": found}
+    training = card.training.model_copy(update={"thresholds": how, "operating_points": found})
     return save(model, stem, card.model_copy(update={"training": training}))
 
 
