@@ -1,9 +1,26 @@
 """A model card for people, as Markdown."""
 
+from collections.abc import Iterable
+
 from tamperlens.metrics.rows import rows_to_markdown
 from tamperlens.models.card import ModelCard, Training
 
-__all__ = ["card_to_markdown"]
+__all__ = ["card_to_markdown", "cards_page"]
+
+PAGE = """# Model cards
+
+Written by `tamperlens ship`, or `runs/cards.py`, from the cards beside the weights. All figures are on this project's own
+forgeries of people held out from training, and on real photos; none is a FaceForensics++ figure. Intervals are 95 %, by
+bootstrap over people, or Wilson's for shares. AUC is against all pristine crops of the same table; accuracy is the share of
+crops given their class at the threshold for "manipulated", so of forged ones the share found. Crops come from photos as
+photographed, forged, then delivered as the subset says. `mean-mask` in docs/log.md is the baseline: it knows where faces are.
+
+"""
+
+
+def cards_page(cards: Iterable[ModelCard]) -> str:
+    """All these cards as one Markdown page."""
+    return PAGE + "\n".join(card_to_markdown(card) for card in cards)
 
 
 def card_to_markdown(card: ModelCard) -> str:
@@ -39,7 +56,7 @@ def card_to_markdown(card: ModelCard) -> str:
         lines += ["Real photos, inspected whole:", "", rows_to_markdown(photos_whole)]
     if groups := card.rows("groups"):
         lines += [
-            "The same people's photos, by group (benchmarks/groups.py says how they were parted):",
+            "The same people's photos, by group (bench/groups.py says how they were parted):",
             "",
             rows_to_markdown(groups),
         ]

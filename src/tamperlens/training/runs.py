@@ -10,10 +10,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from torch.utils.data import Dataset
 
-from tamperlens.data.portraits import by_split, find_face_photos, forged_crops
+from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
 from tamperlens.data.store import Store
 from tamperlens.errors import DataError
 from tamperlens.faces import YuNet
+from tamperlens.forge.recipes import RECIPES
 from tamperlens.metrics import PixelCounts, area_under_roc
 from tamperlens.metrics.outcomes import judge
 from tamperlens.metrics.thresholds import best_map_threshold, best_score_threshold, fit_calibration, operating_point
@@ -23,6 +24,7 @@ from tamperlens.models.runtime import TorchPredictor
 from tamperlens.training.batch import Batch
 from tamperlens.training.config import TrainConfig
 from tamperlens.training.loop import Progress, card_of, leads, train
+from tamperlens.training.pair_batches import LivePairs, forged_pairs
 from tamperlens.training.photo_batches import LiveCrops
 from tamperlens.training.store_batches import StoreCrops
 from tamperlens.types import LabelledCrop
@@ -49,6 +51,8 @@ def train_on_photos(folders: list[Path], out: Path, config: TrainConfig, console
     console.print(", ".join(f"{split} {len(own)} photos" for split, own in people.items()), markup=False)
     if not people["train"] or not people["val"]:
         raise DataError(f"{len(photos)} photos are too few to hold people apart for validation; give more people")
+    if config.pairs:
+        return _train(config, _pairs(config, people["train"]), out, list(_validation_pairs(config, people["val"])), console)
     data = LiveCrops(
         people["train"],
         config.families,
@@ -70,6 +74,21 @@ def train_on_photos(folders: list[Path], out: Path, config: TrainConfig, console
         compressed=config.compressed,
     )
     return _train(config, data, out, list(crops), console)
+
+
+def _pairs(config: TrainConfig, photos: Sequence[FacePhoto]) -> LivePairs:
+    return LivePairs(
+        photos,
+        batches=_micro_batches(config),
+        batch_size=min(config.batch_size, config.micro_batch),
+        sides=config.windows,
+        recipes=config.families,
+        seed=config.seed,
+    )
+
+
+def _validation_pairs(config: TrainConfig, photos: Sequence[FacePhoto]) -> Iterable[LabelledCrop]:
+    return forged_pairs(photos, config.families or list(RECIPES), VALIDATION_PER_FAMILY, sides=VALIDATION_SIDES, seed=1)
 
 
 def train_on_store(store: Store, out: Path, config: TrainConfig, console: Console) -> Path:
