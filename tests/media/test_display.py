@@ -17,7 +17,6 @@ from PIL.PngImagePlugin import PngInfo
 from tamperlens.errors import MediaError, UnsupportedMedia
 from tamperlens.media import (
     Photo,
-    Video,
     VideoSampler,
     file_facts,
     frames,
