@@ -75,7 +75,7 @@ def test_the_whole_way_from_photos_to_a_shipped_model(tmp_path) -> None:
     assert trained.exit_code == 0, trained.output
     arguments = [
         "ship", str(tmp_path / "run"), str(photos), "--out", str(tmp_path / "out"), "--about", str(tmp_path / "about.toml"),
-        "--labels", str(tmp_path / "labels.csv"), "--per-family", "2", "--per-source", "2", "--clips", "2",
+        "--labels", str(tmp_path / "labels.csv"), "--per-family", "1", "--per-source", "1", "--clips", "2",
         "--delivery", "JPEG 75", "--change", "as photographed", "--change", "JPEG 75", "--control", f"{photos}=3",
     ]  # fmt: skip
     shipped = run(app, [*arguments, "--only", "thresholds", "--only", "photos", "--only", "forgeries"])
@@ -85,7 +85,7 @@ def test_the_whole_way_from_photos_to_a_shipped_model(tmp_path) -> None:
     assert card.limits == ["a test"] and card.training.photos == {"train": 3, "val": 3, "test": 2}
     assert {row.table for row in card.results} == {"crops", "photos"}
     assert {row.source for row in card.results if row.table == "photos"} == {"photos, test people", "photos"}
-    assert card.false_alarms.photo and card.false_alarms.photo.count >= 2
+    assert card.false_alarms.photo and card.false_alarms.photo.count >= 1
     predictor = load(tmp_path / "out" / "contrast-seg.onnx")
     assert predictor.score_threshold == card.calibration(card.score_threshold)
     kept = next((tmp_path / "run" / "shipping").glob("photos.*.jsonl"))

@@ -32,7 +32,9 @@ def measure_forgeries(
     """The frozen bench: crops of test people by the first generation's families and delivery; the mean mask beside it."""
     unseen = unseen_families([predictor.card])
     families = [*(family for family in FAMILIES if family not in unseen), *unseen]
-    baseline = MeanMask(forged_crops(people["train"], families, 60, sides=(64, 65), seed=5, before=1.0, after=1.0))
+    baseline = MeanMask(
+        forged_crops(people["train"], families, min(60, 4 * per_family), sides=(64, 65), seed=5, before=1.0, after=1.0)
+    )
     for delivery, rows in forgery_rows([predictor, baseline], people["test"], families, per_family, deliveries=deliveries):
         say(f"\n{delivery}, people of the test split\n\n{rows_to_markdown(rows)}")
         yield from (CardRow.of(row, "crops", delivery=delivery) for row in rows if row.model == predictor.name)
