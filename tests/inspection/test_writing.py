@@ -191,6 +191,18 @@ def test_whoever_names_the_stem_is_told_of_another_one_too(tmp_path: Path, exami
     assert "results are named a.2" in record.reasons[-1]
 
 
+def test_a_file_may_be_called_otherwise_than_its_path_says(tmp_path: Path, examiner) -> None:
+    """As where somebody hands it over: names that people give never become part of a path."""
+    photo, name = plain(tmp_path / "upload.png").rename(tmp_path / "upload"), "../holiday\n\udce9.png"
+    out = tmp_path / "out"
+    out.mkdir()
+    record = examiner(out)(photo, "report", name)
+    assert record.path == record.file.name == "../holiday\n\\udce9.png" and record.outputs["page"] == "report.html"
+    assert examiner(out)(photo, "report", name) == record and {file.stem.split(".")[0] for file in out.iterdir()} == {"report"}
+    assert examiner(out)(tmp_path / "nowhere", "report", name).path == record.path
+    assert record_at(out, "report") == record  # a failure replaces nothing
+
+
 def test_summaries_of_other_origin_are_left_alone(tmp_path: Path) -> None:
     photos, out = [plain(tmp_path / "in" / f"{number}.png", number) for number in range(2)], tmp_path / "out"
     out.mkdir()
@@ -258,7 +270,7 @@ def test_a_full_disk_keeps_no_verdict_back(tmp_path: Path, monkeypatch) -> None:
     assert code == console.NOT_INSPECTED and said.count(": inconclusive") == 2
     assert said.count("not written: the report, the record, 3 pictures (No space left on device)") == 2
     assert complaints.count("could not be written (No space left on device)") == 3
-    assert not list(out.glob("*.html"))
+    assert not list(out.glob("*.html")) and "Index:" not in said
     assert isinstance(record_at(out, "0"), FailureRecord)
     assert run("inspect", *photos, "--out", out)[0] == 0 and record_at(out, "0").kind == "photo"
 

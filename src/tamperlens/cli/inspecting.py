@@ -145,7 +145,7 @@ def _print_footer(
     for alarm in alarms:
         if len(rows) > 1 or (alarm.rates.faces or 0) > 1:
             out.print(alarms_in_words(alarm.rates, alarm.where), markup=False)
-    if summary:
+    if summary and summary.index:
         other = " (files of the usual names are not this program's and were left alone)" if summary.renamed else ""
         out.print(f"Index: {printable(str(summary.index))}{other}", markup=False)
     predictor = examiner.predictor

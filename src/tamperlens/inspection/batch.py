@@ -59,7 +59,7 @@ class FalseAlarms:
 class Summary:
     """What became of a batch's summaries."""
 
-    index: Path
+    index: Path | None  # None where it could not be written
     lost: tuple[str, ...]  # what could not be written, and why
     renamed: bool  # whether names were taken by files of other origin
 
@@ -167,13 +167,14 @@ def write_summary(rows: Sequence[Row], alarms: Sequence[FalseAlarms], folder: Pa
             rows=ranked, counts=counts, failed=failed, alarms=_told(alarms), words=WORDS, left=left
         ),
     }
-    prefix, lost = _free_prefix(folder), []
+    prefix, lost = _free_prefix(folder), {}
     for name, draft in drafts.items():
         try:
             replace_text(folder / f"{prefix}{name}", draft(), errors="backslashreplace")
         except Exception as error:  # as for casefiles: one that cannot be written keeps no other back
-            lost.append(f"{prefix}{name} could not be written ({reason_of(error)})")
-    return Summary(folder / f"{prefix}index.html", tuple(lost), bool(prefix))
+            lost[name] = f"{prefix}{name} could not be written ({reason_of(error)})"
+    index = None if "index.html" in lost else folder / f"{prefix}index.html"
+    return Summary(index, tuple(lost.values()), bool(prefix))
 
 
 def _free_prefix(folder: Path) -> str:

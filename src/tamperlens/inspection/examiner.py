@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from tamperlens.errors import TamperlensError
@@ -50,20 +51,24 @@ class Examiner:
         self.setup = _setup(settings, self.predictor, self.card)
         self._in_photos, self._in_videos = YuNet(), YuNet(scales=VIDEO_SCALES)
 
-    def __call__(self, path: Path, stem: str) -> Record:
+    def __call__(self, path: Path, stem: str, name: str = "") -> Record:
         """The file's record, its casefile written under ``stem``, or another where files of other origin lie under that.
+
+        ``name``: what the file is called in them, if not by its path.
 
         A casefile of the same file, model and settings that is there already, complete, is not made again. A file that cannot
         be inspected gives a `FailureRecord`; what cannot be written beside a record is named in it.
         """
         try:
             with open_source(path, threads=self.threads or 2) as source:
-                if finished := self._finished(source.facts, path, stem):
+                facts = replace(source.facts, name=readable(name)) if name else source.facts
+                if finished := self._finished(facts, name or path, stem):
                     return finished
                 inspection = self._inspect(source)
-                record = self.record(inspection, source.facts)
+            record = self.record(inspection, facts)
+            record = record.model_copy(update={"path": readable(name)}) if name else record
         except Exception as error:  # decoders raise whatever an odd file leads them to: the other files go on
-            return FailureRecord.of(readable(path), _failure_message(error))
+            return FailureRecord.of(readable(name or path), _failure_message(error))
         if self.folder is None:
             return record
         return write_casefile(inspection, record, self.folder, stem, annotated=self.annotated, threads=self.threads or 2)
@@ -95,7 +100,7 @@ class Examiner:
             return PhotoRecord.of(inspection, facts, self.setup)
         return VideoRecord.of(inspection, facts, self.setup)
 
-    def _finished(self, facts: FileFacts, path: Path, stem: str) -> PhotoRecord | VideoRecord | None:
+    def _finished(self, facts: FileFacts, path: Path | str, stem: str) -> PhotoRecord | VideoRecord | None:
         """The record of the same work, where it lies in the folder with all that belongs to it."""
         record = record_at(self.folder, stem) if self.folder else None
         if self.folder is None or record is None or isinstance(record, FailureRecord):

@@ -123,9 +123,10 @@ class CardRow(_Part):
     def label(self) -> str:
         """The subject in words, for tables."""
         whose = f"{self.subset}: {self.source}" if self.source else self.subset
+        counted = ", by face" if self.metric == FACES_CALLED_MANIPULATED else ""
         return {
             "crops": f"{self.subset}, {self.delivery}",
-            "photos": f"{whose}, {self.control}",
+            "photos": f"{whose}, {self.control}{counted}",
             "groups": f"{self.group}, {self.control}",
             "clips": f"{whose}, {self.delivery}",
         }[self.table]

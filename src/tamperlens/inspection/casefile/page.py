@@ -19,7 +19,7 @@ from tamperlens.inspection.photo import cut_out
 from tamperlens.media import fit_within
 from tamperlens.types import FacePicture, Inspection, UInt8Array, VideoInspection
 
-__all__ = ["render_page", "template"]
+__all__ = ["render_page", "sentence_of", "template"]
 
 SIDE = 400  # pixels: longest side of a face's pictures on the page
 WIDE = 960  # of a whole picture

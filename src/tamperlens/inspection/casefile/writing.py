@@ -49,7 +49,7 @@ def casefile_stems(paths: Sequence[Path], folder: Path | None) -> dict[Path, str
     there = _stems_in(folder)
     return stems_of(
         paths,
-        lambda stem, path: name_key(stem) in there and not _is_of(folder, stem, path),
+        lambda stem, path: name_key(stem) in there and not _is_of(folder, stem, readable(path)),
         reserved=_RESERVED,
         longest=_longest(folder),
     )
@@ -82,14 +82,13 @@ def write_casefile(
     What cannot be written is named in ``not_written`` and in the reasons, and keeps nothing else back. No exception of
     writing gets out.
     """
-    source = Path(inspection.path)
     try:
-        stem = _claimed(folder, stem, source)
+        stem = _claimed(folder, stem, record.path)
     except OSError as error:
         why = reason_of(error)
         lost = f"nothing could be written to {readable(folder)} ({why})"
         return record.model_copy(update={"reasons": [*record.reasons, lost], "not_written": {"page": why, "record": why}})
-    parts = _Parts(folder, stem, _displaced(folder, stem, source))
+    parts = _Parts(folder, stem, _displaced(folder, stem, Path(inspection.path)))
     if isinstance(inspection, VideoInspection):
         asked = record.settings
         end = math.inf if asked.end is None else asked.end
@@ -185,9 +184,9 @@ def _stems_in(folder: Path) -> dict[str, set[str]]:
     return found_stems
 
 
-def _is_of(folder: Path, stem: str, path: Path) -> bool:
+def _is_of(folder: Path, stem: str, path: str) -> bool:
     record = record_at(folder, stem)
-    return record is not None and record.path == readable(path)
+    return record is not None and record.path == path
 
 
 def _is_free(folder: Path, stem: str) -> bool:
@@ -197,13 +196,13 @@ def _is_free(folder: Path, stem: str) -> bool:
     return not any(os.path.lexists(folder / f"{stem}.{ending}") for ending in endings)
 
 
-def _claimed(folder: Path, stem: str, path: Path) -> str:
+def _claimed(folder: Path, stem: str, path: str) -> str:
     """Takes a stem for a file's casefile, this one or the next that is free, by writing a record that nothing is done yet.
 
     So whatever lies there after a run that was stopped is known to be the file's. Raises ``OSError`` where it cannot be
     written.
     """
-    claim = FailureRecord.of(readable(path), UNFINISHED)
+    claim = FailureRecord.of(path, UNFINISHED)
     text = json.dumps(dump(claim), indent=1) + "\n"
     for number in count(1):
         own = stem if number == 1 else f"{stem}.{number}"
