@@ -55,7 +55,7 @@ def train(
 ) -> Path:
     """Train ``config.model`` on ``data`` (item i is micro batch i) in the folder ``out``; continues a run that is there.
 
-    ``validate`` maps a model in eval mode to figures, of which "miou" chooses the best model; without it the last is kept.
+    ``validate`` maps a model in eval mode to figures, of which "miou" (else "auc") chooses the best, without it the last.
     Returns the path stem of the kept model. Raises `DataError` when ``out`` holds a run of other settings.
     """
     if config.threads:
@@ -119,7 +119,7 @@ def train(
                 if done % config.validate_every == 0 or last:
                     judged = averaged.model if averaged else model
                     validation = validate(judged.eval())
-                    figure = validation.get("miou", float(done))
+                    figure = validation.get("miou", validation.get("auc", float(done)))
                     if figure >= best:
                         best = figure
                         save(judged, out / "best", _trained_card(judged, config, done, parts, validation, first))

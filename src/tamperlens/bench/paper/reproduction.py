@@ -57,6 +57,7 @@ def reproduce(
     """
     if unknown := sorted(set(models) - set(model_names())):
         raise DataError(f"no model is called {', '.join(unknown)}; expected some of {', '.join(model_names())}")
+    store.require_masks("the paper's tables")
     runs = [(name, config.model_copy(update={"model": name, "init": ""})) for name in models]
     for name in models:
         file = (imagenet or Path()) / ("xception.safetensors" if name.startswith("xception") else "vgg16.safetensors")
