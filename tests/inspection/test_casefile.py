@@ -12,8 +12,6 @@ from PIL import Image
 
 import clips_at_hand as clips
 from faces_at_hand import hopper
-from tamperlens.errors import DataError
-from tamperlens.inspection.batch import expand
 from tamperlens.inspection.casefile.record import FailureRecord, Settings
 from tamperlens.inspection.casefile.timeline import clock
 from tamperlens.inspection.examiner import Examiner
@@ -116,20 +114,6 @@ def test_redrawing_a_part_and_a_silent_video_of_odd_size(tmp_path: Path, video: 
 
 
 # ------------------------------------------------------------------------------------------------------------------ batches
-
-
-def test_folders_and_patterns_are_expanded(tmp_path: Path) -> None:
-    for name in ("b.jpg", "a.PNG", "deep/c.mp4", "deep/notes.txt", "out/old.jpg"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    names = [path.relative_to(tmp_path).as_posix() for path in expand([tmp_path], tmp_path / "out")]
-    assert names == ["a.PNG", "b.jpg", "deep/c.mp4"]
-    assert expand([tmp_path / "*.jpg", tmp_path / "b.jpg"]) == [tmp_path / "b.jpg"]
-    lost = tmp_path / "missing.jpg"
-    assert expand([lost]) == [lost]
-    for source in (tmp_path, tmp_path / "*.jpg"):
-        with pytest.raises(DataError, match="where results go"):
-            expand([source], tmp_path)
 
 
 def test_a_file_that_breaks_its_decoder_is_a_failure_and_no_end(photo: Path, monkeypatch) -> None:

@@ -277,12 +277,11 @@ def test_a_transparent_video_is_laid_on_white(tmp_path: Path) -> None:
     assert any("partly transparent and was laid on white" in note for note in shown.notes)
 
 
-@pytest.mark.parametrize("codec", ["libvpx-vp9", "libvpx"])
-def test_a_transparent_webm_is_laid_on_white(tmp_path: Path, codec: str) -> None:
+def test_a_transparent_webm_is_laid_on_white(tmp_path: Path) -> None:
     rgba = np.concatenate([gradient(), np.full((64, 96, 1), 255, np.uint8)], axis=2)
     rgba[:, :48, 3] = 0
     frame = av.VideoFrame.from_ndarray(rgba, format="rgba")
-    path = encode(tmp_path / "a.webm", [frame] * 4, codec, "yuva420p", options={"crf": "5", "b": "2M"})
+    path = encode(tmp_path / "a.webm", [frame] * 4, "libvpx-vp9", "yuva420p", options={"b": "2M"})
     shown = VideoSampler(path)
     images = [frame.image for frame in shown]
     assert len(images) == shown.decoded == 4

@@ -49,17 +49,21 @@ def inspect(
     Exit code 0: every file was inspected, whatever the verdicts. 1: some file could not be inspected (the others were), or
     some result not be written (verdicts are printed all the same). 2: the call itself could not be carried out.
     """
-    from tamperlens.inspection.batch import Row, examine_all, expand, expected_false_alarms, row_of, write_summary
+    from tamperlens.inspection.batch import Row, examine_all, expected_false_alarms, row_of, write_summary
     from tamperlens.inspection.casefile.record import FailureRecord, Settings, dump
     from tamperlens.inspection.casefile.writing import casefile_stems
     from tamperlens.inspection.examiner import Examiner
+    from tamperlens.inspection.search import find_files
 
     if end and end <= start:
         raise DataError(f"--to must lie after --from; got --from {start:g} --to {end:g}")
     make_folder(folder)
     settings = Settings(model=model, every=every or None, start=start, end=end or None, max_frames=max_frames or None)
     examiner = Examiner(settings, folder, annotated=annotated)
-    paths = expand(sources, folder)
+    found = find_files(sources, folder)
+    for sentence in found.sentences():
+        errors.print(sentence, markup=False)
+    paths = found.files
     rows: list[Row] = []
     unwritten, summary = False, None
     try:

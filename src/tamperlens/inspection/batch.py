@@ -1,7 +1,6 @@
-"""Many files: found in folders, examined by several processes, summed up in a table and an index page."""
+"""Many files: examined by several processes, summed up in a table and an index page."""
 
 import csv
-import glob
 import io
 import json
 import os
@@ -13,8 +12,7 @@ from pathlib import Path
 
 import cv2
 
-from tamperlens.errors import DataError
-from tamperlens.files import MEDIA_SUFFIXES, replace_text
+from tamperlens.files import replace_text
 from tamperlens.inspection.casefile.page import template
 from tamperlens.inspection.casefile.record import Face, FailureRecord, Rates, Record, Settings, Setup, Track
 from tamperlens.inspection.casefile.words import WORDS, alarms_in_words, rate_in_words
@@ -23,7 +21,7 @@ from tamperlens.inspection.examiner import Examiner
 from tamperlens.media import readable
 from tamperlens.processes import run_processes
 
-__all__ = ["FalseAlarms", "Row", "Summary", "examine_all", "expand", "expected_false_alarms", "row_of", "write_summary"]
+__all__ = ["FalseAlarms", "Row", "Summary", "examine_all", "expected_false_alarms", "row_of", "write_summary"]
 
 
 @dataclass(frozen=True)
@@ -70,32 +68,6 @@ _MARKS = {
     "summary.csv": "path,kind,verdict,score,faces,",
     "summary.json": '"expected_false_alarms": [',
 }
-
-
-def expand(sources: Sequence[Path], leave_out: Path | None = None) -> list[Path]:
-    """The files meant by paths, folders (all photos and videos in them, by their suffix) and patterns such as ``a/**/*.jpg``.
-
-    Each file once, in the order given, by name within folders and patterns; nothing below ``leave_out``, where results go
-    (`DataError` where everything lies there). What is neither there nor a pattern stays, so that somebody is told, and so
-    does a folder without a photo or video.
-    """
-    found: list[Path] = []
-    for source in sources:
-        inside: list[Path] = []
-        if source.is_dir():
-            inside = sorted(path for path in source.rglob("*") if path.suffix.lower() in MEDIA_SUFFIXES and path.is_file())
-        elif not source.exists() and any(letter in str(source) for letter in "*?["):
-            inside = sorted(path for path in map(Path, glob.glob(str(source), recursive=True)) if path.is_file())
-        if leave_out is not None and inside:
-            own = leave_out.resolve()
-            there, inside = len(inside), [path for path in inside if own not in path.resolve().parents]
-            if not inside:
-                raise DataError(
-                    f"all {there} files of {source} lie in {leave_out}, where results go, and cannot be told from results; "
-                    f"give another --out"
-                )
-        found += inside or [source]
-    return list(dict.fromkeys(found))
 
 
 def examine_all(examiner: Examiner, files: Iterable[tuple[Path, str]], workers: int) -> Iterator[tuple[Path, Record]]:

@@ -27,7 +27,7 @@ _SEEK = 5.0  # seconds: it is not worth looking for a key frame to skip less
 _LATE = 0.2  # seconds that may be missing at the beginning or the end without a word
 _FIRST_PACKETS = 300  # after so many without a picture there is none
 _NO_TIMES = ("avi", "h264", "hevc", "mpegvideo", "yuv4mpegpipe")  # containers with a rate, but no presentation times
-_NO_HEADER = ("h264", "hevc", "mpegvideo")  # FFmpeg guesses their length from the bit rate
+_NO_HEADER = ("h264", "hevc", "mpegvideo", "mpeg")  # FFmpeg guesses their length, by up to a second too short
 _PROMISING = ("mov", "matroska", "avi", "flv", "asf", "ogg", "mxf")  # whose headers say how long they are; others are measured
 
 

@@ -78,6 +78,7 @@ _MAGIC: list[tuple[bytes, Kind]] = [
     (b"fLaC", _SOUND),
     (b"\xd0\xcf\x11\xe0", _other("an old office document or Windows thumbnail cache")),
     (b"SQLite format 3\0", _other("a database")),
+    (b"\0\5\x16\7", _other("a side file of macOS", "pass the file that it belongs to")),
     (b"\x7fELF", _other("a program")),
     (b"MZ", _other("a program")),
 ]
