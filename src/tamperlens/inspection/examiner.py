@@ -4,6 +4,7 @@ import json
 import math
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,20 +58,21 @@ class Examiner:
         self._use = self.card.model_dump(mode="json", exclude={"training", "results"}) if self.card else {}
         self._in_photos, self._in_videos = YuNet(), YuNet(scales=VIDEO_SCALES)
 
-    def __call__(self, path: Path, stem: str) -> Record:
-        """The file's record, its casefile written under ``stem``.
+    def __call__(self, path: Path, stem: str, name: str = "") -> Record:
+        """The file's record, its casefile written under ``stem``; ``name``: what the file is called there, if not by its path.
 
         A casefile of the same file, model and settings that is there already, complete, is not made again. A file that cannot
         be inspected gives a `FailureRecord`.
         """
         try:
             facts = file_facts(path)
-            return self._finished(facts, path, stem) or self._examine(path, facts, stem)
+            facts = replace(facts, name=readable(name)) if name else facts
+            return self._finished(facts, path, stem) or self._examine(path, facts, stem, name)
         except Exception as error:  # decoders raise whatever an odd file leads them to: the other files go on
             reason = " ".join(str(error).split()) or type(error).__name__
             if not isinstance(error, TamperlensError | OSError | MemoryError):
                 reason = f"{type(error).__name__}: {reason}"
-            return parse_record(failure_record(readable(path), readable(reason)))
+            return parse_record(failure_record(readable(name or path), readable(reason)))
 
     def inspect(self, path: Path) -> Inspection | VideoInspection:
         """Everything found in one file; errors as for `inspect_photo` and `inspect_video`."""
@@ -135,9 +137,10 @@ class Examiner:
         lacks = record.kind == "video" and self.annotated and "annotated" not in record.outputs
         return record if whole and not lacks and record.path == readable(path) else None
 
-    def _examine(self, path: Path, facts: FileFacts, stem: str) -> Record:
+    def _examine(self, path: Path, facts: FileFacts, stem: str, name: str) -> Record:
         inspection = self.inspect(path)
         record = self.record(inspection, facts)
+        record = record.model_copy(update={"path": readable(name)}) if name else record
         if self.folder is None:
             return record
         files = {"page": f"{stem}.html", "record": f"{stem}.json"}

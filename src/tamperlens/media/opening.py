@@ -30,6 +30,7 @@ __all__ = [
     "open_photo",
     "open_video",
     "pillow",
+    "plausible",
     "refusal",
     "upright",
 ]
@@ -51,6 +52,8 @@ _HANDLED = {
     b"\x1a\x45\xdf\xa3": "a Matroska or WebM video",
 }
 HEIF_BRANDS = {b"ftyp" + brand for brand in (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")}
+# First bytes of what else is opened: FLV, Ogg, WMV, MXF, MPEG, bare H.264 and H.265, Y4M.
+_STREAMS = (b"FLV", b"OggS", b"\x30\x26\xb2\x75", b"\x06\x0e\x2b\x34", b"\0\0\1", b"\0\0\0\1", b"YUV4MPEG2")
 _OTHER = {
     b"%PDF": "a PDF document",
     b"8BPS": "a Photoshop document",
@@ -112,6 +115,13 @@ def _handled(head: bytes) -> str | None:
     if head[:4] == b"RIFF" and head[8:12] in (b"WEBP", b"AVI "):
         return "a WebP picture" if head[8:12] == b"WEBP" else "an AVI video"
     return next((words for magic, words in _HANDLED.items() if head.startswith(magic)), None)
+
+
+def plausible(head: bytes) -> bool:
+    """Whether a file that begins with these bytes (some 200 of them) may be a photo or video; no decoder is asked."""
+    if _handled(head) is not None or head.startswith(_STREAMS):
+        return True
+    return any(head[at : at + 189 + gap : 188 + gap] == b"GG" for at, gap in ((0, 0), (4, 4)))  # MPEG-TS: a 0x47 every packet
 
 
 def upright(array: UInt8Array, orientation: int) -> UInt8Array:
