@@ -99,9 +99,16 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def make_app(
-    jobs: Jobs, supervisor: Supervisor, words: dict[str, Any], *, hosts: frozenset[str], token: str = "", https: bool = False
+    jobs: Jobs,
+    supervisor: Supervisor,
+    words: dict[str, Any],
+    *,
+    hosts: frozenset[str],
+    addresses: bool = False,
+    token: str = "",
+    https: bool = False,
 ) -> ASGIApp:
-    """The application; it starts the supervisor, and ends it. ``words``: see static/words.json."""
+    """The application; it starts the supervisor, and ends it. ``words``: see static/words.json; the rest: see `Guard`."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -123,7 +130,7 @@ def make_app(
     _add_pages(api, jobs, words, token, https)
     _add_jobs(api, jobs, supervisor)
     _add_results(api, jobs)
-    return Guard(api, hosts, token)
+    return Guard(api, hosts, token, addresses=addresses)
 
 
 # ----------------------------------------------------------------------------------------------------------------- pages

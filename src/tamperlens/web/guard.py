@@ -2,6 +2,8 @@
 
 import hashlib
 import hmac
+import ipaddress
+import math
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +20,7 @@ PAGE_POLICY = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _OPEN = frozenset({"/healthz", "/login", "/api/login", "/page.css", "/login.js"})  # without a token
+_SMALL = 64_000  # bytes of any body but an upload
 _HEADERS = {
     "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
     "x-content-type-options": "nosniff",
@@ -34,11 +37,12 @@ class Guard:
     """Refuses what is not for this server (421), from other sites (403) or without the token (401); adds headers to all else.
 
     ``hosts``: names under which the server is reached; a page of another site that has its own name point here does not know
-    them. ``token``: empty where none is needed.
+    them. ``addresses``: whether any IP address will do; nobody can have one of those point elsewhere. ``token``: empty where
+    none is needed.
     """
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str], token: str = "") -> None:
-        self.app, self.hosts, self.token = app, hosts, token
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], token: str = "", *, addresses: bool = False) -> None:
+        self.app, self.hosts, self.token, self.addresses = app, hosts, token, addresses
         self.cookie = cookie_of(token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,7 +66,7 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         headers, path = Headers(scope=scope), scope["path"]
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or _hostname(hosts[0]) not in self.hosts:
+        if len(hosts) != 1 or not self._mine(_hostname(hosts[0])):
             return _no(421, "this server is not known by that name; if it should be, start it with --allow-host NAME")
         if from_elsewhere(headers, scope["method"], path):
             return _no(403, "requests from other sites are refused; open this server's own page")
@@ -70,7 +74,12 @@ class Guard:
             if path == "/" and scope["method"] == "GET":
                 return RedirectResponse("/login", 303)
             return _no(401, "a token is needed: send 'Authorization: Bearer TOKEN'", {"www-authenticate": "Bearer"})
+        if scope["method"] != "GET" and path != "/api/jobs" and _body(headers) > _SMALL:
+            return _no(413, f"expected a body of at most {_SMALL} bytes here", {"connection": "close"})
         return None
+
+    def _mine(self, name: str) -> bool:
+        return name in self.hosts or (self.addresses and _is_address(name))
 
     def _known(self, headers: Headers) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -99,6 +108,20 @@ def from_elsewhere(headers: Headers, method: str, path: str) -> bool:
         return False
     link = method == "GET" and path in ("/", "/login") and headers.get("sec-fetch-dest") == "document"
     return not link
+
+
+def _body(headers: Headers) -> float:
+    """Bytes of a request's body; infinite where it does not say."""
+    length = headers.get("content-length", "0")
+    return math.inf if "transfer-encoding" in headers or not length.isdecimal() else int(length)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _hostname(host: str) -> str:

@@ -317,6 +317,9 @@ class Jobs:
             database.executemany("DELETE FROM jobs WHERE id = ?", [(identity,) for identity in gone])
             needed = {row["id"] for row in database.execute("SELECT id FROM jobs WHERE state IN ('queued', 'running')")}
             kept = {row["id"] for row in database.execute("SELECT id FROM jobs WHERE state = 'done'")}
+        if gone:
+            with self._lock:  # or their names stay in the log of changes
+                self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         for folder in (self.folder / "results").iterdir():
             if folder.name not in kept and self._gone(folder.name):
                 shutil.rmtree(folder, ignore_errors=True)

@@ -1,5 +1,6 @@
 """Starting the server: its settings checked, its folder opened, files given at the start sent in as if by a visitor."""
 
+import contextlib
 import ipaddress
 import json
 import logging
@@ -76,7 +77,7 @@ def read_words(path: Path | None) -> dict[str, Any]:
 
 
 def serve(settings: Settings, files: Sequence[Path], say: Callable[[str], None], *, open_browser: bool = False) -> None:
-    """Serves until it is stopped; ``say`` is told, once it listens, where. Raises `DataError` where that cannot be."""
+    """Serves until it is stopped; ``say`` is told, once it listens, where. Raises `DataError` where that cannot be, or ends."""
     hosts, words = settings.hosts(), read_words(settings.words)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     os.umask(0o077)
@@ -84,10 +85,18 @@ def serve(settings: Settings, files: Sequence[Path], say: Callable[[str], None],
     port = listener.getsockname()[1]
     jobs = Jobs(settings.folder, settings.limits)
     first = [_send(jobs, path) for path in files]
-    app = make_app(jobs, Supervisor(jobs, settings.model), words, hosts=hosts, token=settings.token, https=settings.https)
+    supervisor = Supervisor(jobs, settings.model)
+    away = settings.host not in LOOPBACK
+    app = make_app(jobs, supervisor, words, hosts=hosts, addresses=away, token=settings.token, https=settings.https)
     # Names of files and addresses of people are in no log: there is none of requests.
     config = uvicorn.Config(
-        app, access_log=False, log_level="warning", server_header=False, proxy_headers=False, timeout_graceful_shutdown=2
+        app,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=1000,
+        timeout_graceful_shutdown=2,
     )
     shown = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
@@ -97,7 +106,12 @@ def serve(settings: Settings, files: Sequence[Path], say: Callable[[str], None],
         say("it asks for the token once; a link that brings it along: the address above, then #token=TOKEN")
     if open_browser:
         webbrowser.open(link)
-    uvicorn.Server(config).run(sockets=[listener])
+    server = uvicorn.Server(config)
+    supervisor.on_failure = lambda: setattr(server, "should_exit", True)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    if supervisor.failure:
+        raise DataError(f"no file can be inspected: {supervisor.failure}")
 
 
 def _listen(host: str, port: int) -> socket.socket:

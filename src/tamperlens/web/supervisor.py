@@ -5,6 +5,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import wait
 from typing import Any
@@ -53,6 +54,7 @@ class Supervisor(threading.Thread):
         super().__init__(name="supervisor", daemon=True)
         self.jobs, self.model, self.failure, self.beat = jobs, model, "", time.monotonic()
         self._workers: list[_Worker] = []
+        self.on_failure: Callable[[], None] = lambda: None
         self._stop_asked = False
         self._waker, self._wake = os.pipe()
         os.set_blocking(self._wake, False)
@@ -94,8 +96,8 @@ class Supervisor(threading.Thread):
                         self._hear(source)
                 self._end_overdue()
         except Exception as error:
-            self.failure = f"{type(error).__name__}: {error}"
             _log.exception("the supervisor ended")
+            self._fail(f"{type(error).__name__}: {error}")
         finally:
             for worker in self._workers:
                 worker.kill()
@@ -126,8 +128,7 @@ class Supervisor(threading.Thread):
             return
         job = worker.job
         if "fatal" in news:
-            self.failure = str(news["fatal"])
-            _log.error("no file can be inspected: %s", self.failure)
+            self._fail(str(news["fatal"]))
         elif "ready" in news:
             worker.ready, self._deaths = True, 0
         elif job is not None and "stage" in news:
@@ -150,11 +151,15 @@ class Supervisor(threading.Thread):
         if not worker.ready:
             self._deaths += 1
             if self._deaths >= 3:
-                self.failure = self.failure or "the workers do not start; is the memory limit too low?"
-                _log.error("no file can be inspected: %s", self.failure)
+                self._fail("the workers do not start; is --memory too low?")
         worker.kill()
         if worker.job is not None:
             self.jobs.give_back(worker.job, _CRASHED)
+
+    def _fail(self, reason: str) -> None:
+        if not self.failure:
+            self.failure = reason
+            self.on_failure()
 
     def _end_overdue(self) -> None:
         stopping = self.jobs.stopping() if any(worker.job for worker in self._workers) else set[str]()
