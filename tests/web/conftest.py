@@ -1,16 +1,10 @@
 """A server in a process of its own, as people start it, and small files to give it. Chromium is the system's own."""
 
-import contextlib
-import os
-import queue
+import importlib.util
 import shutil
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,56 +14,22 @@ from faces_at_hand import hopper, hopper_face
 from tamperlens.forge.whole import forge_face
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-COMMAND = "import sys; sys.argv[0] = 'tamperlens'; from tamperlens.cli import app; app()"
 
 
-class Server:
-    """`tamperlens serve` on a free port, until `stop`."""
-
-    def __init__(self, folder: Path, *options: object, environment: dict[str, str] | None = None) -> None:
-        self.folder = folder
-        words = [sys.executable, "-c", COMMAND, "serve", "--port", "0", "--folder", str(folder), *map(str, options)]
-        self.process = subprocess.Popen(
-            words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | (environment or {})
-        )
-        self.lines: list[str] = []
-        self._heard: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
-        first = self._heard.get(timeout=120)
-        assert first is not None and first.startswith("tamperlens is at http://"), self.lines
-        self.link = first.split()[3]
-        self.address = "/".join(self.link.split("/")[:3])
-
-    def _listen(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
-            self._heard.put(line)
-        self._heard.put(None)
-
-    def client(self) -> httpx2.Client:
-        return httpx2.Client(base_url=self.address, timeout=120)
-
-    def stop(self, kill: bool = False) -> None:
-        (self.process.kill if kill else self.process.terminate)()
-        self.process.wait(30)
-
-
-@contextlib.contextmanager
-def serving(folder: Path, *options: object, environment: dict[str, str] | None = None) -> Iterator[Server]:
-    server = Server(folder, *options, environment=environment)
-    try:
-        yield server
-    finally:
-        server.stop()
+_spec = importlib.util.spec_from_file_location("serving", Path(__file__).parents[2] / "benchmarks" / "serving.py")
+assert _spec is not None and _spec.loader is not None
+serving_benchmark = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(serving_benchmark)
+Server = serving_benchmark.Server  # `tamperlens serve` in a process of its own
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory) -> Iterator[Server]:
+def server(tmp_path_factory) -> Iterator:
     """The server that most tests share: small limits, so that they can be passed by small files."""
-    limits = ("--max-mb", 2, "--max-megapixels", 1, "--max-seconds", 20, "--workers", 2)
-    with serving(tmp_path_factory.mktemp("serve") / "jobs", *limits) as server:
-        yield server
+    limits = ("--max-mb", 2, "--max-megapixels", 1, "--max-seconds", 20, "--time-limit", 60, "--workers", 2)
+    server = Server(tmp_path_factory.mktemp("serve") / "jobs", *limits)
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -88,12 +48,18 @@ def files(tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
+def benchmark():
+    """benchmarks/serving.py, which says with large numbers what tests say with small ones."""
+    return serving_benchmark
+
+
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[object]:
     """The browser, or a skip where it cannot be had."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
-    switches = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking".split()
+    switches = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
     with playwright.sync_playwright() as running:
         browser = running.chromium.launch(
             executable_path=CHROMIUM, args=[*switches, "--disable-component-update", "--disable-sync"]

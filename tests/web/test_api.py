@@ -180,7 +180,9 @@ def test_a_server_whose_workers_do_not_start_says_so(tmp_path) -> None:
 
 def test_names_are_shown_without_what_no_screen_shows() -> None:
     assert shown_name("C:\\Users\\ann\\holiday.jpg") == "holiday.jpg" and shown_name("../../etc/passwd") == "passwd"
-    assert shown_name("a\x00\x1b[31m\u202egpj.exe\n") == "a[31mgpj.exe" and shown_name("..") == ".." and shown_name("") == "file"
+    assert (
+        shown_name("a\x00\x1b[31m\u202egpj.exe\n") == "a[31mgpj.exe" and shown_name("..") == ".." and shown_name("") == "file"
+    )
     assert len(shown_name("x" * 5000)) == 120
 
 
@@ -218,7 +220,14 @@ def test_requests_from_other_sites_are_refused(client: TestClient, result: Job) 
 
 def test_no_path_leads_out_of_a_result(client: TestClient, jobs: Jobs, result: Job) -> None:
     address = f"/api/jobs/{result.id}/files"
-    names = ["secret.txt", "..%2f..%2fjobs.sqlite", "%2e%2e/%2e%2e/jobs.sqlite", "../../jobs.sqlite", "%2fetc%2fpasswd", "a%00b"]
+    names = [
+        "secret.txt",
+        "..%2f..%2fjobs.sqlite",
+        "%2e%2e/%2e%2e/jobs.sqlite",
+        "../../jobs.sqlite",
+        "%2fetc%2fpasswd",
+        "a%00b",
+    ]
     names += ["..%5c..%5cjobs.sqlite", "report.json/", "", "report.overlay.png"]  # the last is a link to elsewhere
     for name in names:
         answer = client.get(f"{address}/{name}", follow_redirects=False)
@@ -311,7 +320,7 @@ def test_words_may_be_translated_but_not_left_out(tmp_path: Path) -> None:
     words = read_words(None)
     half = tmp_path / "half.json"
     half.write_text('{"title": "Wurde ein Gesicht manipuliert?"}')
-    with pytest.raises(DataError, match="lacks the words for .*wrong_token"):
+    with pytest.raises(DataError, match=r"lacks the words for .*wrong_token"):
         read_words(half)
     with pytest.raises(DataError, match="cannot be read as words"):
         read_words(tmp_path / "none.json")
@@ -343,7 +352,14 @@ def ask_everything(client: TestClient, jobs: Jobs) -> None:
                     known_jobs.append(add_result(jobs))
                 case.path_parameters["identity"] = known_jobs[-1].id
             asked = case.as_transport_kwargs(base_url="http://127.0.0.1:8000")
-            words = {"method": "method", "url": "url", "params": "params", "headers": "headers", "json": "json", "data": "content"}
+            words = {
+                "method": "method",
+                "url": "url",
+                "params": "params",
+                "headers": "headers",
+                "json": "json",
+                "data": "content",
+            }
             sent = {ours: asked[theirs] for theirs, ours in words.items() if asked.get(theirs) is not None}
             answer = client.request(**sent, follow_redirects=False)
             statuses.add(answer.status_code)

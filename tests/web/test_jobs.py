@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -73,7 +72,6 @@ def test_two_servers_share_a_folder_and_no_job_is_done_twice(jobs: Jobs) -> None
 
 CRASHING = """
 import os, sys
-from pathlib import Path
 from tamperlens.web.jobs import Jobs
 from tamperlens.web.limits import Limits
 jobs = Jobs(Path(sys.argv[1]), Limits())
@@ -183,5 +181,5 @@ def test_names_are_text_and_never_part_of_a_path(jobs: Jobs) -> None:
     assert job.name == name
     claimed = jobs.claim()
     assert claimed is not None and done(jobs, claimed)
-    paths = [path for path in Path(jobs.folder).rglob("*")]
+    paths = list(jobs.folder.rglob("*"))
     assert paths and not any("passwd" in str(path) for path in paths)
