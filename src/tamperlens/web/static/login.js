@@ -18,8 +18,11 @@ async function login(token) {
 
 form.addEventListener("submit", event => { event.preventDefault(); login(field.value); });
 // A link may bring the token along behind #, which browsers send to nobody; it leaves the address bar at once.
-const brought = new URLSearchParams(location.hash.slice(1)).get("token");
-if (brought) {
+function take() {
+  const brought = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!brought) return;
   history.replaceState(null, "", "/login");
   login(brought);
 }
+addEventListener("hashchange", take);
+take();
