@@ -75,10 +75,9 @@ def _telling_examiner(model: str, tell: Callable[..., None]) -> Any:
     class Telling(Examiner):
         """Says when a file is inspected and only its casefile is to be written."""
 
-        def inspect(self, path: Path) -> Any:
-            found = super().inspect(path)
+        def record(self, inspection: Any, facts: Any) -> Any:
             tell(stage="writing", progress=1.0)
-            return found
+            return super().record(inspection, facts)
 
     return Telling(Settings.model_validate({"model": model}), threads=1)
 
