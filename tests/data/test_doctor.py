@@ -6,6 +6,10 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+
+from tamperlens.data.doctor import Finding, Severity, examine, exit_code
+from tamperlens.errors import DataError
+from tamperlens.media import write_png
 from trees import (
     CENTER,
     FRAMES,
@@ -23,10 +27,6 @@ from trees import (
     write_frames,
     write_mask,
 )
-
-from tamperlens.data.doctor import Finding, Severity, examine, exit_code
-from tamperlens.errors import DataError
-from tamperlens.media import write_png
 
 DF = "Deepfakes"
 

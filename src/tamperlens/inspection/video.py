@@ -6,10 +6,10 @@ model. inspection/verdict.py makes one score of a face's judged frames and a ver
 
 import heapq
 import math
+import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from tamperlens.faces import FaceTracks
 from tamperlens.figures import draw_overlay
 from tamperlens.inspection.photo import cut_out, inspect_frame
 from tamperlens.inspection.verdict import judge_track, rule_of, video_verdict
-from tamperlens.media import VideoSampler, moving_length, next_due
+from tamperlens.media import VideoSampler, fit_within, moving_length, next_due
 from tamperlens.types import (
     FaceBox,
     FaceDetector,
@@ -43,14 +43,14 @@ WORST = 6  # frames of the highest scores that are kept
 WORST_SIDE = 960  # pixels: their longest side
 
 
-def default_every(path: str | Path, start: float = 0.0, end: float = math.inf) -> float:
+def default_every(path: str | os.PathLike[str], start: float = 0.0, end: float = math.inf) -> float:
     """Seconds between judged frames: 1, less in a short video, so that about ten frames are judged, but at least 0.1."""
     length = min(end, moving_length(path)) - start  # NaN stays NaN
     return min(1.0, max(0.1, length / 10)) if length > 0 else 1.0
 
 
 def inspect_video(
-    path: str | Path,
+    path: str | os.PathLike[str],
     detector: FaceDetector,
     predictor: Predictor,
     *,
@@ -142,9 +142,7 @@ class _Watch:
     def _keep_frame(self, seconds: float, inspection: Inspection) -> None:
         if inspection.score is not None and (len(self.worst) < WORST or inspection.score > self.worst[0][0]):
             overlay = draw_overlay(inspection)
-            factor = min(1.0, WORST_SIDE / max(overlay.shape[:2]))
-            size = max(1, round(overlay.shape[1] * factor)), max(1, round(overlay.shape[0] * factor))
-            small = np.asarray(cv2.resize(overlay, size, interpolation=cv2.INTER_AREA), np.uint8)
+            small = fit_within(overlay, WORST_SIDE)
             heapq.heappush(self.worst, (inspection.score, -seconds, small))
             if len(self.worst) > WORST:
                 heapq.heappop(self.worst)

@@ -315,7 +315,7 @@ async def receive(request: Request, path: Path, most: int, message: str) -> int:
 def _sniff(path: Path, name: str) -> None:
     """Refuses by first bytes what is surely no photo or video; the rest is for the worker to find out."""
     with path.open("rb") as file:
-        head = file.read(512)
+        head = file.read(4096)
     if not head:
         raise HTTPException(422, "the file is empty, expected a photo or video")
     if not plausible(head):

@@ -83,8 +83,8 @@ def _telling_examiner(model: str, tell: Callable[..., None]) -> Any:
 
 
 def _examine(examiner: Any, order: dict[str, str], limits: Limits, tell: Callable[..., None]) -> dict[str, Any]:
-    from tamperlens.inspection.casefile.page import sentence_of
     from tamperlens.inspection.casefile.record import FailureRecord
+    from tamperlens.inspection.casefile.words import sentence_of
 
     upload, out = Path(order["upload"]), Path(order["out"])
     if order["example"]:
@@ -121,32 +121,18 @@ def _examine(examiner: Any, order: dict[str, str], limits: Limits, tell: Callabl
 
 
 def _length_within(upload: Path, name: str, limits: Limits) -> float:
-    """A video's seconds; 0 of a photo, NaN where the file does not say. `Refused` where a limit is passed."""
-    from tamperlens.media import animation_info, kind_of, video_info
-    from tamperlens.media.opening import open_photo, pillow
+    """A video's seconds; 0 of a photo, NaN where nothing tells. `Refused` where a limit is passed. Only headers are decoded."""
+    from tamperlens.media import Photo, open_source
 
     try:
-        if kind_of(upload) == "photo":
-            with pillow():
-                photo = open_photo(upload)
-                assert photo is not None
-                width, height = photo.size
-                photo.close()
-            _refuse_pixels(width, height, limits)  # before more than the header is read
-            animation = animation_info(upload)
-            seconds = animation.seconds if animation else 0.0
-        else:
-            info = video_info(upload)
-            _refuse_pixels(info.width, info.height, limits)
-            seconds = info.seconds
+        with open_source(upload) as source:
+            width, height = source.size
+            seconds = 0.0 if isinstance(source, Photo) else source.seconds
     except MediaError as error:
         status = 415 if isinstance(error, UnsupportedMedia) else 422
         raise Refused(str(error).replace(str(upload), name), status) from error
+    if width * height > limits.megapixels * 1e6:
+        raise Refused(limits.refuse_pixels(width, height), 413)
     if not math.isnan(seconds) and seconds > limits.seconds:
         raise Refused(limits.refuse_seconds(seconds), 413)
     return seconds
-
-
-def _refuse_pixels(width: int, height: int, limits: Limits) -> None:
-    if width * height > limits.megapixels * 1e6:
-        raise Refused(limits.refuse_pixels(width, height), 413)

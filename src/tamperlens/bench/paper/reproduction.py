@@ -100,7 +100,7 @@ def _measured(store: Store, stem: Path, file: Path, config: TrainConfig, most: i
     control = benchmark_rows(config.model, judge_store(predictor, store, other), predictor.score_threshold)
     file.parent.mkdir(parents=True, exist_ok=True)
     record: dict[str, Any] = {"of": of, "rows": rows_record(rows), "other_policy": rows_record(control)}
-    record |= {"about": conditions.describe(store), "training": card.training}
+    record |= {"about": conditions.describe(store), "training": card.training.model_dump(mode="json")}
     replace_text(file, json.dumps(record, indent=1) + "\n", durable=True)
     return rows
 
