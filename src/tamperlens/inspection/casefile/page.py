@@ -1,7 +1,9 @@
 """The report of one file as a single page that opens anywhere: no other file, no network, no font or script from elsewhere."""
 
 import base64
+import hashlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,14 +15,16 @@ from PIL import Image
 
 from tamperlens.figures import draw_heat_layer, draw_overlay
 from tamperlens.inspection.casefile.record import PhotoRecord, Thresholds, VideoRecord
-from tamperlens.inspection.casefile.timeline import clock, draw_timeline, legend
+from tamperlens.inspection.casefile.timeline import AXIS, clock, draw_timeline, legend
 from tamperlens.inspection.casefile.words import WORDS, alarms_in_words, rate_in_words, sentence_of
 from tamperlens.inspection.photo import cut_out
 from tamperlens.media import fit_within
 from tamperlens.types import FacePicture, Inspection, UInt8Array, VideoInspection
 
-__all__ = ["render_page", "sentence_of", "template"]
+__all__ = ["content_policy", "render_page", "sentence_of", "template"]
 
+TEMPLATES = Path(__file__).parent / "templates"
+INLINE = {"style-src": "style.css", "script-src": "page.js"}
 SIDE = 400  # pixels: longest side of a face's pictures on the page
 WIDE = 960  # of a whole picture
 MAX_SHOWN = 12  # faces with pictures
@@ -55,16 +59,33 @@ def render_page(inspection: Inspection | VideoInspection, record: PhotoRecord | 
         "hidden": max(0, len(views) - MAX_SHOWN),
         "command": command,
         "clock": clock,
+        "policy": content_policy(),
     }
     if isinstance(inspection, Inspection):
         values["whole"] = _jpeg(fit_within(draw_overlay(inspection), WIDE))
     else:
         values |= {
             "timeline": draw_timeline(inspection),
+            "axis": AXIS,
             "legend": legend(inspection),
             "worst": [(seconds, score, _jpeg(overlay)) for seconds, score, overlay in inspection.worst],
         }
     return template("page.html").render(values)
+
+
+def content_policy(elsewhere: Sequence[str] = ()) -> str:
+    """What the page may do, for the browser to enforce: show its own pictures and run its own script, and nothing else.
+
+    Whatever a file's name or metadata should smuggle into a page, no script of theirs runs. ``elsewhere``: directives that
+    count only in an HTTP header.
+    """
+    allowed = {kind: f"'sha256-{base64.b64encode(_hash(name)).decode()}'" for kind, name in INLINE.items()}
+    sources = ("default-src 'none'", "img-src data:", "media-src 'self' file:", "base-uri 'none'", "form-action 'none'")
+    return "; ".join((*sources, *(f"{kind} {source}" for kind, source in allowed.items()), *elsewhere))
+
+
+def _hash(name: str) -> bytes:
+    return hashlib.sha256(template(name).render().encode()).digest()
 
 
 def _alarms(record: PhotoRecord | VideoRecord) -> str:
@@ -127,6 +148,6 @@ def _address(image: UInt8Array, format: str, **options: Any) -> str:
 @cache
 def template(name: str) -> jinja2.Template:
     """One of the templates; values are escaped."""
-    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.get_template(name)

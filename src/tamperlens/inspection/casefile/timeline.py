@@ -5,9 +5,10 @@ from html import escape
 
 from tamperlens.types import FaceTrack, VideoInspection, VideoRule
 
-__all__ = ["draw_timeline"]
+__all__ = ["AXIS", "clock", "draw_timeline", "legend"]
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 960, 260, 52, 40, 26
+AXIS = LEFT / WIDTH, (WIDTH - 12) / WIDTH  # where the first and the last second lie, as shares of the width
 # Okabe and Ito's colours, darkened where needed to stand out from white at 3:1 or more.
 COLORS = ("#b34700", "#00639c", "#007a5a", "#8a4f7d", "#7a6a00", "#333333")
 DASHES = ("", "8 3", "2 3", "10 3 2 3", "5 5", "1 4")  # told apart without colour, too
