@@ -1,6 +1,6 @@
 """The figures of a shipped model: forgeries of test people by family and delivery, real photos by source and control."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +52,7 @@ def measure_recipes(
 
 def measure_photos(
     predictor: OnnxPredictor,
-    sources: dict[str, Sequence[Path]],
+    sources: Mapping[str, Sequence[Path]],
     controls: Sequence[str],
     borders: dict[str, int] | None = None,
     say: Say = print,

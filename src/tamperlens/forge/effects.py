@@ -190,7 +190,7 @@ def few_levels(image: UInt8Array) -> UInt8Array:
 
 
 def _levels(values: npt.NDArray[np.floating]) -> UInt8Array:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
 def _place(image: UInt8Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

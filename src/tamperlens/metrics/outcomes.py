@@ -196,7 +196,7 @@ class MeanMask:
 
     name = "mean-mask"
     calibrated = False
-    limits = ("It does not look at the crop.",)
+    limits: tuple[str, ...] = ("It does not look at the crop.",)
     score_threshold = doubt_threshold = 1.0
     SIDE = 64
 
