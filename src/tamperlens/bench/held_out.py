@@ -8,17 +8,21 @@ from pathlib import Path
 import numpy as np
 
 from tamperlens.data.portraits import FacePhoto, forged_crops
-from tamperlens.forge import effects
+from tamperlens.forge import FAMILIES, effects
 from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import h264, jpeg, read_photo
 from tamperlens.metrics.outcomes import PRISTINE, judge
 from tamperlens.metrics.results import rows_of, share_row
+from tamperlens.models.card import (
+    AS_PHOTOGRAPHED,
+    CALLED_MANIPULATED,
+    FACES_CALLED_MANIPULATED,
+    CardRow,
+    ModelCard,
+)
 from tamperlens.types import FaceDetector, Frame, LabelledCrop, Predictor, ResultRow, UInt8Array, Verdict
 
-__all__ = ["CONTROLS", "DELIVERIES", "UNSEEN", "delivered", "false_alarm_rows", "forgery_rows"]
-
-#: Families that no shipped model was trained on, so that the figures show what is new to it.
-UNSEEN = ("reenact", "autoencode")
+__all__ = ["CONTROLS", "DELIVERIES", "delivered", "false_alarm_rows", "forgery_rows", "unseen_families"]
 
 Change = Callable[[UInt8Array], UInt8Array]
 
@@ -38,7 +42,7 @@ DELIVERIES: dict[str, Change] = {
     **{f"H.264 {crf}": partial(h264, crf=crf) for crf in (23, 40)},
 }
 CONTROLS: dict[str, Change] = {
-    "as photographed": _as_is,
+    AS_PHOTOGRAPHED: _as_is,
     "blurred 1.0": partial(effects.blur, sigma=1.0),
     "denoised": partial(effects.bilateral, spread=25),
     "upscaled 2x": partial(effects.enlarged, factor=2),
@@ -46,6 +50,11 @@ CONTROLS: dict[str, Change] = {
     "noise 4": _noisy,
     **{f"JPEG {quality}": partial(jpeg, quality=quality) for quality in (95, 75, 50)},
 }
+
+
+def unseen_families(cards: Sequence[ModelCard]) -> tuple[str, ...]:
+    """Families that none of these models learned from, as their cards say: the figures show what is new to them."""
+    return tuple(family for family in FAMILIES if not any(family in card.families.trained for card in cards))
 
 
 def delivered(
@@ -83,20 +92,26 @@ def false_alarm_rows(
     *,
     controls: Sequence[str] = tuple(CONTROLS),
     border: int = 0,
-) -> Iterator[ResultRow]:
-    """For each control, the share of real photos that are called manipulated, and the share that is inconclusive.
+) -> Iterator[CardRow]:
+    """For each control, the shares of real photos called manipulated and inconclusive, and of faces called manipulated.
 
     Photos are inspected whole, as a user would, less ``border`` pixels on each side; the control is applied to the whole
-    photo. Shares are of the photos in which a face was judged; their number is the rows' count.
+    photo. Shares are of the photos in which a face was judged, or of these faces; their number is the rows' count.
     """
     for control in controls:
-        verdicts = []
+        verdicts: list[Verdict] = []
+        faces: list[Verdict] = []
         for path in paths:
             image = read_photo(path).image
             image = np.ascontiguousarray(image[border : image.shape[0] - border, border : image.shape[1] - border])
             inspection = inspect_frame(str(path), Frame(CONTROLS[control](image)), detector, predictor, stability=True)
             if inspection.score is not None:
                 verdicts.append(inspection.verdict)
-        for metric, verdict in (("called manipulated", Verdict.MANIPULATED), ("inconclusive", Verdict.INCONCLUSIVE)):
-            hits = sum(found is verdict for found in verdicts)
-            yield share_row(predictor.name, f"{PRISTINE}: {label}, {control}", metric, hits, len(verdicts))
+                faces += [finding.verdict for finding in inspection.faces if finding.score is not None]
+        for metric, verdict, found in (
+            (CALLED_MANIPULATED, Verdict.MANIPULATED, verdicts),
+            ("inconclusive", Verdict.INCONCLUSIVE, verdicts),
+            (FACES_CALLED_MANIPULATED, Verdict.MANIPULATED, faces),
+        ):
+            row = share_row(predictor.name, PRISTINE, metric, sum(one is verdict for one in found), len(found))
+            yield CardRow.of(row, "photos", source=label, control=control)

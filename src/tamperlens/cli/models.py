@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tamperlens.cli.console import NOT_INSPECTED, app, complain_of, make_folder, out, stems_of
+from tamperlens.cli.console import NOT_INSPECTED, app, complain_of, make_folder, out
 from tamperlens.errors import DataError, MissingExtra, TamperlensError
+from tamperlens.files import stems_of
 
 if TYPE_CHECKING:
     from tamperlens.types import FaceBox, UInt8Array

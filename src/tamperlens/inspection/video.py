@@ -6,10 +6,10 @@ model. inspection/verdict.py makes one score of a face's judged frames and a ver
 
 import heapq
 import math
+import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -43,14 +43,14 @@ WORST = 6  # frames of the highest scores that are kept
 WORST_SIDE = 960  # pixels: their longest side
 
 
-def default_every(path: str | Path, start: float = 0.0, end: float = math.inf) -> float:
+def default_every(path: str | os.PathLike[str], start: float = 0.0, end: float = math.inf) -> float:
     """Seconds between judged frames: 1, less in a short video, so that about ten frames are judged, but at least 0.1."""
     length = min(end, moving_length(path)) - start  # NaN stays NaN
     return min(1.0, max(0.1, length / 10)) if length > 0 else 1.0
 
 
 def inspect_video(
-    path: str | Path,
+    path: str | os.PathLike[str],
     detector: FaceDetector,
     predictor: Predictor,
     *,

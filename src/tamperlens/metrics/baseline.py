@@ -21,7 +21,7 @@ class MeanMask:
 
     def __init__(self, crops: Iterable[LabelledCrop]) -> None:
         """The mean mask of the forged crops, thresholded where the pooled Fg-IoU on these very crops is best."""
-        masks = np.stack([self._small(crop.mask) for crop in crops if crop.mask.any()])
+        masks = np.stack([self._small(crop.mask) for crop in crops if crop.truth is not None and crop.manipulated])
         self.mean = masks.mean(axis=0)
         truth = masks >= 0.5
         self.threshold = max(

@@ -105,11 +105,13 @@ def judge(predictor: Predictor, crops: Iterable[LabelledCrop]) -> Outcomes:
 
 
 def outcome_of(prediction: Prediction, crop: LabelledCrop) -> Outcome:
-    """A prediction against the truth; a crop is labelled manipulated where its mask is not empty."""
+    """A prediction against the truth; where only the label is known, pixels are not counted."""
+    if crop.truth is None:
+        return Outcome(crop.subset, crop.group, crop.manipulated, prediction.score, PixelCounts())
     return Outcome(
         crop.subset,
         crop.group,
-        bool(crop.mask.any()),
+        crop.manipulated,
         prediction.score,
         count_pixels(prediction.mask, crop.mask),
         count_values(prediction.pixel_map, crop.mask),
