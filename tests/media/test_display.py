@@ -27,7 +27,7 @@ from tamperlens.media import (
     write_video,
 )
 from tamperlens.media.colours import WHITE, Colours, ToSrgb, to_srgb
-from tamperlens.media.display import shown_size
+from tamperlens.media.display import Display, settle_colours, shown_size
 from tamperlens.types import UInt8Array
 
 
@@ -431,3 +431,23 @@ def test_the_hidden_picture_of_an_animated_png_is_not_shown(tmp_path: Path, movi
     assert np.array_equal(found[0].image, gradient())
     facts = file_facts(path).photo
     assert facts is not None and facts.pictures == 3
+
+
+def test_colours_that_cannot_be_read_are_told_and_end_nothing() -> None:
+    image = np.full((32, 32, 3), 90, np.uint8)
+    for matrix, words in ((0, None), (3, None), (255, None), (8, "YCgCo"), (14, "ICtCp"), (15, "Dolby Vision")):
+        picture = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
+        picture.colorspace = matrix
+        told = settle_colours(picture, (2, 2, 2))
+        assert (told is None) == (words is None) and (words or "") in (told or "")
+        assert apart(Display(None)(picture)[0], image) < 3
+        assert picture.reformat(format="gray").to_ndarray().shape == (32, 32)
+
+
+def test_what_the_picture_leaves_open_its_container_may_say() -> None:
+    picture = av.VideoFrame(32, 32, "yuv420p10le")
+    settle_colours(picture, (16, 9, 9))
+    assert (picture.color_trc, picture.color_primaries, picture.colorspace) == (16, 9, 9)
+    picture = av.VideoFrame(32, 32, "yuv420p10le")
+    settle_colours(picture, (18, 2, 2))
+    assert (picture.color_trc, picture.color_primaries, picture.colorspace) == (18, 9, 9)
