@@ -348,6 +348,12 @@ def test_orientation_in_xmp_alone_turns_nothing(tmp_path: Path) -> None:
     assert frame.image.shape == (96, 64, 3) and frame.notes == ()
 
 
+def test_the_film_of_a_motion_photo_is_mentioned(tmp_path: Path) -> None:
+    for xmp in (b'<rdf:Description GCamera:MotionPhoto="1"/>', b"<GCamera:MicroVideo>1</GCamera:MicroVideo>"):
+        Image.fromarray(gradient()).save(tmp_path / "a.jpg", xmp=xmp)
+        assert "not the film behind it" in read_photo(tmp_path / "a.jpg").notes[0]
+
+
 def test_png_gamma_is_applied_as_browsers_do(tmp_path: Path) -> None:
     values = np.repeat(np.arange(256, dtype=np.uint8)[None], 8, axis=0)
     shown = {}
