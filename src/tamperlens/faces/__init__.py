@@ -5,6 +5,7 @@ Boxes and crops are in pixels of the upright picture: x to the right, y down, up
 
 from tamperlens.faces.crop import ENLARGE, crop_face, face_square, inside_slices, paste_map
 from tamperlens.faces.detector import DETECTORS, VIDEO_SCALES, YuNet
+from tamperlens.faces.largest import largest_face
 from tamperlens.faces.tracks import FaceTracks
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "crop_face",
     "face_square",
     "inside_slices",
+    "largest_face",
     "paste_map",
 ]

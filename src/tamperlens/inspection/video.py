@@ -18,7 +18,7 @@ from tamperlens.faces import FaceTracks
 from tamperlens.figures import draw_overlay
 from tamperlens.inspection.photo import cut_out, inspect_frame
 from tamperlens.inspection.verdict import judge_track, rule_of, video_verdict
-from tamperlens.media import VideoSampler, moving_length, next_due
+from tamperlens.media import VideoSampler, fit_within, moving_length, next_due
 from tamperlens.types import (
     FaceBox,
     FaceDetector,
@@ -142,9 +142,7 @@ class _Watch:
     def _keep_frame(self, seconds: float, inspection: Inspection) -> None:
         if inspection.score is not None and (len(self.worst) < WORST or inspection.score > self.worst[0][0]):
             overlay = draw_overlay(inspection)
-            factor = min(1.0, WORST_SIDE / max(overlay.shape[:2]))
-            size = max(1, round(overlay.shape[1] * factor)), max(1, round(overlay.shape[0] * factor))
-            small = np.asarray(cv2.resize(overlay, size, interpolation=cv2.INTER_AREA), np.uint8)
+            small = fit_within(overlay, WORST_SIDE)
             heapq.heappush(self.worst, (inspection.score, -seconds, small))
             if len(self.worst) > WORST:
                 heapq.heappop(self.worst)

@@ -6,7 +6,7 @@ from tamperlens.media.kinds import Kind, kind_in, sniff
 from tamperlens.media.opening import MAX_PIXELS, checked
 from tamperlens.media.photo import write_png
 from tamperlens.media.redrawing import redraw
-from tamperlens.media.reencoding import h264, jpeg, resize, shrunk, webp
+from tamperlens.media.reencoding import fit_within, h264, h264_moving, jpeg, resize, shrunk, webp
 from tamperlens.media.sampling import VideoSampler, next_due
 from tamperlens.media.source import (
     Photo,
@@ -31,8 +31,10 @@ __all__ = [
     "VideoSampler",
     "checked",
     "file_facts",
+    "fit_within",
     "frames",
     "h264",
+    "h264_moving",
     "jpeg",
     "kind_in",
     "kind_of",
