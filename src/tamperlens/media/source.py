@@ -143,7 +143,7 @@ class Video(_Source):
 
     @cached_property
     def seconds(self) -> float:
-        """How long it lasts: as its headers say, else as the times of its packets do; NaN where nothing can be said."""
+        """How long it lasts: by the times of its packets where only a header says it; NaN where nothing can be said."""
         return measured_seconds(self.path) if math.isnan(self._promised) else self._promised
 
     def decoder(self) -> Decoder:
