@@ -16,14 +16,13 @@ import numpy as np
 
 from tamperlens.errors import MediaError
 from tamperlens.media.animation import animation_info, animation_pictures
+from tamperlens.media.cuts import THUMBNAIL, with_cuts
 from tamperlens.media.opening import checked, open_video
 from tamperlens.media.video import refuse_photo, to_frame, unreadable
 from tamperlens.types import Frame, UInt8Array
 
-__all__ = ["CUT", "VideoSampler", "next_due"]
+__all__ = ["VideoSampler", "next_due"]
 
-CUT = 24.0  # mean difference of grey levels between two small pictures from which on they show two scenes; see docs/log.md
-_THUMBNAIL = (32, 18)  # width, height in pixels of the small pictures that are compared
 _SEEK = 5.0  # seconds: it is not worth looking for a key frame to skip less
 
 
@@ -36,6 +35,11 @@ class _Picture:
     thumbnail: UInt8Array
     damaged: bool
     to_frame: Callable[[int, float], Frame]
+
+
+def _comparable(numbered: tuple[int, _Picture]) -> UInt8Array | None:
+    _, picture = numbered
+    return None if picture.damaged else picture.thumbnail
 
 
 def next_due(seconds: float, every: float, start: float) -> float:
@@ -88,25 +92,21 @@ class VideoSampler:
         elif animation.seconds:
             self.rate = animation.pictures / animation.seconds
         pictures = self._animation() if animation else self._video()
-        wanted, before, size, cut, given = -math.inf, None, None, False, 0
-        for picture in pictures:
-            seconds = self._clock(picture.seconds)
-            self.decoded, self.last = self.decoded + 1, seconds
+        wanted, size, cut, given = -math.inf, None, False, 0
+        for seconds, (index, picture), new_scene in with_cuts(self._timed(pictures), _comparable):
             if seconds >= self.end:
                 break
             if size is not None and picture.size != size:
                 old, new = (f"{width}x{height}" for width, height in (size, picture.size))
                 self._note(f"the picture's size changes from {old} to {new}", seconds)
                 cut = True
-            if before is not None and np.abs(picture.thumbnail - before).mean() > CUT:
-                cut = True
-            size, before = picture.size, picture.thumbnail.astype(np.int16)
+            size, cut = picture.size, cut or new_scene
             if picture.damaged:
                 if seconds >= self.start:  # where reading begins in the middle, the first pictures lack others
                     self._note("damaged frames were not inspected", seconds)
                     self.complete = False
             elif seconds >= max(self.start, wanted) - 1e-6:
-                frame = picture.to_frame(self._skipped + self.decoded - 1, seconds)
+                frame = picture.to_frame(index, seconds)
                 for words in frame.notes:
                     self._note(words)
                 yield replace(frame, cut=cut and given > 0)
@@ -119,6 +119,13 @@ class VideoSampler:
                 f"{file}: no frame can be read between second {self.start:g} and second {self.end:g}; "
                 f"frames were read up to second {self.last:.2f}"
             )
+
+    def _timed(self, pictures: Iterator[_Picture]) -> Iterator[tuple[float, tuple[int, _Picture]]]:
+        """Each picture's second, its number in the file, and itself."""
+        for picture in pictures:
+            seconds = self._clock(picture.seconds)
+            self.decoded, self.last = self.decoded + 1, seconds
+            yield seconds, (self._skipped + self.decoded - 1, picture)
 
     def _note(self, words: str, seconds: float | None = None) -> None:
         times = self._notes.setdefault(words, [])
@@ -141,7 +148,7 @@ class VideoSampler:
     def _animation(self) -> Iterator[_Picture]:
         try:
             for seconds, image in animation_pictures(self._file):
-                small = cv2.cvtColor(cv2.resize(image, _THUMBNAIL, interpolation=cv2.INTER_NEAREST), cv2.COLOR_RGB2GRAY)
+                small = cv2.cvtColor(cv2.resize(image, THUMBNAIL, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
                 size = image.shape[1], image.shape[0]
 
                 def to_frame(index: int, seconds: float, image: UInt8Array = image) -> Frame:
@@ -193,7 +200,7 @@ class VideoSampler:
             self._note("parts of the video could not be decoded and were not inspected", self.last)
             return
         for picture in pictures:
-            small = picture.reformat(*_THUMBNAIL, format="gray", interpolation="POINT").to_ndarray()
+            small = picture.reformat(*THUMBNAIL, format="gray", interpolation="AREA").to_ndarray()
             seconds = picture.time - origin if timed and picture.time is not None else None
             size = picture.width, picture.height
 
