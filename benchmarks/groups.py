@@ -59,7 +59,7 @@ def groups_of(photos: Sequence[FacePhoto], labels: dict[str, dict[str, str]]) ->
 
 
 def found_in(image: UInt8Array, detector: YuNet, predictor: object) -> tuple[Verdict, float | None]:
-    inspection = inspect_frame("", Frame(image), detector, predictor, stability=True)  # type: ignore[arg-type]
+    inspection = inspect_frame(Frame(image), detector(image), predictor, stability=True)  # type: ignore[arg-type]
     return inspection.verdict, inspection.score
 
 

@@ -127,7 +127,8 @@ def _photo_outcomes(predictor: OnnxPredictor, photos: list[FacePhoto]) -> list[O
     for photo in photos:
         image = read_photo(photo.path).image
         for control in THRESHOLD_CONTROLS:
-            score = inspect_frame(photo.path, Frame(CONTROLS[control](image)), detector, predictor).score
+            frame = Frame(CONTROLS[control](image))
+            score = inspect_frame(frame, detector(frame.image), predictor).score
             if score is not None:
                 outcomes.append(Outcome(PRISTINE, photo.person, False, score, PixelCounts()))
     return outcomes

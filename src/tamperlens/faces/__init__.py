@@ -3,9 +3,11 @@
 Boxes and crops are in pixels of the upright picture: x to the right, y down, upper bounds exclusive.
 """
 
+from tamperlens.faces.appearance import appearance, similarity
 from tamperlens.faces.crop import ENLARGE, crop_face, face_square, inside_slices, paste_map
 from tamperlens.faces.detector import DETECTORS, VIDEO_SCALES, YuNet
-from tamperlens.faces.tracks import FaceTracks
+from tamperlens.faces.tracks import FaceTracks, box_at
+from tamperlens.faces.turned import find_turned, quarter_turns
 
 __all__ = [
     "DETECTORS",
@@ -13,8 +15,13 @@ __all__ = [
     "VIDEO_SCALES",
     "FaceTracks",
     "YuNet",
+    "appearance",
+    "box_at",
     "crop_face",
     "face_square",
+    "find_turned",
     "inside_slices",
     "paste_map",
+    "quarter_turns",
+    "similarity",
 ]

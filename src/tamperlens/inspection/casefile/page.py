@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from tamperlens.figures import draw_heat_layer, draw_overlay
+from tamperlens.inspection.casefile.annotate import painter
 from tamperlens.inspection.casefile.record import Face, PhotoRecord, Thresholds, Track, VideoRecord
 from tamperlens.inspection.casefile.timeline import clock, draw_timeline, legend
 from tamperlens.inspection.photo import cut_out
@@ -58,10 +59,13 @@ def render_page(inspection: Inspection | VideoInspection, record: PhotoRecord | 
     if isinstance(inspection, Inspection):
         values["whole"] = _jpeg(_shrunk(draw_overlay(inspection), WIDE))
     else:
+        paint = painter(inspection)
         values |= {
             "timeline": draw_timeline(inspection),
             "legend": legend(inspection),
-            "worst": [(seconds, score, _jpeg(overlay)) for seconds, score, overlay in inspection.worst],
+            "worst": [
+                (kept.seconds, kept.score, _jpeg(paint(kept.image, kept.seconds, kept.scale))) for kept in inspection.highest
+            ],
         }
     return template("page.html").render(values)
 

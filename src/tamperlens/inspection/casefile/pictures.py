@@ -35,7 +35,7 @@ def write_video_pictures(inspection: VideoInspection, folder: Path, stem: str) -
     for number, picture in inspection.pictures.items():
         kinds: dict[str, UInt8Array | BoolArray] = {
             "": picture.image,
-            ".overlay": heat(picture.image, picture.pixel_map),
+            ".overlay": heat(picture.image, picture.pixel_map, picture.mask),
             ".pixelmap": np.rint(picture.pixel_map * 255).astype(np.uint8),
             ".mask": picture.mask,
         }
