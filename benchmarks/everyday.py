@@ -8,11 +8,11 @@ split. Shares are of crops at or above the model's thresholds, without the re-en
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 from people import parser_of, people_of
 
 from tamperlens.data.portraits import load_portrait
+from tamperlens.forge import effects
 from tamperlens.forge.degrade import STEPS
 from tamperlens.forge.portrait import scaled
 from tamperlens.models.runtime import load
@@ -22,63 +22,14 @@ Change = Callable[[UInt8Array, np.random.Generator], UInt8Array]
 SIDES = (160, 512)  # pixels, as in the frozen bench
 
 
-def _clipped(image: object) -> UInt8Array:
-    return np.asarray(np.clip(np.rint(np.asarray(image)), 0, 255), np.uint8)
-
-
-def _place(image: UInt8Array) -> tuple[np.ndarray, np.ndarray]:
-    """Every pixel's x and y from the middle, in sides."""
-    height, width = image.shape[:2]
-    y, x = np.mgrid[:height, :width] / max(height, width) - 0.5
-    return x[..., None], y[..., None]
-
-
-def _vignette(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    x, y = _place(image)
-    return _clipped(image * (1 - 1.2 * (x * x + y * y)))
-
-
-def _flash(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    x, y = _place(image)
-    return _clipped(image * (0.5 + 1.1 * np.exp(-8 * (x * x + y * y))))
-
-
-def _half_in_shadow(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    x, _ = _place(image)
-    return _clipped(image * (1 - 0.5 * np.clip((x - rng.uniform(-0.15, 0.15)) / 0.06 + 0.5, 0, 1)))
-
-
-def _caption(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    captioned, height = image.copy(), image.shape[0]
-    captioned[int(0.85 * height) :] = rng.integers(0, 255, 3)
-    size, place = height / 300, (height // 40, int(0.95 * height))
-    return np.asarray(
-        cv2.putText(captioned, "NEWS AT TEN", place, cv2.FONT_HERSHEY_DUPLEX, size, (255, 255, 255), 2, cv2.LINE_AA), np.uint8
-    )
-
-
-def _screen(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    height, width = image.shape[:2]
-    y, x = np.mgrid[:height, :width]
-    return _clipped(image * (1 + 0.06 * np.sin(2 * np.pi * (0.27 * x + 0.03 * y)))[..., None])
-
-
-def _monochrome(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    return np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
-
-
-def _few_levels(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    return np.asarray(image // 16 * 16 + 8, np.uint8)
-
-
 UNTRAINED: dict[str, Change] = {
-    "vignette": _vignette,
-    "flash": _flash,
-    "half in shadow": _half_in_shadow,
-    "caption": _caption,
-    "photo of a screen": _screen,
-    "monochrome": _monochrome,
-    "16 levels": _few_levels,
+    "vignette": lambda image, rng: effects.vignette(image),
+    "flash": lambda image, rng: effects.flash(image),
+    "half in shadow": lambda image, rng: effects.half_in_shadow(image, rng.uniform(-0.15, 0.15)),
+    "caption": lambda image, rng: effects.caption(image, rng.integers(0, 255, 3)),
+    "photo of a screen": lambda image, rng: effects.moire(image),
+    "monochrome": lambda image, rng: effects.monochrome(image),
+    "16 levels": lambda image, rng: effects.few_levels(image),
 }
 
 

@@ -23,8 +23,9 @@ from matplotlib.cbook import get_sample_data
 from PIL import Image
 
 from tamperlens.data.prepare.pairing import follow_faces
-from tamperlens.data.prepare.run import Report, prepare
+from tamperlens.data.prepare.run import Execution, Report, prepare
 from tamperlens.data.readers import READERS
+from tamperlens.data.readers.frames import read_frames
 from tamperlens.data.store.manifest import PrepareSettings
 from tamperlens.faces import VIDEO_SCALES, YuNet
 from tamperlens.media import frames, write_video
@@ -80,7 +81,7 @@ def detect_all(paths: list[Path]) -> tuple[list[list[list[FaceBox]]], float]:
 def moved(path: Path, found: list[list[FaceBox]]) -> list[float]:
     """How far followed boxes lie from detected ones, in shares of their side: the worse of centre and half the side."""
     distances = []
-    for frame, boxes in follow_faces(path, YuNet(scales=VIDEO_SCALES), step=1, detect_every=5):
+    for frame, boxes in follow_faces(read_frames(path), YuNet(scales=VIDEO_SCALES), step=1, detect_every=5):
         if found[frame.index] and boxes:
             a, b = found[frame.index][0], max(boxes.values(), key=lambda box: box.size)
             apart = (*(abs(p - q) for p, q in zip(a.center, b.center, strict=True)), abs(a.size - b.size) / 2)
@@ -92,7 +93,7 @@ def prepare_all(root: Path, store: Path, compression: str) -> tuple[Report, floa
     """The report, seconds of work and peak memory in MB; in a fresh process, so that only preparing counts."""
     settings = PrepareSettings(compression=compression, every_train=1, every_eval=1)
     began = time.process_time()
-    report = prepare(root, store, settings, YuNet(scales=VIDEO_SCALES), keep_going=True)
+    report = prepare(root, store, settings, YuNet(scales=VIDEO_SCALES), execution=Execution(keep_going=True))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return report, time.process_time() - began, peak
 
@@ -108,7 +109,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         width, height = (int(side) for side in options.size.split("x"))
         root = options.root or build(Path(folder) / "root", options.frames, width, height, options.compression)
-        clips = READERS["faceforensics"](root, compression=options.compression)
+        clips = READERS["faceforensics"].read(root, compression=options.compression)
         originals = sorted({clip.original or clip.path for clip in clips})
         count, decoding = decode_all([clip.path for clip in clips])
         found, detecting = detect_all(originals)

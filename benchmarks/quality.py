@@ -3,14 +3,15 @@
     python benchmarks/quality.py PHOTOS... [--models contrast-seg OTHER.onnx] [--deliveries uncompressed "JPEG 75"]
 
 Only people of the test split are used. Whoever changes the families, seeds or deliveries says so in docs/log.md and measures
-the last model again: figures from before and after such a change are not comparable. ``reenact`` and ``autoencode`` are never
-trained on. ``accuracy`` is the share of crops given their class at the model's threshold, so of forged ones the share found.
+the last model again: figures from before and after such a change are not comparable. Unseen are families that none of the
+models was trained on, as their cards say. ``accuracy`` is the share of crops given their class at the model's threshold, so of
+forged ones the share found.
 ``mean-mask`` predicts the mean training mask for every crop.
 """
 
 from people import parser_of, people_of
 
-from tamperlens.bench.held_out import DELIVERIES, UNSEEN, forgery_rows
+from tamperlens.bench.held_out import DELIVERIES, forgery_rows, unseen_families
 from tamperlens.data.portraits import forged_crops
 from tamperlens.forge import FAMILIES
 from tamperlens.metrics.outcomes import MeanMask
@@ -28,11 +29,13 @@ def main() -> None:
     arguments = parser.parse_args()
 
     people = people_of(arguments)
-    trained = [family for family in FAMILIES if family not in UNSEEN]
+    models = [load(model) for model in arguments.models]
+    unseen = unseen_families([model.card for model in models])
+    trained = [family for family in FAMILIES if family not in unseen]
     baseline = MeanMask(forged_crops(people["train"], trained, 100, sides=(64, 65), seed=5, before=1.0, after=1.0))
-    predictors = [*(load(model) for model in arguments.models), baseline]
+    predictors = [*models, baseline]
     print(f"{len(people['test'])} test people, {arguments.per_family} crops a family, seed {SEED}")
-    print(f"never trained on: {', '.join(UNSEEN)}\n")
+    print(f"never trained on: {', '.join(unseen)}\n")
     print(f"| delivery | model | family | {' | '.join(COLUMNS)} |\n|---|---|---|{'---|' * len(COLUMNS)}")
     for delivery, rows in forgery_rows(
         predictors, people["test"], list(FAMILIES), arguments.per_family, seed=SEED, deliveries=arguments.deliveries
@@ -42,7 +45,7 @@ def main() -> None:
             if subset == "average":
                 continue
             cells = [f"{own[m].value:.3f} [{own[m].low:.3f}, {own[m].high:.3f}]" if m in own else "-" for m in COLUMNS]
-            name = f"{subset} (unseen)" if subset in UNSEEN else subset
+            name = f"{subset} (unseen)" if subset in unseen else subset
             print(f"| {delivery} | {model} | {name} | {' | '.join(cells)} |", flush=True)
 
 

@@ -1,9 +1,8 @@
-"""A real photograph and a forgery of it, made here with a known mask, are inspected; pictures and JSON go to demo/.
+"""A real photograph and a forgery of it, made here with a known mask, are inspected; their casefiles go to demo/.
 
 The photograph is matplotlib's sample picture of Grace Hopper (public domain); no model of ours has been trained on it.
 """
 
-import json
 import sys
 from pathlib import Path
 
@@ -11,12 +10,12 @@ import numpy as np
 from matplotlib.cbook import get_sample_data
 from PIL import Image
 
-import tamperlens
 from tamperlens.faces import YuNet
 from tamperlens.forge.provenance import write_forgery
 from tamperlens.forge.whole import forge_face
-from tamperlens.inspection.casefile.pictures import write_pictures
-from tamperlens.inspection.casefile.record import inspection_record
+from tamperlens.inspection.casefile.record import FailureRecord, Settings
+from tamperlens.inspection.casefile.writing import casefile_stems
+from tamperlens.inspection.examiner import Examiner
 from tamperlens.metrics import count_pixels
 
 FAMILY, SEED = "resynthesis", 1
@@ -35,19 +34,20 @@ def main() -> int:
     forged, mask_path = write_forgery(OUT, "forgery", forge_face(image, face, FAMILY, SEED), photo.name, SEED)
     truth = np.asarray(Image.open(mask_path)) > 0
 
-    verdicts = {}
-    for path in (photo, forged):
-        inspection = tamperlens.inspect(path)
-        verdicts[path] = inspection.verdict
-        write_pictures(inspection, OUT, path.stem)
-        (OUT / f"{path.stem}.json").write_text(json.dumps(inspection_record(inspection), indent=2) + "\n")
-        print(f"{path}: {inspection.verdict.value}, score {inspection.score:.3f}")
-        for reason in inspection.reasons:
+    verdicts, examiner = {}, Examiner(Settings(), OUT)
+    for path, stem in casefile_stems([photo, forged], OUT).items():
+        record = examiner(path, stem)
+        if isinstance(record, FailureRecord) or "mask" not in record.outputs:
+            print(f"error: {record.reasons[-1]}", file=sys.stderr)
+            return 1
+        verdicts[path] = record.verdict
+        print(f"{path}: {record.verdict}, score {record.score:.3f}")
+        for reason in record.reasons:
             print(f"    {reason}")
         if path == forged:
-            counts = count_pixels(inspection.mask, truth)
+            counts = count_pixels(np.asarray(Image.open(OUT / record.outputs["mask"])) > 0, truth)
             print(f"    found mask against the known one: IoU {counts.fg_iou:.3f}; {truth.mean():.1%} of the picture is forged")
-    print(f"overlays, pixel maps, masks and JSON are in {OUT}/")
+    print(f"reports, records, overlays, pixel maps and masks are in {OUT}/; open {OUT}/forgery.html")
     if verdicts[photo] == "manipulated" or verdicts[forged] != "manipulated":
         print("error: the demo expected the photograph not to be called manipulated, and its forgery to be", file=sys.stderr)
         return 1

@@ -54,17 +54,18 @@ def inspect(path: str | Path, *, model: str | Path | None = None) -> "Inspection
     from tamperlens.faces import VIDEO_SCALES, YuNet
     from tamperlens.inspection.photo import inspect_photo
     from tamperlens.inspection.video import inspect_video
-    from tamperlens.media import moves
+    from tamperlens.media import Video, open_source
     from tamperlens.models.runtime import DEFAULT_MODEL, load
 
     chosen = str(model or DEFAULT_MODEL)
     if chosen not in _loaded:
         _loaded[chosen] = load(chosen)
-    if moves(path):
-        return inspect_video(path, YuNet(scales=VIDEO_SCALES), _loaded[chosen])
-    if "detector" not in _loaded:
-        _loaded["detector"] = YuNet()
-    return inspect_photo(path, _loaded["detector"], _loaded[chosen])
+    with open_source(path) as source:
+        if isinstance(source, Video):
+            return inspect_video(source, YuNet(scales=VIDEO_SCALES), _loaded[chosen])
+        if "detector" not in _loaded:
+            _loaded["detector"] = YuNet()
+        return inspect_photo(source, _loaded["detector"], _loaded[chosen])
 
 
 _loaded: dict[str, Any] = {}  # model name or path -> predictor: loading costs more than one inspection

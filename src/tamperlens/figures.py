@@ -102,7 +102,8 @@ def draw_contact_sheet(crops: Iterable[LabelledCrop], columns: int = 8, cell: in
 
 def _draw_cell(crop: LabelledCrop, cell: int) -> UInt8Array:
     picture = np.ascontiguousarray(cv2.resize(crop.image, (cell, cell), interpolation=cv2.INTER_AREA))
-    mask = cv2.resize(crop.mask.astype(np.uint8), (cell, cell), interpolation=cv2.INTER_NEAREST)
+    drawn = np.zeros(crop.image.shape[:2], np.bool_) if crop.truth is None else crop.truth
+    mask = cv2.resize(drawn.astype(np.uint8), (cell, cell), interpolation=cv2.INTER_NEAREST)
     outlines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     for color, width in (((255, 255, 255), 3), (COLORS[Verdict.MANIPULATED], 1)):  # seen on light and dark skin
         cv2.drawContours(picture, outlines, -1, color, width)

@@ -1,12 +1,24 @@
-"""Files that appear whole or not at all, and the endings of names by which folders are searched."""
+"""Files that appear whole or not at all, names for results, and the endings of names by which folders are searched."""
 
+import hashlib
 import os
+import re
+import unicodedata
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["MEDIA_SUFFIXES", "PHOTO_SUFFIXES", "VIDEO_SUFFIXES", "replace_text", "replacing"]
+__all__ = [
+    "MEDIA_SUFFIXES",
+    "PHOTO_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "name_key",
+    "replace_text",
+    "replacing",
+    "stems_of",
+    "writable_name",
+]
 
 # Of what a folder holds; what a file is, is told by its content alone (see media/opening.py).
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v"})
@@ -51,3 +63,50 @@ def replace_text(path: Path, text: str, *, durable: bool = False, errors: str = 
     """Writes a small file as UTF-8, whole or not at all. ``errors``: as for ``str.encode``."""
     with replacing(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8", errors=errors)
+
+
+LONGEST_NAME = 255  # bytes, on most file systems
+ROOM = 40  # bytes that endings and the names of temporary files may add to a stem
+_UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, bytes that are no text, separators of lines and paragraphs
+
+
+def writable_name(name: str, longest: int = LONGEST_NAME - ROOM) -> str:
+    """A file's name, or its stem, as one that any file system and page takes, in at most ``longest`` bytes of UTF-8.
+
+    What is no text and what controls a terminal becomes ``_``; a name too long is cut and told from others by a hash.
+    """
+    clean = "".join("_" if unicodedata.category(letter) in _UNWRITABLE else letter for letter in name)
+    data = clean.encode()
+    if len(data) <= longest:
+        return clean
+    mark = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+    return f"{data[: longest - 9].decode(errors='ignore')}~{mark}"
+
+
+def name_key(name: str) -> str:
+    """Equal for names that a file system without upper and lower case, or one that composes letters, takes for one."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def stems_of(
+    paths: Sequence[Path],
+    taken: Callable[[str, Path], bool] = lambda stem, path: False,
+    *,
+    reserved: re.Pattern[str] = re.compile(r"index|summary"),
+    longest: int = LONGEST_NAME - ROOM,
+) -> dict[Path, str]:
+    """The stem of what is written about each file, no two alike: its own, or its whole name, or that with a number.
+
+    ``taken`` tells whether a stem may not be used for a file; ``reserved`` are stems for nobody, in any case of letters.
+    """
+    stems: dict[Path, str] = {}
+    keys: set[str] = set()
+    for path in dict.fromkeys(paths):
+        stem, number = writable_name(path.stem, longest), 1
+        while name_key(stem) in keys or reserved.fullmatch(name_key(stem)) or taken(stem, path):
+            ending = "" if number == 1 else f".{number}"
+            stem = writable_name(path.name, longest - len(ending)) + ending
+            number += 1
+        keys.add(name_key(stem))
+        stems[path] = stem
+    return stems

@@ -8,7 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
-__all__ = ["CRASHED", "run_processes"]
+__all__ = ["CRASHED", "end_with_parent", "run_processes"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -39,7 +39,7 @@ def _run_pool(
 ) -> Iterator[tuple[Task, Result | str]]:
     """Takes tasks until none is left or a process dies; then names the tasks at hand."""
     running: dict[Future[Result], Task] = {}
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=end_with_parent)
     try:
         while True:
             while len(running) < workers and (one := next(((task,) for task in waiting), None)):
@@ -55,7 +55,7 @@ def _run_pool(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """A killed run takes its workers along: nothing goes on writing behind the back of the next one."""
 
     def watch() -> None:

@@ -123,9 +123,21 @@ class LabelledCrop:
     """A crop with its truth."""
 
     image: UInt8Array  # (H, W, 3) RGB
-    mask: BoolArray  # (H, W): the manipulated pixels
+    truth: BoolArray | None  # (H, W): the manipulated pixels; None where nobody knows which, only that some were
     subset: str  # manipulation method or forgery family; "pristine" where nothing was manipulated
     group: str = ""  # video or person: crops of one group are not independent
+
+    @property
+    def mask(self) -> BoolArray:
+        """The manipulated pixels, ``(H, W)``. Raises ``ValueError`` for a crop that has a label and no mask."""
+        if self.truth is None:
+            raise ValueError(f"this crop of {self.subset} has a label and no mask; only what needs no pixels can use it")
+        return self.truth
+
+    @property
+    def manipulated(self) -> bool:
+        """The label: whether any pixel was manipulated."""
+        return self.truth is None or bool(self.truth.any())
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,10 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+
+from tamperlens.data.doctor import Finding, Severity, examine, exit_code
+from tamperlens.errors import DataError
+from tamperlens.media import write_png
 from trees import (
     CENTER,
     FRAMES,
@@ -23,10 +27,6 @@ from trees import (
     write_frames,
     write_mask,
 )
-
-from tamperlens.data.doctor import Finding, Severity, examine, exit_code
-from tamperlens.errors import DataError
-from tamperlens.media import write_png
 
 DF = "Deepfakes"
 
@@ -163,16 +163,18 @@ def test_finds_a_pair_that_cannot_be_differenced(tree):
     encode(video(tree, "000", "c23"), noisy, "c23")
     findings = examine(tree, methods=["DF"], compression="c23")
     assert only(findings, "noise-floor").severity is Severity.ERROR
-    assert "DF/c23/000_003" in findings[0].message
+    assert findings[0].path == str(video(tree, "000_003", "c23", DF)) and "99th percentile" in findings[0].message
 
 
 @pytest.mark.parametrize("detector", [None, FakeDetector(size=120)])
-def test_a_close_up_that_was_drawn_anew_as_a_whole_is_no_error(tree, detector):
+def test_a_close_up_in_which_noise_cannot_be_measured_is_an_error(tree, detector):
     encode(video(tree, "000_003", "raw", DF), [frame ^ 64 for frame in clip_frames("000")], "raw")
     write_mask(mask_video(tree, "000_003"), np.ones((HEIGHT, WIDTH), bool))
     findings = examine(tree, methods=["DF"], compression="raw", detector=detector)
     finding = only(findings, "noise-unknown")
-    assert finding.severity is Severity.NOTE and "noise floor cannot be measured" in finding.message
+    assert finding.severity is Severity.ERROR and "noise floor cannot be measured" in finding.message
+    # A recipe that takes no differences does not ask.
+    assert examine(tree, methods=["DF"], compression="raw", detector=detector, recipe="released") == []
 
 
 def test_c40_noise_is_a_warning_because_released_masks_do_not_mind(tmp_path):
@@ -184,15 +186,18 @@ def test_c40_noise_is_a_warning_because_released_masks_do_not_mind(tmp_path):
     assert exit_code(findings) == 1
 
 
-def test_finds_a_second_face_being_the_manipulated_one(tree):
+def test_of_two_faces_the_manipulated_one_counts_as_in_prepare(tree):
     elsewhere = (40, 60)
-    area = changed_area(elsewhere)
     frames = manipulated_frames("000", "003", DF, center=elsewhere)
     encode(video(tree, "000_003", "raw", DF), frames, "raw")
-    detector = FakeDetector((120, 60), elsewhere)  # largest first
-    write_mask(mask_video(tree, "000_003"), area)
-    findings = [f for f in examine(tree, compression="raw", detector=detector) if "Deepfakes/raw/videos/000_003" in f.path]
-    assert only(findings, "wrong-face").severity is Severity.ERROR
+    write_mask(mask_video(tree, "000_003"), changed_area(elsewhere))
+
+    def found(*centers):
+        findings = examine(tree, compression="raw", detector=FakeDetector(*centers))
+        return [f for f in findings if "Deepfakes/raw/videos/000_003" in f.path]
+
+    assert found((120, 60), elsewhere) == []  # largest first
+    assert only(found((120, 60)), "wrong-face").severity is Severity.ERROR
     assert examine(tree, compression="raw") == []  # without a detector it cannot be told
 
 
@@ -267,8 +272,8 @@ def test_photos_are_examined_too(tmp_path):
     write_png(tmp_path / "manipulated" / "a.png", manipulated)
     write_png(tmp_path / "original" / "b.png", texture(1))
     write_png(tmp_path / "manipulated" / "b.png", texture(2))
-    finding = only(examine(tmp_path, reader="pairs", detector=FakeDetector(CENTER)), "noise-floor")
-    assert "EDIT/b" in finding.message
+    finding = only(examine(tmp_path, reader="pairs", detector=FakeDetector(CENTER)), "background")
+    assert finding.path.endswith("manipulated/b.png")
 
 
 def test_exit_codes():

@@ -3,11 +3,10 @@
 import json
 import random
 import shutil
-from pathlib import Path
 
 import pytest
 
-from tamperlens.data.readers import READERS, Layout, faceforensics
+from tamperlens.data.readers import READERS, Layout, LeftOut, faceforensics
 from tamperlens.data.readers.methods import METHODS
 from tamperlens.data.readers.splits import Splits, find_splits, read_splits
 from tamperlens.errors import DataError
@@ -146,11 +145,11 @@ def test_filters_and_says_what_it_misses(tmp_path):
 @pytest.mark.parametrize("name", ["000_003 (1)", "000", "copy", "00_003"])
 def test_misnamed_files_are_never_skipped(tmp_path, name):
     touch(tmp_path, fake("000_003"), fake(name), fake(".hidden"), "manipulated_sequences/Deepfakes/c23/videos/notes.txt")
-    with pytest.raises(DataError, match="not named"):
+    with pytest.raises(DataError, match="would be left out: its name does not say"):
         read(tmp_path)
-    strays: list[Path] = []
-    assert len(read(tmp_path, strays=strays)) == 1
-    assert strays == [tmp_path / fake(name)]
+    left_out: list[LeftOut] = []
+    assert len(read(tmp_path, left_out=left_out)) == 1
+    assert [(one.code, one.path) for one in left_out] == [("misnamed", tmp_path / fake(name))]
 
 
 def test_two_files_of_one_name_are_refused(tmp_path):
@@ -238,4 +237,4 @@ def test_finds_the_split_files_that_came_with_a_tree(tmp_path):
 def test_people_of_one_group_never_meet_those_of_another():
     two = Splits({"train": (("a", "b"),), "val": (("c",),), "test": ()})
     assert two.shared == {} and two.split_of(["c"]) == "val" and two.split_of(["a", "z"]) is None
-    assert READERS["faceforensics"] is read
+    assert READERS["faceforensics"].read is read

@@ -1,11 +1,8 @@
 """Faces followed between detections lie where detecting in every frame would put them."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from tamperlens.data.prepare import pairing
 from tamperlens.data.prepare.pairing import follow_faces
 from tamperlens.types import FaceBox, Frame
 
@@ -18,7 +15,7 @@ class Head:
     def __init__(self, place):
         self.place, self.looked = place, []
 
-    def frames(self, path, every):
+    def frames(self, every=1):
         return (Frame(np.full((1, 1, 3), index, np.uint8), index, index / 25) for index in range(0, COUNT, every))
 
     def box(self, index):
@@ -39,10 +36,9 @@ class Head:
         lambda index: 0.3 * (index >= 48),  # a cut
     ],
 )
-def test_a_box_lies_near_what_detection_in_every_frame_finds(monkeypatch, place, step):
+def test_a_box_lies_near_what_detection_in_every_frame_finds(place, step):
     head = Head(place)
-    monkeypatch.setattr(pairing, "read_frames", head.frames)
-    followed = list(follow_faces(Path("clip"), head, step, 5))
+    followed = list(follow_faces(head.frames(), head, step, 5))
     assert [frame.index for frame, _ in followed] == list(range(0, COUNT, step))
     assert len(head.looked) == len(set(head.looked))
     for frame, faces in followed:
@@ -50,8 +46,7 @@ def test_a_box_lies_near_what_detection_in_every_frame_finds(monkeypatch, place,
         assert abs(face.x0 - head.box(frame.index).x0) <= 0.031 * SIDE
 
 
-def test_a_calm_face_is_looked_for_in_every_fifth_frame_and_the_last(monkeypatch):
+def test_a_calm_face_is_looked_for_in_every_fifth_frame_and_the_last():
     head = Head(lambda index: 0.01 * np.sin(2 * np.pi * index / 50))
-    monkeypatch.setattr(pairing, "read_frames", head.frames)
-    assert len(list(follow_faces(Path("clip"), head, 1, 5))) == COUNT
+    assert len(list(follow_faces(head.frames(), head, 1, 5))) == COUNT
     assert head.looked == [*range(0, COUNT, 5), COUNT - 1]

@@ -15,9 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 from tamperlens import cli
-from tamperlens.data.prepare import crop_unit
+from tamperlens.data.prepare import crop_writer
 from tamperlens.data.prepare import run as preparing
-from tamperlens.data.prepare.run import prepare
+from tamperlens.data.prepare.run import Execution, prepare
 from tamperlens.data.store import Store
 from tamperlens.data.store.manifest import INFO, MANIFEST, PARTS, SHARDS, PrepareSettings
 from tamperlens.data.store.shards import TarWriter
@@ -51,8 +51,8 @@ def clips(tmp_path_factory) -> Path:
     return root
 
 
-def run(root, out, settings=SETTINGS, detector=None, **options):
-    return prepare(root, out, settings, detector or FakeDetector(), allow_custom_split=True, **options)
+def run(root, out, settings=SETTINGS, detector=None, **how):
+    return prepare(root, out, settings, detector or FakeDetector(), allow_custom_split=True, execution=Execution(**how))
 
 
 def content(store: Path) -> dict[str, bytes]:
@@ -155,7 +155,7 @@ def test_released_masks_are_met_frame_by_frame(mine, tmp_path):
 
 def test_a_mask_that_ends_early_fails_its_clip(mine, tmp_path):
     write_mask(mask_video(mine, "000_003"), count=7)
-    with pytest.raises(DataError, match=r"1 of 8 clips failed .*DF/raw/000_003: .*has no frame 8"):
+    with pytest.raises(DataError, match=r"1 of 8 clips failed .*DF/raw/000_003: it has 12 frames and its mask 7"):
         run(mine, tmp_path / "s", SETTINGS.model_copy(update={"recipe": "released", "methods": ("DF",)}))
 
 
@@ -163,7 +163,7 @@ def test_photos_share_units(tmp_path):
     cv2 = pytest.importorskip("cv2")
     for name in ("a.b", "a", "c"):
         (tmp_path / "photos").mkdir(exist_ok=True)
-        cv2.imwrite(str(tmp_path / "photos" / f"{name}.png"), clip_frames("7")[0])
+        cv2.imwrite(str(tmp_path / "photos" / f"{name}.png"), clip_frames(str(len(name)))[0])
     report = run(tmp_path / "photos", tmp_path / "s", PrepareSettings(reader="photos"))
     store = Store(tmp_path / "s")
     assert report.crops == len(store) == 3 and [shard.file for shard in store.info.shards] == ["photos-00000.tar"]
@@ -267,13 +267,13 @@ def test_two_processes_make_the_same_store_as_one(clips, calm, tmp_path):
     assert content(tmp_path / "s") == content(calm)
 
 
-def test_shares_make_the_same_store_whoever_ends_last(clips, calm, tmp_path):
-    first = run(clips, tmp_path / "s", shard=(2, 3))
+def test_parts_of_the_work_make_the_same_store_whoever_ends_last(clips, calm, tmp_path):
+    first = run(clips, tmp_path / "s", part=(2, 3))
     assert not first.complete and first.clips == 3
     with pytest.raises(DataError, match="not complete"):
         Store(tmp_path / "s")
-    assert not run(clips, tmp_path / "s", shard=(1, 3)).complete
-    assert run(clips, tmp_path / "s", shard=(3, 3)).complete
+    assert not run(clips, tmp_path / "s", part=(1, 3)).complete
+    assert run(clips, tmp_path / "s", part=(3, 3)).complete
     assert content(tmp_path / "s") == content(calm)
 
 
@@ -344,22 +344,22 @@ def test_two_runs_on_one_store(clips, calm, tmp_path):
     refused = []
 
     def again(now):
-        for shard in ((1, 1), (1, 2)):
+        for part in ((1, 1), (1, 2)):
             with pytest.raises(DataError, match=r"another run is preparing .*s .*wait for it"):
-                run(clips, tmp_path / "s", shard=shard)
-            refused.append(shard)
+                run(clips, tmp_path / "s", part=part)
+            refused.append(part)
 
     run(clips, tmp_path / "s", progress=again)
     assert refused and content(tmp_path / "s") == content(calm)
 
 
-def test_two_runs_of_one_share(clips, tmp_path):
+def test_two_runs_of_one_part(clips, tmp_path):
     def again(now):
         with pytest.raises(DataError, match="another run is preparing"):
-            run(clips, tmp_path / "s", shard=(1, 2))
-        run(clips, tmp_path / "s", shard=(2, 2))
+            run(clips, tmp_path / "s", part=(1, 2))
+        run(clips, tmp_path / "s", part=(2, 2))
 
-    assert run(clips, tmp_path / "s", shard=(1, 2), progress=again).complete
+    assert run(clips, tmp_path / "s", part=(1, 2), progress=again).complete
 
 
 def test_a_broken_clip_is_named_and_can_be_left_out_or_mended(mine, calm, tmp_path):
@@ -410,24 +410,28 @@ def test_fewer_frames_than_the_original_are_told(mine, tmp_path):
 def test_another_size_than_the_original(mine, tmp_path):
     small = [frame[:-20] for frame in manipulated_frames("000", "003")]
     encode(video(mine, "000_003", method="Deepfakes"), small, "raw")
-    with pytest.raises(DataError, match=r"DF/raw/000_003: the manipulated frame is 160x100 and its original 160x120"):
+    with pytest.raises(DataError, match=r"DF/raw/000_003: it is 160x100 and its original 160x120"):
         run(mine, tmp_path / "s")
 
 
 def test_a_pair_too_noisy_for_its_recipe_is_refused_by_name(mine, tmp_path):
-    encode(video(mine, "000_003", method="Deepfakes"), manipulated_frames("000", "003"), "c40")
-    with pytest.raises(DataError, match=r"1 of 12 clips failed \(DF/raw/000_003: .*000_003.mp4: outside the face .*99th"):
+    noisy = [frame ^ np.uint8(1) for frame in manipulated_frames("000", "003")]
+    encode(video(mine, "000_003", method="Deepfakes"), noisy, "raw")
+    with pytest.raises(DataError, match=r"1 of 12 .*\(DF/raw/000_003: outside the face .*99th.*--accept noise-floor"):
         run(mine, tmp_path / "s")
 
 
-def test_a_close_up_whose_noise_floor_cannot_be_measured_is_used_and_noted(mine, tmp_path):
+def test_a_close_up_whose_noise_floor_cannot_be_measured_is_used_only_when_asked_for_and_its_rows_say_so(mine, tmp_path):
     encode(video(mine, "000_003", method="Deepfakes"), [frame ^ 64 for frame in clip_frames("000")], "raw")
-    report = run(mine, tmp_path / "s", SETTINGS.model_copy(update={"methods": ("DF",)}), FakeDetector(size=120))
-    assert not report.failed
-    (note,) = (note for note in report.notes if "noise floor" in note)  # told once, however many clips it is true of
-    assert note == "DF/raw/000_003 and 3 more: the face fills the frame, so the noise floor cannot be measured"
-    table = pq.read_table(tmp_path / "s" / MANIFEST).to_pylist()
-    assert {row["noise_p99"] for row in table if row["clip"] == "DF/raw/000_003"} == {None}
+    settings, close = SETTINGS.model_copy(update={"methods": ("DF",)}), FakeDetector(size=120)
+    with pytest.raises(DataError, match=r"4 of 8 clips failed .*noise floor cannot be measured.*--accept noise-unknown"):
+        run(mine, tmp_path / "s", settings, close)
+    report = run(mine, tmp_path / "t", settings.model_copy(update={"accept": ("noise-unknown",)}), close)
+    assert not report.failed and report.notes == ("DF/raw/000_003 and 3 more: used in spite of noise-unknown",)
+    store = Store(tmp_path / "t")
+    for index in range(len(store)):
+        row = store.row(index)
+        assert (row.accepted, row.noise_p99) == ("noise-unknown" if row.method == "DF" else None, None)
 
 
 def test_a_clip_without_a_face(clips, tmp_path):
@@ -471,7 +475,7 @@ def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(clips, calm, tmp_path
             self.path = path
 
     with monkeypatch.context() as patch:
-        patch.setattr(crop_unit, "TarWriter", Full)
+        patch.setattr(crop_writer, "TarWriter", Full)
         with pytest.raises(DataError, match=r"000-.*cannot be written \(No space left on device\); free space"):
             run(clips, tmp_path / "s", keep_going=True)
     run(clips, tmp_path / "s")
@@ -500,7 +504,7 @@ def test_a_read_only_folder(clips, tmp_path):
         ({"recipe": "magic"}, {}, "unknown mask recipe 'magic'; known are absdiff-exact"),
         ({"reader": "magic"}, {}, "unknown dataset reader 'magic'; known are faceforensics"),
         ({"methods": ("magic",)}, {}, "unknown method 'magic'"),
-        ({}, {"shard": (3, 2)}, "i from 1 to n"),
+        ({}, {"part": (3, 2)}, "i from 1 to n"),
     ],
 )
 def test_settings_that_make_no_sense(clips, tmp_path, settings, options, message):
@@ -528,8 +532,8 @@ def test_prepare_and_show(mine, calm, tmp_path, found):
     options = ["--methods", "DF,NT", "--compression", "raw", "--every-train", 2, "--every-eval", 5, "--out", tmp_path / "s"]
     code, out, err = command("prepare", mine, *options)
     assert code == 2 and "--allow-custom-split" in err
-    code, out, err = command("prepare", mine, *options, "--allow-custom-split", "--shard", "1/2")
-    assert code == 0 and "27 crops of 6 clips, 0 clips failed; share done" in out
+    code, out, err = command("prepare", mine, *options, "--allow-custom-split", "--part", "1/2")
+    assert code == 0 and "27 crops of 6 clips, 0 clips failed; part done" in out
     code, out, err = command("prepare", mine, *options, "--allow-custom-split")
     assert code == 0 and "54 crops of 12 clips, 0 clips failed; complete" in out
     assert content(tmp_path / "s") == content(calm)
@@ -548,7 +552,7 @@ def test_prepare_tells_what_failed(mine, tmp_path, found):
     assert code == 0 and "1 clips failed; complete" in out
     code, out, _ = command("show", tmp_path / "s", "--out", tmp_path / "sheet.png")
     assert code == 0 and "failed: DF/raw/000_003" in out and (tmp_path / "sheet.png").exists()
-    code, _, err = command("prepare", mine, *options, "--shard", "half")
+    code, _, err = command("prepare", mine, *options, "--part", "half")
     assert code == 2 and "1/4" in err
 
 

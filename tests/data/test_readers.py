@@ -35,33 +35,34 @@ EXAMPLES = {
     "celebdf": ("Celeb-real/id0_0000.mp4", "Celeb-synthesis/id0_id1_0000.mp4", "YouTube-real/00000.mp4"),
     "pairs": ("original/a.png", "manipulated/a.png"),
     "photos": ("a.png", "deep/er/a.png"),
+    "unpaired": ("real/a.png", "real/show/b.mp4", "fake/a.png"),
 }
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_every_reader_keeps_the_contract(tmp_path, name):
     touch(tmp_path, *EXAMPLES[name])
-    clips = READERS[name](tmp_path)
+    clips = READERS[name].read(tmp_path)
     assert [clip.id for clip in clips] == sorted({clip.id for clip in clips})
     assert len(clips) == len(EXAMPLES[name])
     for clip in clips:
         assert clip.path.is_file() and clip.method in METHODS and clip.persons and clip.target == clip.persons[0]
         assert clip.original is None or (clip.manipulated and clip.original.exists())
         assert hash(clip) is not None  # frozen values, fit for sets and for sending to workers
-    assert {clip.method for clip in READERS[name](tmp_path, methods=["P"])} == {"P"}
-    strays: list[object] = []
-    READERS[name](tmp_path, strays=strays)
-    assert strays == []
+    assert {clip.method for clip in READERS[name].read(tmp_path, methods=["P"])} == {"P"}
+    left_out: list[object] = []
+    READERS[name].read(tmp_path, left_out=left_out)
+    assert left_out == []
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_every_reader_says_what_an_empty_folder_lacks(tmp_path, name):
     with pytest.raises(DataError, match="expected"):
-        READERS[name](tmp_path)
+        READERS[name].read(tmp_path)
     with pytest.raises(DataError, match="not a folder"):
-        READERS[name](tmp_path / "nothing")
+        READERS[name].read(tmp_path / "nothing")
     with pytest.raises(DataError, match="unknown method"):
-        READERS[name](touch(tmp_path, *EXAMPLES[name]), methods=["XX"])
+        READERS[name].read(touch(tmp_path, *EXAMPLES[name]), methods=["XX"])
 
 
 def test_reading_a_dataset_imports_no_torch():
@@ -74,7 +75,7 @@ def test_reading_a_dataset_imports_no_torch():
 
 def test_celebdf_partners_and_persons(tmp_path):
     touch(tmp_path, *EXAMPLES["celebdf"], "Celeb-synthesis/id7_id1_0003.mp4")
-    clips = {clip.id: clip for clip in READERS["celebdf"](tmp_path)}
+    clips = {clip.id: clip for clip in READERS["celebdf"].read(tmp_path)}
     swapped = clips["CDF/Celeb-synthesis/id0_id1_0000"]
     assert (swapped.target, swapped.source) == ("id0", "id1")
     assert swapped.original == tmp_path / "Celeb-real/id0_0000.mp4"
@@ -86,7 +87,7 @@ def test_celebdf_partners_and_persons(tmp_path):
 def test_celebdf_keeps_people_of_the_test_videos_out_of_train(tmp_path):
     touch(tmp_path, *EXAMPLES["celebdf"], "Celeb-real/id1_0000.mp4", "Celeb-real/id2_0000.mp4")
     (tmp_path / "List_of_testing_videos.txt").write_text("0 Celeb-synthesis/id0_id1_0000.mp4\n1 YouTube-real/00000.mp4\n")
-    clips = {clip.id: clip.split for clip in READERS["celebdf"](tmp_path)}
+    clips = {clip.id: clip.split for clip in READERS["celebdf"].read(tmp_path)}
     assert clips == {
         "CDF/Celeb-synthesis/id0_id1_0000": "test",
         "P/YouTube-real/00000": "test",
@@ -95,26 +96,26 @@ def test_celebdf_keeps_people_of_the_test_videos_out_of_train(tmp_path):
         "P/Celeb-real/id2_0000": "train",
     }
     # Which people are tested does not depend on which methods are asked for.
-    only_real = READERS["celebdf"](tmp_path, methods=["P"])
+    only_real = READERS["celebdf"].read(tmp_path, methods=["P"])
     assert {clip.id: clip.split for clip in only_real} == {key: clips[key] for key in clips if key.startswith("P")}
 
 
 def test_celebdf_refuses_what_it_has_not(tmp_path):
     touch(tmp_path, *EXAMPLES["celebdf"])
     with pytest.raises(DataError, match="one compression"):
-        READERS["celebdf"](tmp_path, compression="c23")
+        READERS["celebdf"].read(tmp_path, compression="c23")
     (tmp_path / "List_of_testing_videos.txt").write_text("Celeb-real/id0_0000.mp4\n")
     with pytest.raises(DataError, match="should read like"):
-        READERS["celebdf"](tmp_path)
+        READERS["celebdf"].read(tmp_path)
     (tmp_path / "List_of_testing_videos.txt").unlink()
     touch(tmp_path, "Celeb-real/zero.mp4")
-    with pytest.raises(DataError, match="not named"):
-        READERS["celebdf"](tmp_path)
+    with pytest.raises(DataError, match="would be left out: its name does not say which clip"):
+        READERS["celebdf"].read(tmp_path)
 
 
 def test_pairs_match_by_name_whatever_the_suffix(tmp_path):
     touch(tmp_path, "original/a.jpg", "manipulated/a.png", "masks/a.png", "manipulated/b.mp4", "original/c/0000.png")
-    clips = {clip.id: clip for clip in READERS["pairs"](tmp_path)}
+    clips = {clip.id: clip for clip in READERS["pairs"].read(tmp_path)}
     assert set(clips) == {"EDIT/a", "EDIT/b", "P/a", "P/c"}
     assert clips["EDIT/a"].original == tmp_path / "original/a.jpg"
     assert clips["EDIT/a"].released_mask == tmp_path / "masks/a.png"
@@ -126,8 +127,8 @@ def test_splits_of_pairs_and_photos_are_always_custom(tmp_path):
     root = touch(tmp_path / "data", *EXAMPLES["photos"])
     folder = write_splits(tmp_path / "splits", train=[["a"]], test=[["deep/er/a"]])
     with pytest.raises(DataError, match=r"no official split.*--allow-custom-split"):
-        READERS["photos"](root, splits=folder)
-    clips = READERS["photos"](root, splits=folder, allow_custom_split=True)
+        READERS["photos"].read(root, splits=folder)
+    clips = READERS["photos"].read(root, splits=folder, allow_custom_split=True)
     assert {clip.target: clip.split for clip in clips} == {"a": "train", "deep/er/a": "test"}
     assert all(clip.split_set and clip.split_set.startswith("custom-") for clip in clips)
 

@@ -98,7 +98,7 @@ def tree(tmp_path_factory):
 def test_the_tree_is_read_as_faceforensics_and_raw_differs_only_in_the_mask(tree) -> None:
     out, left_out, _ = tree
     assert len(left_out) == 1 and "9.png" in left_out[0]
-    clips = READERS["faceforensics"](out, splits=out / "splits", allow_custom_split=True)
+    clips = READERS["faceforensics"].read(out, splits=out / "splits", allow_custom_split=True)
     assert {clip.method for clip in clips} == {"P", "sFS", "sNT"} and len(clips) == 6 + 2 * 6
     for clip in clips:
         assert TAG in video_info(clip.path).tags["comment"]

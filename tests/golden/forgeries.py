@@ -1,7 +1,8 @@
 """What each family does to one face: a changed family, or a changed order of its draws, shows in it, and would change the
 forgeries that `benchmarks/quality.py` compares models on.
 
-    python tests/golden/forgeries.py            writes forgeries.txt anew: only when such a change is meant
+    python tests/golden/forgeries.py                    writes forgeries.txt anew: only when such a change is meant
+    python tests/golden/forgeries.py --only NAME        writes the line of one family, such as a new one
 """
 
 import sys
@@ -12,10 +13,12 @@ import numpy as np
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import golden_at_hand
 from faces_at_hand import hopper_portrait, mirrored
 from tamperlens.forge import FAMILIES
 
 FILE = Path(__file__).with_name("forgeries.txt")
+ABOUT = "Written by tests/golden/forgeries.py: family, then for each seed the mask's share and the mean change in it."
 SEEDS = range(5)
 
 
@@ -29,11 +32,5 @@ def changes(family: str) -> list[float]:
     return found
 
 
-def main() -> None:
-    lines = ["# Written by tests/golden/forgeries.py: family, then for each seed the mask's share and the mean change in it."]
-    lines += [f"{family} {' '.join(f'{value:.5g}' for value in changes(family))}" for family in FAMILIES]
-    FILE.write_text("\n".join(lines) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    golden_at_hand.main(FILE, ABOUT, list(FAMILIES), changes, ".5g")

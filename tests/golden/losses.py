@@ -1,21 +1,28 @@
 """The loss of each model's first ten steps, from fixed weights on fixed crops: a changed start, normalisation, network or
 loss shows in them.
 
-    python tests/golden/losses.py            writes losses.txt anew: only when such a change is meant
+    python tests/golden/losses.py                    writes losses.txt anew: only when such a change is meant
+    python tests/golden/losses.py --only NAME        writes the line of one model, such as vgg5-seg
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import golden_at_hand
 from tamperlens.models.model import Model, model_names
 
 FILE = Path(__file__).with_name("losses.txt")
+ABOUT = "Written by tests/golden/losses.py: model, then the losses of its first ten steps."
 STEPS = 10
+CELLS = 2  # a side: with fewer, batch norms at a large stride would see a single cell of each crop
 SIDE = 32
-LARGER = {"xception": 64}  # at stride 32 a batch norm would else see a single cell of each crop
 
 
 def crops(side: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -35,7 +42,7 @@ def losses(name: str) -> list[float]:
     model = Model.create(name).train()
     # Ten times slower than the paper, so that rounding, which differs between processors, grows less.
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
-    images, masks, labels = crops(LARGER.get(name.rpartition("-")[0], SIDE))
+    images, masks, labels = crops(max(SIDE, CELLS * int(model.network.stride)))
     found = []
     for _ in range(STEPS):
         optimizer.zero_grad()
@@ -46,11 +53,5 @@ def losses(name: str) -> list[float]:
     return found
 
 
-def main() -> None:
-    lines = ["# Written by tests/golden/losses.py: model, then the losses of its first ten steps."]
-    lines += [f"{name} {' '.join(f'{loss:.6f}' for loss in losses(name))}" for name in model_names()]
-    FILE.write_text("\n".join(lines) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    golden_at_hand.main(FILE, ABOUT, model_names(), losses, ".6f")

@@ -279,7 +279,7 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
         "folder": (folder, "this is a folder, expected one photo or video"),
         "empty": (folder / "empty.jpg", "the file is empty, expected a photo"),
         "text": (folder / "text.jpg", "this is text, expected a photo"),
-        "playlist": (folder / "playlist.mp4", "this is text, expected a photo"),
+        "playlist": (folder / "playlist.mp4", "this is a playlist .M3U., .*, expected a photo"),
         "concat": (folder / "concat.mp4", "this is text, expected a photo"),
         "random": (folder / "random.png", "of an unknown kind .first bytes 01 00 c8.*expected a photo"),
         "pdf": (folder / "a.pdf", "a PDF document, expected a photo"),
@@ -296,7 +296,7 @@ def test_bad_files_are_named_in_one_line(tmp_path: Path, name: str, reader: Any)
     with pytest.raises(MediaError, match=words) as caught:
         reader(path)
     assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
-    assert isinstance(caught.value, UnsupportedMedia) == (name == "pdf")
+    assert isinstance(caught.value, UnsupportedMedia) == (name in ("pdf", "text", "playlist", "concat"))
 
 
 def test_very_large_pictures(tmp_path: Path) -> None:

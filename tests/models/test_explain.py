@@ -16,10 +16,10 @@ from torch.nn import functional  # noqa: E402
 from tamperlens.cli import app  # noqa: E402
 from tamperlens.errors import ModelError  # noqa: E402
 from tamperlens.models.card import ModelCard  # noqa: E402
-from tamperlens.models.explain import activations, as_seen, guided_backprop, layers, randomised, strongest  # noqa: E402
+from tamperlens.models.explain import activations, guided_backprop, layers, randomised, strongest  # noqa: E402
 from tamperlens.models.model import Model  # noqa: E402
 from tamperlens.models.networks import NETWORKS  # noqa: E402
-from tamperlens.models.runtime import shipped_models  # noqa: E402
+from tamperlens.models.runtime import as_seen, shipped_models  # noqa: E402
 from tamperlens.models.tasks import TASKS  # noqa: E402
 
 

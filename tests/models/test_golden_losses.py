@@ -10,8 +10,8 @@ from tamperlens.models.model import Model, model_names  # noqa: E402
 
 KEPT = read(golden.FILE)
 # Relative. With other kernels on the same processor first losses change by less than 1e-6, and later ones by 1e-4 at most, as
-# steps let roundings grow. Xception's batch norms, over a few cells each, let them grow more: 1.2e-2 after ten steps.
-FIRST, LATER, LATER_OF_XCEPTION = 1e-5, 2e-3, 5e-2
+# steps let roundings grow. Batch norms over a few cells each, at a large stride, let them grow more: 1.2e-2 after ten steps.
+FIRST, LATER, LATER_OF_FEW_CELLS, LARGE_STRIDE = 1e-5, 2e-3, 5e-2, 32
 
 
 def test_every_model_has_its_losses():
@@ -23,7 +23,8 @@ def test_every_model_has_its_losses():
 def test_the_first_ten_losses_are_what_they_were(name):
     found = golden.losses(name)
     assert found[0] == pytest.approx(KEPT[name][0], rel=FIRST)
-    assert found == pytest.approx(KEPT[name], rel=LATER_OF_XCEPTION if name.startswith("xception") else LATER)
+    few_cells = Model.create(name).network.stride >= LARGE_STRIDE
+    assert found == pytest.approx(KEPT[name], rel=LATER_OF_FEW_CELLS if few_cells else LATER)
 
 
 @pytest.mark.parametrize("name", ["vgg3-cls", "fn3-seg", "mesoinception4-cls"])

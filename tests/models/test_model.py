@@ -16,7 +16,17 @@ from torch import nn
 
 from tamperlens.errors import ModelError
 from tamperlens.metrics.calibration import Calibration
-from tamperlens.models.card import ModelCard
+from tamperlens.models.card import (
+    AS_PHOTOGRAPHED,
+    CALLED_MANIPULATED,
+    FACES_CALLED_MANIPULATED,
+    AlarmRate,
+    CardRow,
+    Families,
+    ModelCard,
+    Origin,
+    Training,
+)
 from tamperlens.models.export import to_onnx
 from tamperlens.models.model import Model, load, model_names, parse_name, save
 from tamperlens.models.networks import NETWORKS, xception
@@ -183,7 +193,7 @@ def test_unknown_networks_and_tasks_are_answered_with_what_would_work(saved, ent
 )
 def test_a_wrong_card_is_answered_with_file_entry_and_fix(saved, entries, message):
     edit_card(saved, **entries)
-    expected = rf"fn3-seg\.json is not valid \({re.escape(message)}.*\): correct these entries; a card has name, network"
+    expected = rf"fn3-seg\.json is not valid \({re.escape(message)}.*\): correct these entries; a card has format, name"
     with pytest.raises(ModelError, match=expected):
         ModelCard.load(saved.with_suffix(".json"))
 
@@ -203,8 +213,10 @@ def test_a_card_survives_its_file(tmp_path):
         "vgg5-cls",
         max_side=512,
         calibration=Calibration(slope=1.5, intercept=-0.25),
-        training={"seed": 3, "steps": [1, 2]},
-        results={"miou": 0.5},
+        training=Training(steps=3, before=Training(config="a.toml"), data={"a": "b"}),
+        initialised_from=(Origin(part="trunk", name="EfficientNet-Lite0 from ImageNet", terms="Apache 2.0"),),
+        validation={"miou": 0.5},
+        results=[CardRow(table="crops", subset="swap", delivery="JPEG 75", metric="auc", value=None, n=3)],
         limits=["faces under 64 pixels", "ümlauts"],
     )
     card.save(tmp_path / "card.json")
@@ -267,9 +279,93 @@ def test_export_that_differs_is_refused_and_leaves_the_old_file(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_new_results_replace_those_of_their_name_and_are_checked():
-    first = card_of("fn3-seg", results={"test": [1], "video": [2]})
-    second = first.with_results(test=[3], groups=[])
-    assert second.results == {"test": [3], "video": [2], "groups": []} and first.results["test"] == [1]
+def row_of(table="photos", value=0.0, n=100, metric=CALLED_MANIPULATED, **subject) -> CardRow:
+    return CardRow(table=table, metric=metric, value=value, n=n, **{"subset": "pristine", **subject})
+
+
+def test_new_rows_replace_those_of_their_tables_and_are_checked():
+    first = card_of("fn3-seg", results=[row_of("crops", delivery="raw"), row_of("clips", source="a", delivery="b")])
+    second = first.with_results([row_of(source="c", control="JPEG 75")], families=Families(trained=("swap",)))
+    assert [row.table for row in second.results] == ["crops", "clips", "photos"] and second.families.trained == ("swap",)
+    assert [row.n for row in first.with_results([row_of("crops", n=7, delivery="raw")]).results] == [100, 7]
     with pytest.raises(ValidationError):
-        first.model_copy(update={"map_threshold": 2.0}).with_results(test=[])
+        first.model_copy(update={"map_threshold": 2.0}).with_results([])
+
+
+@pytest.mark.parametrize(
+    ("fields", "label"),
+    [
+        ({"table": "crops", "subset": "swap", "delivery": "JPEG 75"}, "swap, JPEG 75"),
+        ({"table": "photos", "source": "lfw", "control": "blurred 1.0"}, "pristine: lfw, blurred 1.0"),
+        ({"table": "groups", "group": "glasses", "control": AS_PHOTOGRAPHED}, "glasses, as photographed"),
+        ({"table": "clips", "subset": "sDF", "source": "clips of test people", "delivery": "H.264 18"}, None),
+    ],
+)
+def test_a_rows_label_is_made_of_its_fields(fields, label):
+    assert row_of(**fields).label == (label or "sDF: clips of test people, H.264 18")
+
+
+def test_rates_of_false_alarms_are_those_of_the_pristine_rows_whatever_they_are_called():
+    rows = [
+        row_of(value=0.01, source="people, of the test: split", control=AS_PHOTOGRAPHED),
+        row_of(value=0.0, n=300, source="b", control=AS_PHOTOGRAPHED),
+        row_of(value=0.5, source="a", control="JPEG 75"),
+        row_of(value=0.5, metric="inconclusive", source="a", control=AS_PHOTOGRAPHED),
+        row_of("crops", value=0.5, delivery=AS_PHOTOGRAPHED),
+        row_of("groups", value=0.5, group="glasses", control=AS_PHOTOGRAPHED),
+        row_of("clips", value=0.5, subset="sDF", source="clips", delivery="H.264"),
+    ]
+    alarms = card_of("fn3-seg").with_results(rows).false_alarms
+    assert (alarms.photo.called_manipulated, alarms.photo.count, alarms.photo.counted) == (1, 400, "files")
+    assert alarms.photo.rate == 0.0025 and 0 < alarms.photo.interval[0] < 0.0025 < alarms.photo.interval[1] < 0.02
+    assert alarms.video is None and card_of("fn3-seg").false_alarms.photo is None
+    # Where faces were counted, the rate is that of faces; a control set in which no face was judged gives none.
+    faces = row_of(value=0.002, n=500, metric=FACES_CALLED_MANIPULATED, source="b", control=AS_PHOTOGRAPHED)
+    alarms = card_of("fn3-seg").with_results([*rows, faces]).false_alarms
+    assert (alarms.photo.called_manipulated, alarms.photo.count, alarms.photo.counted) == (1, 500, "faces")
+    nobody = card_of("fn3-seg").with_results([row_of(value=None, n=0, source="c", control=AS_PHOTOGRAPHED)])
+    assert nobody.false_alarms.photo is None
+    with pytest.raises(ValidationError, match="more than the count"):
+        AlarmRate(called_manipulated=3, count=2)
+
+
+def old_card(**entries) -> dict:
+    """A card as the first format had it."""
+    return {
+        "name": "m",
+        "network": "fn3",
+        "task": "seg",
+        "map_threshold": 0.5,
+        "score_threshold": 0.5,
+        "training": {"steps": 2, "crops_seen": 8, "config": {"policy": "resized", "families": ["swap"]}},
+        "results": {"validation_during_training": {"miou": 0.5}},
+        **entries,
+    }
+
+
+def test_a_card_of_the_first_format_is_read(tmp_path):
+    numbers = {"value": 0.01, "low": 0.0, "high": 0.1, "n": 100}
+    results = {
+        "unseen_families": ["reenact"],
+        "expected_calibration_error_on_validation": 0.04,
+        "test": [
+            {"subset": "self_blend, JPEG 75", "metric": "auc", **numbers},
+            {"subset": "pristine: lfw, as photographed", "metric": "called manipulated", **numbers},
+        ],
+        "groups": [{"subset": "cheeks: dark, as photographed", "metric": "median score", **numbers, "low": None}],
+        "video": [{"subset": "in part: clips of test people, H.264 18 to 23", "metric": "called manipulated", **numbers}],
+    }
+    (tmp_path / "card.json").write_text(json.dumps(old_card(results=results)))
+    card = ModelCard.load(tmp_path / "card.json")
+    captions = [row["subset"] for name in ("test", "groups", "video") for row in results[name]]
+    assert [row.label for row in card.results] == captions
+    assert card.results[2].group == "cheeks: dark" and card.results[2].low is None and card.results[3].subset == "in part"
+    assert (card.false_alarms.photo.count, card.false_alarms.video, card.calibration_error) == (100, None, 0.04)
+    assert (card.crop_policy, card.families) == ("resized", Families(trained=("swap",), unseen=("reenact",)))
+    card.save(tmp_path / "new.json")
+    assert ModelCard.load(tmp_path / "new.json") == card
+    plain = ModelCard.model_validate(old_card())
+    assert plain.validation == {"miou": 0.5} and plain.training.crops_seen == 8 and plain.results == ()
+    (tmp_path / "card.json").write_text(json.dumps(old_card(results={"test": [{"subset": "nonsense", **numbers}]})))
+    with pytest.raises(ModelError, match=r"the row 'nonsense' of an old card cannot be read; measure the model again"):
+        ModelCard.load(tmp_path / "card.json")

@@ -25,9 +25,12 @@ def test_the_default_and_the_papers_model_are_shipped() -> None:
 def test_a_shipped_model_is_whole(name: str) -> None:
     card = ModelCard.load(WEIGHTS / f"{name}.json")
     assert card.name == name and (WEIGHTS / f"{name}.safetensors").exists()
-    assert card.training["data"] and card.training["date"] and card.training["commit"] and card.training["crops_seen"] > 0
+    assert card.training.data and card.training.date and card.training.commit and card.training.crops_seen > 0
+    assert '"format": "tamperlens.card/2"' in (WEIGHTS / f"{name}.json").read_text()
+    assert card.families.trained and not set(card.families.trained) & set(card.families.unseen)
+    assert card.false_alarms.photo.rate < 0.02 and card == card.with_results(card.results)
     assert card.limits and card.calibration and card.doubt_threshold <= card.score_threshold
-    assert {"auc", "fg_iou", "called manipulated"} <= {row["metric"] for row in card.results["test"]}
+    assert {"auc", "fg_iou", "called manipulated"} <= {row.metric for row in card.results}
 
 
 @pytest.mark.parametrize("name", shipped_models())

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from tamperlens.errors import DataError
-from tamperlens.forge.degrade import noise
+from tamperlens.forge import effects
 from tamperlens.media import h264, jpeg, webp
 from tamperlens.types import UInt8Array
 
@@ -26,32 +25,8 @@ class Corruption:
     apply: Callable[[UInt8Array], UInt8Array]
 
 
-def _resize(image: UInt8Array, factor: float) -> UInt8Array:
-    """Shrunk to ``factor`` and enlarged again."""
-    size = max(8, round(image.shape[1] * factor)), max(8, round(image.shape[0] * factor))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
-    return np.asarray(cv2.resize(small, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_CUBIC), np.uint8)
-
-
-def _blur(image: UInt8Array, sigma: float) -> UInt8Array:
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
-
-
 def _noise(image: UInt8Array, sigma: float) -> UInt8Array:
-    return noise(image, sigma, np.random.default_rng(0))
-
-
-def _gamma(image: UInt8Array, gamma: float) -> UInt8Array:
-    table = np.clip(np.rint(255 * (np.arange(256) / 255) ** gamma), 0, 255).astype(np.uint8)
-    return np.asarray(cv2.LUT(image, table), np.uint8)
-
-
-def _screenshot(image: UInt8Array, factor: float) -> UInt8Array:
-    """Shown at another size by a viewer, grabbed, and shared as JPEG of quality 85."""
-    size = max(8, round(image.shape[1] * factor)), max(8, round(image.shape[0] * factor))
-    shown = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-    grabbed = jpeg(np.asarray(shown, np.uint8), 85)
-    return np.asarray(cv2.resize(grabbed, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return effects.noise(image, sigma, np.random.default_rng(0))
 
 
 # kind: (usual range, what is possible, change); qualities and constant rate factors are whole numbers
@@ -59,12 +34,12 @@ _Range = tuple[float, float]
 CORRUPTIONS: dict[str, tuple[_Range, _Range, Callable[[UInt8Array, float], UInt8Array]]] = {
     "jpeg": ((90, 30), (1, 100), lambda image, quality: jpeg(image, round(quality))),
     "webp": ((90, 30), (1, 100), lambda image, quality: webp(image, round(quality))),
-    "resize": ((0.9, 0.3), (0.02, 4), _resize),
-    "blur": ((0.5, 2.5), (0.1, 50), _blur),
+    "resize": ((0.9, 0.3), (0.02, 4), effects.resample),
+    "blur": ((0.5, 2.5), (0.1, 50), effects.blur),
     "noise": ((2, 10), (0.1, 100), _noise),
-    "gamma": ((0.6, 1.6), (0.1, 10), _gamma),
+    "gamma": ((0.6, 1.6), (0.1, 10), effects.tone),
     "h264": ((18, 45), (0, 51), lambda image, crf: h264(image, round(crf))),
-    "screenshot": ((1.3, 0.5), (0.02, 4), _screenshot),
+    "screenshot": ((1.3, 0.5), (0.02, 4), effects.screenshot),
 }
 
 

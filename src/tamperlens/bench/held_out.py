@@ -5,20 +5,23 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from tamperlens.data.portraits import FacePhoto, forged_crops
-from tamperlens.forge.degrade import noise
+from tamperlens.forge import FAMILIES, effects
 from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import h264, jpeg, read_photo
 from tamperlens.metrics.outcomes import PRISTINE, judge, rows_of, share_row
+from tamperlens.models.card import (
+    AS_PHOTOGRAPHED,
+    CALLED_MANIPULATED,
+    FACES_CALLED_MANIPULATED,
+    CardRow,
+    ModelCard,
+)
 from tamperlens.types import FaceDetector, Frame, LabelledCrop, Predictor, ResultRow, UInt8Array, Verdict
 
-__all__ = ["CONTROLS", "DELIVERIES", "UNSEEN", "delivered", "false_alarm_rows", "forgery_rows"]
-
-#: Families that no shipped model was trained on, so that the figures show what is new to it.
-UNSEEN = ("reenact", "autoencode")
+__all__ = ["CONTROLS", "DELIVERIES", "delivered", "false_alarm_rows", "forgery_rows", "unseen_families"]
 
 Change = Callable[[UInt8Array], UInt8Array]
 
@@ -27,25 +30,8 @@ def _as_is(image: UInt8Array) -> UInt8Array:
     return image
 
 
-def _blurred(image: UInt8Array) -> UInt8Array:
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), 1.0), np.uint8)
-
-
-def _upscaled(image: UInt8Array) -> UInt8Array:
-    small = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(small, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_CUBIC), np.uint8)
-
-
-def _denoised(image: UInt8Array) -> UInt8Array:
-    return np.asarray(cv2.bilateralFilter(image, 5, 25, 3), np.uint8)
-
-
-def _sharpened(image: UInt8Array) -> UInt8Array:
-    return np.asarray(cv2.addWeighted(image, 1.8, cv2.GaussianBlur(image, (0, 0), 1.0), -0.8, 0), np.uint8)
-
-
 def _noisy(image: UInt8Array) -> UInt8Array:
-    return noise(image, 4.0, np.random.default_rng(0))
+    return effects.noise(image, 4.0, np.random.default_rng(0))
 
 
 # How a forged crop reaches the user, and what may have happened to a whole real photo.
@@ -55,14 +41,19 @@ DELIVERIES: dict[str, Change] = {
     **{f"H.264 {crf}": partial(h264, crf=crf) for crf in (23, 40)},
 }
 CONTROLS: dict[str, Change] = {
-    "as photographed": _as_is,
-    "blurred 1.0": _blurred,
-    "denoised": _denoised,
-    "upscaled 2x": _upscaled,
-    "sharpened": _sharpened,
+    AS_PHOTOGRAPHED: _as_is,
+    "blurred 1.0": partial(effects.blur, sigma=1.0),
+    "denoised": partial(effects.bilateral, spread=25),
+    "upscaled 2x": partial(effects.enlarged, factor=2),
+    "sharpened": partial(effects.sharpen, amount=0.8, sigma=1.0),
     "noise 4": _noisy,
     **{f"JPEG {quality}": partial(jpeg, quality=quality) for quality in (95, 75, 50)},
 }
+
+
+def unseen_families(cards: Sequence[ModelCard]) -> tuple[str, ...]:
+    """Families that none of these models learned from, as their cards say: the figures show what is new to them."""
+    return tuple(family for family in FAMILIES if not any(family in card.families.trained for card in cards))
 
 
 def delivered(
@@ -100,14 +91,15 @@ def false_alarm_rows(
     *,
     controls: Sequence[str] = tuple(CONTROLS),
     border: int = 0,
-) -> Iterator[ResultRow]:
-    """For each control, the share of real photos that are called manipulated, and the share that is inconclusive.
+) -> Iterator[CardRow]:
+    """For each control, the shares of real photos called manipulated and inconclusive, and of faces called manipulated.
 
     Photos are inspected whole, as a user would, less ``border`` pixels on each side; the control is applied to the whole
-    photo. Shares are of the photos in which a face was judged; their number is the rows' count.
+    photo. Shares are of the photos in which a face was judged, or of these faces; their number is the rows' count.
     """
     for control in controls:
-        verdicts = []
+        verdicts: list[Verdict] = []
+        faces: list[Verdict] = []
         for path in paths:
             image = read_photo(path).image
             image = np.ascontiguousarray(image[border : image.shape[0] - border, border : image.shape[1] - border])
@@ -115,6 +107,11 @@ def false_alarm_rows(
             inspection = inspect_frame(frame, detector(frame.image), predictor, path=str(path), stability=True)
             if inspection.score is not None:
                 verdicts.append(inspection.verdict)
-        for metric, verdict in (("called manipulated", Verdict.MANIPULATED), ("inconclusive", Verdict.INCONCLUSIVE)):
-            hits = sum(found is verdict for found in verdicts)
-            yield share_row(predictor.name, f"{PRISTINE}: {label}, {control}", metric, hits, len(verdicts))
+                faces += [finding.verdict for finding in inspection.faces if finding.score is not None]
+        for metric, verdict, found in (
+            (CALLED_MANIPULATED, Verdict.MANIPULATED, verdicts),
+            ("inconclusive", Verdict.INCONCLUSIVE, verdicts),
+            (FACES_CALLED_MANIPULATED, Verdict.MANIPULATED, faces),
+        ):
+            row = share_row(predictor.name, PRISTINE, metric, sum(one is verdict for one in found), len(found))
+            yield CardRow.of(row, "photos", source=label, control=control)

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from tamperlens.cli.console import app, codes, make_folder, out, stems_of
+from tamperlens.cli.console import app, codes, make_folder, out
 from tamperlens.errors import DataError, MissingExtra
+from tamperlens.files import stems_of
 
 
 @app.command()

@@ -2,7 +2,8 @@
 
 import io
 import sys
-from collections.abc import Callable
+import tempfile
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,8 +26,8 @@ __all__ = [
     "errors",
     "make_folder",
     "out",
+    "printable",
     "progress_bar",
-    "stems_of",
 ]
 
 
@@ -61,7 +62,7 @@ UNUSABLE = 2  # exit code: the call itself cannot be carried out
 
 def complain(message: str) -> None:
     """One line on stderr."""
-    errors.print(f"error: {message}", style="red", markup=False)
+    errors.print(f"error: {printable(message)}", style="red", markup=False)
 
 
 def complain_of(path: Path, error: BaseException) -> str:
@@ -85,28 +86,22 @@ def _options(
 
 
 def make_folder(folder: Path | None) -> None:
-    """Make the folder that results go to before any work is done for it."""
+    """Make the folder that results go to, and see that it can be written to, before any work is done for it."""
     try:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
     except OSError as error:
         raise DataError(f"{folder} cannot be used as a folder ({error.strerror}); give another --out") from error
 
 
-def stems_of(paths: list[Path], foreign: Callable[[str, Path], bool] = lambda stem, path: False) -> dict[Path, str]:
-    """The stem of each file's pictures; files of one name keep their suffix, and their number if need be.
-
-    ``foreign`` tells whether a stem belongs to another file than the given one already. The names of a batch's own files are
-    left free.
-    """
-    stems: dict[str, Path] = {}
-    for path in dict.fromkeys(paths):
-        stem, number = path.stem, 1
-        while stem in stems or stem in ("index", "summary") or foreign(stem, path):
-            stem = path.name if number == 1 else f"{path.name}.{number}"
-            number += 1
-        stems[stem] = path
-    return {path: stem for stem, path in stems.items()}
+def printable(text: str) -> str:
+    """Text as one line that cannot control a terminal: what could is spelled out."""
+    return "".join(
+        letter.encode("unicode_escape").decode() if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter
+        for letter in text
+    )
 
 
 def progress_bar(shown: bool = True) -> Bar:

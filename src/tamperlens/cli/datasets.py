@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tamperlens.cli.console import app, codes, complain, make_folder, out, progress_bar
+from tamperlens.data.readers import READERS
 from tamperlens.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -17,9 +18,13 @@ if TYPE_CHECKING:
 
 SEVERITIES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
-Reader = Annotated[str, typer.Option(help="How the dataset is laid out: faceforensics, celebdf, pairs or photos.")]
+Reader = Annotated[
+    str,
+    typer.Option(help="How the dataset is laid out. " + ". ".join(f"{row.name}: {row.help}" for row in READERS.values()) + "."),
+]
 Methods = Annotated[str, typer.Option(help="Codes of manipulation methods, as DF,F2F,FS,NT; all by default.")]
 Compression = Annotated[str, typer.Option(help="raw, c23 or c40; all by default.")]
+Recipe = Annotated[str, typer.Option(help="Mask recipe; by default the one that fits the compression.")]
 Splits = Annotated[Path | None, typer.Option(help="Folder of train.json, val.json and test.json.")]
 
 
@@ -65,13 +70,14 @@ def doctor(
     reader: Reader = "faceforensics",
     methods: Methods = "",
     compression: Compression = "",
+    recipe: Recipe = "",
     splits: Splits = None,
     full: Annotated[bool, typer.Option("--full", help="Read every video to its end.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say what is wrong with a dataset before days are spent on it. Nothing is changed.
 
-    Exit code 0: nothing that matters. 1: warnings. 2: errors, or the dataset cannot be examined at all.
+    Exit code 0: nothing that matters. 1: warnings. 2: errors, which prepare refuses, or the dataset cannot be examined at all.
     """
     from tamperlens.data.doctor import examine, exit_code
     from tamperlens.faces import VIDEO_SCALES, YuNet
@@ -83,6 +89,7 @@ def doctor(
             reader=reader,
             methods=codes(methods),
             compression=compression or None,
+            recipe=recipe or None,
             splits=splits,
             detector=YuNet(scales=VIDEO_SCALES),
             quick=not full,
@@ -107,23 +114,27 @@ def prepare(
     reader: Reader = "faceforensics",
     methods: Methods = "",
     compression: Compression = "",
-    recipe: Annotated[str, typer.Option(help="Mask recipe; by default the one that fits the compression.")] = "",
+    recipe: Recipe = "",
     splits: Splits = None,
     allow_custom_split: Annotated[bool, typer.Option("--allow-custom-split", help="Take other than official splits.")] = False,
     every_train: Annotated[int, typer.Option(min=1, help="Of training clips, crop every n-th frame.")] = 1,
     every_eval: Annotated[int, typer.Option(min=1, help="Of all other clips, crop every n-th frame.")] = 10,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     ray: Annotated[str, typer.Option(help="Address of a Ray cluster, or 'local'. Needs the extra 'cluster'.")] = "",
-    share: Annotated[str, typer.Option("--shard", help="Do only the i-th of n shares of the work, as 1/4.")] = "1/1",
+    part: Annotated[str, typer.Option("--part", "--shard", help="Do only the i-th of n parts of the work, as 1/4.")] = "1/1",
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Complete the store without clips that failed.")] = False,
     attempts: Annotated[int, typer.Option(min=1, help="How often a clip that fails is tried, over all runs.")] = 3,
+    accept: Annotated[
+        str, typer.Option(help="Use clips in spite of these errors of the doctor, as noise-unknown,codec; their rows say so.")
+    ] = "",
 ) -> None:
     """Cut a dataset's faces and masks into a store to train and test on. Stopped at any moment, it goes on where it was.
 
-    The original videos of the methods always come along, as pristine crops.
+    What the doctor calls an error is refused. Clips of data without originals get a label and no mask. The original videos of
+    the methods always come along, as pristine crops.
     """
     try:
-        from tamperlens.data.prepare.run import PrepareSettings
+        from tamperlens.data.prepare.run import Execution, PrepareSettings
         from tamperlens.data.prepare.run import prepare as prepare_store
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "pyarrow", "data") from error
@@ -136,6 +147,7 @@ def prepare(
         recipe=recipe or None,
         every_train=every_train,
         every_eval=every_eval,
+        accept=tuple(sorted(codes(accept) or ())),
     )
     with progress_bar() as bar:
         task = bar.add_task("preparing", total=None)
@@ -154,16 +166,11 @@ def prepare(
             YuNet(scales=VIDEO_SCALES),
             splits=splits,
             allow_custom_split=allow_custom_split,
-            workers=workers,
-            ray=ray or None,
-            shard=_share(share),
-            keep_going=keep_going,
-            attempts=attempts,
-            progress=show_progress,
+            execution=Execution(workers, ray or None, _part_of_work(part), keep_going, attempts, show_progress),
         )
     for note in report.notes:
         out.print(f"note: {note}", markup=False)
-    what = "complete" if report.complete else "share done, the store waits for the other shares"
+    what = "complete" if report.complete else "part done, the store waits for the other parts"
     out.print(f"{store}: {report.crops} crops of {report.clips} clips, {len(report.failed)} clips failed; {what}", markup=False)
 
 
@@ -200,6 +207,7 @@ def _print_store(store: "Store") -> None:
         ("splits", info.split_set or "none"),
         ("masks", "; ".join(info.recipes) or "none"),
         ("empty masks", f"{store.count_empty_masks()} crops of manipulated clips"),
+        ("without masks", f"{store.count_label_only()} crops of manipulated clips, which have a label only"),
         ("faces", info.detector),
         ("settings", f"{info.settings_hash}: " + ", ".join(f"{name} {value}" for name, value in settings.items())),
     ):
@@ -208,8 +216,8 @@ def _print_store(store: "Store") -> None:
         out.print(f"failed: {failure.clip}: {failure.reason}", style="red", markup=False)
 
 
-def _share(text: str) -> tuple[int, int]:
+def _part_of_work(text: str) -> tuple[int, int]:
     number, _, total = text.partition("/")
     if not (number.isdigit() and total.isdigit()):
-        raise typer.BadParameter(f"a share is i/n, as 1/4; got {text!r}", param_hint="--shard")
+        raise typer.BadParameter(f"a part of the work is i/n, as 1/4; got {text!r}", param_hint="--part")
     return int(number), int(total)

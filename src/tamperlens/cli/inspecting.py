@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from tamperlens.cli.console import NOT_INSPECTED, app, complain, errors, make_folder, out, progress_bar, stems_of
+from tamperlens.cli.console import NOT_INSPECTED, app, complain, errors, make_folder, out, printable, progress_bar
 from tamperlens.errors import DataError
 
 if TYPE_CHECKING:
-    from tamperlens.inspection.batch import FalseAlarms, Row
+    from tamperlens.inspection.batch import FalseAlarms, Row, Summary
     from tamperlens.inspection.casefile.record import Face, PhotoRecord, Track, VideoRecord
     from tamperlens.inspection.examiner import Examiner
 
@@ -46,53 +46,58 @@ def inspect(
 ) -> None:
     """Say for each file, and each face in it, whether it was manipulated, and where.
 
-    Exit code 0: every file was inspected, whatever the verdicts. 1: some file could not be inspected (the others were).
-    2: the call itself could not be carried out.
+    Exit code 0: every file was inspected, whatever the verdicts. 1: some file could not be inspected (the others were), or
+    some result not be written (verdicts are printed all the same). 2: the call itself could not be carried out.
     """
-    from tamperlens.inspection.batch import examine_all, expand, row_of, write_summary
+    from tamperlens.inspection.batch import Row, examine_all, expected_false_alarms, row_of, write_summary
     from tamperlens.inspection.casefile.record import FailureRecord, Settings, dump
+    from tamperlens.inspection.casefile.writing import casefile_stems
     from tamperlens.inspection.examiner import Examiner
+    from tamperlens.inspection.search import find_files
 
     if end and end <= start:
         raise DataError(f"--to must lie after --from; got --from {start:g} --to {end:g}")
     make_folder(folder)
     settings = Settings(model=model, every=every or None, start=start, end=end or None, max_frames=max_frames or None)
     examiner = Examiner(settings, folder, annotated=annotated)
-    paths = expand(sources, folder)
-    rows = []
-    with progress_bar(errors.is_terminal) as bar:
-        task = bar.add_task("inspecting", total=len(paths))
-        examiner.progress = lambda seconds: bar.update(task, description=f"inspecting, second {seconds:.0f}")
-        for _, record in examine_all(examiner, stems_of(paths, examiner.foreign).items(), workers):
-            rows.append(row_of(record))
-            bar.advance(task)
-            if isinstance(record, FailureRecord):
-                complain(record.error if record.path in record.error else f"{record.path}: {record.error}")
-            if as_json:
-                print(json.dumps(dump(record)), flush=True)
-            elif not isinstance(record, FailureRecord):
-                _print_record(record)
-    alarms = _expected(examiner, rows)
-    if folder is not None and len(paths) > 1:
-        write_summary(rows, alarms, folder)
+    found = find_files(sources, folder)
+    for sentence in found.sentences():
+        errors.print(sentence, markup=False)
+    paths = found.files
+    rows: list[Row] = []
+    unwritten, summary = False, None
+    try:
+        with progress_bar(errors.is_terminal) as bar:
+            task = bar.add_task("inspecting", total=len(paths))
+            examiner.progress = lambda seconds: bar.update(task, description=f"inspecting, second {seconds:.0f}")
+            for _, record in examine_all(examiner, casefile_stems(paths, folder).items(), workers):
+                rows.append(row_of(record))
+                bar.advance(task)
+                if isinstance(record, FailureRecord):
+                    complain(record.error if record.path in record.error else f"{record.path}: {record.error}")
+                else:
+                    unwritten = unwritten or bool(record.not_written)
+                if as_json:
+                    print(json.dumps(dump(record)), flush=True)
+                elif not isinstance(record, FailureRecord):
+                    _print_record(record)
+    finally:  # a batch that is stopped has an index of what was reached, too
+        alarms = expected_false_alarms(rows, examiner.setup)
+        if folder is not None and len(paths) > 1:
+            summary = write_summary(rows, alarms, folder, len(paths) - len(rows))
+            for lost in summary.lost:
+                complain(lost)
     if not as_json:
-        _print_footer(examiner, rows, alarms)
-    if any(row.kind == "failure" for row in rows):
+        _print_footer(examiner, rows, alarms, summary)
+    if unwritten or (summary and summary.lost) or any(row.kind == "failure" for row in rows):
         raise typer.Exit(NOT_INSPECTED)
 
 
-def _expected(examiner: "Examiner", rows: "list[Row]") -> "list[FalseAlarms]":
-    from tamperlens.inspection.batch import expected_false_alarms
-    from tamperlens.inspection.examiner import rates_of
-
-    return expected_false_alarms(rows, {kind: rate for kind in ("photo", "video") if (rate := rates_of(examiner.card, kind))})
-
-
 def _print_record(record: "PhotoRecord | VideoRecord") -> None:
-    out.print(f"{record.path}: ", end="", markup=False)
+    out.print(f"{printable(record.path)}: ", end="", markup=False)
     out.print(record.verdict.replace("_", " "), style=STYLES[record.verdict])
     for reason in record.reasons:
-        out.print(f"  {reason}", markup=False)
+        out.print(f"  {printable(reason)}", markup=False)
     if record.kind == "photo":
         rows = [_photo_row(number, face) for number, face in enumerate(record.faces, 1)]
         headings = ("face", "box x0 y0 x1 y1", "score", "marked", "verdict")
@@ -132,18 +137,21 @@ def _styled(verdict: str) -> str:
     return f"[{STYLES[verdict]}]{verdict.replace('_', ' ')}[/]"
 
 
-def _print_footer(examiner: "Examiner", rows: "list[Row]", alarms: "list[FalseAlarms]") -> None:
+def _print_footer(
+    examiner: "Examiner", rows: "list[Row]", alarms: "list[FalseAlarms]", summary: "Summary | None" = None
+) -> None:
+    from tamperlens.inspection.casefile.words import alarms_in_words
+
     if len(rows) > 1:
         counts = {name: sum(row.verdict == name for row in rows) for name in STYLES}
         told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
         out.print(f"\n{len(rows)} files: {told}")
-        for alarm in alarms:
-            out.print(
-                f"If none of the {alarm.files} {alarm.kind}s with a judged face is manipulated, about {alarm.expected:.2g} "
-                f"({alarm.low:.2g} to {alarm.high:.2g}) would be called manipulated."
-            )
-        if examiner.folder is not None:
-            out.print(f"Index: {examiner.folder / 'index.html'}", markup=False)
+    for alarm in alarms:
+        if len(rows) > 1 or (alarm.rates.faces or 0) > 1:
+            out.print(alarms_in_words(alarm.rates, alarm.where), markup=False)
+    if summary and summary.index:
+        other = " (files of the usual names are not this program's and were left alone)" if summary.renamed else ""
+        out.print(f"Index: {printable(str(summary.index))}{other}", markup=False)
     predictor = examiner.predictor
     kind = "calibrated" if predictor.calibrated else "uncalibrated"
     out.print(f"\nModel {predictor.name}; scores are {kind}. A verdict is evidence, not proof. Known limits:", style="dim")
@@ -184,10 +192,10 @@ def verify(
         if full or not check.holds:
             words = "holds" if check.holds else "DIFFERS" if check.decisive else "differs, no figure"
             values = check.recorded if check.recorded == check.found else f"{check.recorded} in the record, {check.found} now"
-            out.print(f"{words}: {check.what}: {values}", markup=False)
+            out.print(printable(f"{words}: {check.what}: {values}"), markup=False)
     decisive = [check for check in checks if check.decisive]
     wrong = sum(not check.holds for check in decisive)
     said = f"all {len(decisive)} figures hold" if not wrong else f"{wrong} of {len(decisive)} figures do not hold"
-    out.print(f"{report}: {said}", markup=False)
+    out.print(printable(f"{report}: {said}"), markup=False)
     if wrong:
         raise typer.Exit(NOT_INSPECTED)

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tamperlens.cli.console import NOT_INSPECTED, app, complain_of, make_folder, out, stems_of
+from tamperlens.cli.console import NOT_INSPECTED, app, complain_of, make_folder, out
 from tamperlens.errors import DataError, MissingExtra, TamperlensError
+from tamperlens.files import stems_of
 
 if TYPE_CHECKING:
     from tamperlens.types import FaceBox, UInt8Array
@@ -21,7 +22,7 @@ def forge(
     donor: Annotated[Path | None, typer.Option(help="Photo of the face that a swap or an autoencoder puts on.")] = None,
 ) -> None:
     """Make labelled forgeries with exact masks, for training and testing; each is visibly tagged and listed in a manifest."""
-    from tamperlens.faces import DETECTORS
+    from tamperlens.faces import DETECTORS, largest_face
     from tamperlens.forge import FAMILIES, WITH_DONOR
     from tamperlens.forge.provenance import write_forgery
     from tamperlens.forge.whole import forge_face, portrait_of
@@ -33,19 +34,16 @@ def forge(
         raise DataError(f"{family} needs the photo of another face; give one with --donor")
     detector = DETECTORS["yunet"]()
 
-    def largest_face(path: Path) -> tuple["UInt8Array", "FaceBox"]:
+    def face_of(path: Path) -> tuple["UInt8Array", "FaceBox"]:
         image = read_photo(path).image
-        faces = detector(image)
-        if not faces:
-            raise DataError(f"no face was found in {path}; give photos that show a face")
-        return image, faces[0]
+        return image, largest_face(image, detector, path)
 
     make_folder(folder)
-    donor_portrait = portrait_of(*largest_face(donor)) if donor else None
+    donor_portrait = portrait_of(*face_of(donor)) if donor else None
     stems, failed = stems_of(photos), False
     for path in photos:
         try:
-            image, face = largest_face(path)
+            image, face = face_of(path)
         except TamperlensError as error:
             failed = True
             complain_of(path, error)

@@ -30,16 +30,15 @@ class FacePhoto:
     """A photo, whose it is, and where its largest face lies."""
 
     path: str
-    person: str  # folder/name: one value per person, the unit of every split
+    person: str  # folder/name: one value per person, the unit of every split; the first folder of those that hold the name
     box: tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels
     landmarks: tuple[tuple[float, float], ...]  # five x, y
 
 
-def person_of(path: Path, root: Path) -> str:
+def _name_of(path: Path, root: Path) -> str:
     """Whose photo it is: of ``root/ann/1.jpg`` the folder's, ann; of ``root/ann_0001.jpg`` the name's without its number."""
     inside = path.relative_to(root)
-    name = inside.parts[0] if len(inside.parts) > 1 else re.sub(r"_[0-9]+$", "", path.stem)
-    return f"{root.name}/{name}"
+    return inside.parts[0] if len(inside.parts) > 1 else re.sub(r"_[0-9]+$", "", path.stem)
 
 
 def split_of(person: str, validation: float = 0.15, test: float = 0.15) -> str:
@@ -74,6 +73,10 @@ def find_face_photos(
         if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file()
     }
     paths = sorted(roots)
+    homes: dict[str, str] = {}  # the first folder that holds a name: the same name in a later one is the same person
+    for folder in folders:
+        for path in sorted(path for path, root in roots.items() if root == folder):
+            homes.setdefault(_name_of(path, folder), folder.name)
     stamp = hashlib.sha256("\n".join(f"{path} {path.stat().st_size}" for path in paths).encode()).hexdigest()
     if cache and (kept := _kept(cache, stamp)):
         return kept
@@ -87,7 +90,8 @@ def find_face_photos(
             face = faces[0]
             landmarks = tuple((round(float(x), 2), round(float(y), 2)) for x, y in face.landmarks)
             box = tuple(round(float(v), 2) for v in (face.x0, face.y0, face.x1, face.y1))
-            photos.append(FacePhoto(str(path), person_of(path, roots[path]), box, landmarks))  # type: ignore[arg-type]
+            name = _name_of(path, roots[path])
+            photos.append(FacePhoto(str(path), f"{homes[name]}/{name}", box, landmarks))  # type: ignore[arg-type]
     if not photos:
         raise DataError(
             f"no face of {MIN_FACE} pixels or more was found in {', '.join(map(str, folders))} ({len(paths)} photos read); "

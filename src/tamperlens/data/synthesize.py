@@ -14,12 +14,13 @@ import numpy as np
 
 from tamperlens.data.readers.methods import METHODS
 from tamperlens.errors import DataError, MediaError
+from tamperlens.faces import largest_face
 from tamperlens.files import PHOTO_SUFFIXES, VIDEO_SUFFIXES
-from tamperlens.forge.degrade import noise
+from tamperlens.forge.effects import noise
 from tamperlens.forge.portrait import Portrait
 from tamperlens.forge.standins import STANDINS
 from tamperlens.forge.whole import portrait_of
-from tamperlens.media import frames, kind_of, read_photo, resize, write_video
+from tamperlens.media import fit_within, frames, kind_of, read_photo, write_video
 from tamperlens.types import BoolArray, FaceBox, FaceDetector, FloatArray, UInt8Array
 
 __all__ = ["COMPRESSIONS", "SENSOR_NOISE", "TAG", "Footage", "files_of", "footage_of", "synthesize"]
@@ -69,7 +70,7 @@ def footage_of(
         for frame in frames(path):
             if frame.index >= count:
                 return
-            yield _even(_limited(frame.image, longest))
+            yield _even(fit_within(frame.image, longest))
 
     boxes: list[FaceBox] = []
     for image in stream():
@@ -98,11 +99,6 @@ def files_of(sources: Sequence[Path]) -> list[Path]:
     return files
 
 
-def _limited(image: UInt8Array, longest: int) -> UInt8Array:
-    factor = min(1.0, longest / max(image.shape[:2]))
-    return resize(image, round(image.shape[1] * factor), round(image.shape[0] * factor))
-
-
 def _even(image: UInt8Array) -> UInt8Array:
     return np.ascontiguousarray(image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2])
 
@@ -111,10 +107,8 @@ def _camera_move(
     path: Path, detector: FaceDetector, count: int, longest: int, rng: np.random.Generator, sensor_noise: float
 ) -> Footage:
     """A photo as a hand-held camera would film it: a slow zoom, pan and turn, a slight shake, and noise new in every frame."""
-    image = _even(_limited(read_photo(path).image, longest))
-    found = detector(image)
-    if not found:
-        raise DataError(f"no face was found in {path}; give photos that show a face")
+    image = _even(fit_within(read_photo(path).image, longest))
+    face = largest_face(image, detector, path)
     height, width = image.shape[:2]
     start, end = rng.uniform(1.05, 1.12, size=2)
     pan, turn, phase = rng.normal(0, 0.006, size=2), float(rng.normal(0, 0.6)), rng.uniform(0, 2 * np.pi, size=2)
@@ -136,7 +130,6 @@ def _camera_move(
     def moved_points(points: FloatArray, move: FloatArray) -> FloatArray:
         return np.asarray(points @ move[:, :2].T + move[:, 2], np.float32)
 
-    face = found[0]
     landmarks = np.stack([moved_points(face.landmarks, move) for move in moves])
     boxes = []
     for move, points in zip(moves, landmarks, strict=True):

@@ -6,6 +6,7 @@ Boxes and crops are in pixels of the upright picture: x to the right, y down, up
 from tamperlens.faces.appearance import appearance, similarity
 from tamperlens.faces.crop import ENLARGE, crop_face, face_square, inside_slices, paste_map
 from tamperlens.faces.detector import DETECTORS, VIDEO_SCALES, YuNet
+from tamperlens.faces.largest import largest_face
 from tamperlens.faces.tracks import FaceTracks, box_at
 from tamperlens.faces.turned import find_turned, quarter_turns
 
@@ -21,6 +22,7 @@ __all__ = [
     "face_square",
     "find_turned",
     "inside_slices",
+    "largest_face",
     "paste_map",
     "quarter_turns",
     "similarity",

@@ -1,4 +1,4 @@
-"""What happens to whole pictures in real life: focus, noise, resampling, retouching, sharpening, compression.
+"""How strongly pictures are changed in real life: effects of `forge.effects` and codecs, drawn at random.
 
 Pristine and manipulated pictures go through the same pipelines with the same odds, before and after the forgery, so that
 neither softness, noise nor compression of a whole picture tells the class: only a region that differs from its
@@ -9,24 +9,30 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from PIL import Image
 
-from tamperlens.media import h264, jpeg, resize, webp
+from tamperlens.forge.effects import (
+    bilateral,
+    blur,
+    local_tone,
+    median,
+    motion_blur,
+    noise,
+    non_local_means,
+    palette,
+    resample,
+    sharpen,
+    shrink_jpeg,
+    tone,
+)
+from tamperlens.media import h264, jpeg, webp
 from tamperlens.types import UInt8Array
 
-__all__ = ["STEPS", "apply_pipeline", "compress", "draw_step", "noise"]
+__all__ = ["STEPS", "apply_pipeline", "compress", "draw_step"]
 
 Step = Callable[[UInt8Array, np.random.Generator], tuple[UInt8Array, object]]
 
 
-def noise(image: UInt8Array, sigma: float, rng: np.random.Generator, grain: float = 0.0) -> UInt8Array:
-    """Gaussian noise of ``sigma`` grey levels, stronger in bright pixels as a sensor's is; ``grain`` blurs it (in pixels)."""
-    field = rng.standard_normal(image.shape, dtype=np.float32)
-    if grain > 0:
-        field = cv2.GaussianBlur(field, (0, 0), grain)
-        field /= float(field.std()) + 1e-6
-    shot = sigma * np.sqrt(0.5 + image / 255.0, dtype=np.float32)
-    return np.asarray(np.clip(np.rint(image + shot * field), 0, 255), dtype=np.uint8)
+# Steps: the strength is drawn, in this order, from ranges that pictures come in; with the picture, what was drawn.
 
 
 def _noise(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
@@ -36,68 +42,51 @@ def _noise(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, obj
 
 def _blur(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
     sigma = float(rng.uniform(0.3, 1.8))
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), dtype=np.uint8), round(sigma, 2)
+    return blur(image, sigma), round(sigma, 2)
 
 
 def _motion(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
     length, angle = int(rng.integers(3, 10)), float(rng.uniform(0, 180))
-    line = np.zeros((length, length), np.float32)
-    line[length // 2] = 1
-    turn = cv2.getRotationMatrix2D(((length - 1) / 2, (length - 1) / 2), angle, 1.0)
-    kernel = cv2.warpAffine(line, turn, (length, length))
-    return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), dtype=np.uint8), [length, round(angle)]
+    return motion_blur(image, length, angle), [length, round(angle)]
 
 
 def _resample(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
-    """Shrunk and enlarged again: what an upscaled picture looks like."""
     factor = float(np.exp(rng.uniform(np.log(0.3), np.log(0.9))))
-    height, width = image.shape[:2]
-    down, up = (int(rng.choice([cv2.INTER_AREA, cv2.INTER_LINEAR])), int(rng.choice([1, 2, 4])))  # linear, cubic, Lanczos
-    small = cv2.resize(image, (max(8, round(width * factor)), max(8, round(height * factor))), interpolation=down)
-    return np.asarray(cv2.resize(small, (width, height), interpolation=up), dtype=np.uint8), [round(factor, 2), down, up]
+    there, back = (int(rng.choice([cv2.INTER_AREA, cv2.INTER_LINEAR])), int(rng.choice([1, 2, 4])))  # linear, cubic, Lanczos
+    return resample(image, factor, there, back), [round(factor, 2), there, back]
 
 
 def _sharpen(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
     amount, sigma = float(rng.uniform(0.3, 1.5)), float(rng.uniform(0.6, 2.0))
-    soft = cv2.GaussianBlur(image, (0, 0), sigma)
-    return np.asarray(cv2.addWeighted(image, 1 + amount, soft, -amount, 0), dtype=np.uint8), [round(amount, 2), round(sigma, 2)]
+    return sharpen(image, amount, sigma), [round(amount, 2), round(sigma, 2)]
 
 
 def _denoise(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
-    """Retouching-like smoothing that keeps edges."""
     if rng.random() < 0.4:
-        return np.asarray(cv2.medianBlur(image, 3), dtype=np.uint8), "median"
+        return median(image), "median"
     spread = float(rng.uniform(8, 40))
-    return np.asarray(cv2.bilateralFilter(image, 5, spread, 3), dtype=np.uint8), round(spread)
+    return bilateral(image, spread), round(spread)
 
 
 def _non_local_means(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
-    """Smoothing by patches that look alike, as phones do with little light."""
     strength = float(rng.uniform(2, 8))
-    # Smaller windows than usual (7 and 21), which take two and a half times as long.
-    return np.asarray(cv2.fastNlMeansDenoisingColored(image, None, strength, strength, 5, 9), np.uint8), round(strength, 1)
+    return non_local_means(image, strength), round(strength, 1)
 
 
 def _tone(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
-    """Exposure and white balance: from bright to much too dark."""
+    """From bright to much too dark."""
     gamma, gain = float(np.exp(rng.uniform(np.log(0.6), np.log(2.2)))), rng.uniform(0.9, 1.1, size=3)
-    levels = (np.arange(256) / 255.0) ** gamma
-    table = np.clip(np.rint(255 * levels[:, None] * gain), 0, 255).astype(np.uint8)  # (256, 3)
-    return np.asarray(cv2.LUT(image, table[None]), dtype=np.uint8), round(gamma, 2)
+    return tone(image, gamma, gain), round(gamma, 2)
 
 
 def _local_tone(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
-    """Contrast evened out place by place, as phone cameras do it."""
     limit, tiles = float(rng.uniform(1.2, 4)), int(rng.integers(3, 9))
-    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
-    lab[..., 0] = cv2.createCLAHE(limit, (tiles, tiles)).apply(lab[..., 0])
-    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.uint8), [round(limit, 2), tiles]
+    return local_tone(image, limit, tiles), [round(limit, 2), tiles]
 
 
 def _palette(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
-    """Few colours, dithered: a GIF."""
     colours = int(rng.integers(48, 257))
-    return np.asarray(Image.fromarray(image).quantize(colours).convert("RGB"), np.uint8), colours
+    return palette(image, colours), colours
 
 
 def _uneven(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
@@ -127,11 +116,8 @@ def _h264(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, obje
 
 
 def _shrink_jpeg(image: UInt8Array, rng: np.random.Generator) -> tuple[UInt8Array, object]:
-    """JPEG at a larger size, then shrunk: block traces that no longer lie on the pixel grid."""
     factor, quality = float(rng.uniform(1.1, 1.7)), int(rng.integers(40, 95))
-    height, width = image.shape[:2]
-    large = resize(image, round(width * factor), round(height * factor))
-    return resize(jpeg(large, quality), width, height), [round(factor, 2), quality]
+    return shrink_jpeg(image, factor, quality), [round(factor, 2), quality]
 
 
 # name: (odds, step). One list for pictures before the forgery, after it, and never forged.

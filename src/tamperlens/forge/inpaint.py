@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from tamperlens.forge.content import match_color, mismatch
-from tamperlens.forge.degrade import noise
+from tamperlens.forge.effects import noise
 from tamperlens.forge.portrait import Forgery, Portrait
 from tamperlens.forge.regions import blend, draw_region
 from tamperlens.types import BoolArray, UInt8Array

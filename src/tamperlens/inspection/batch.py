@@ -1,27 +1,27 @@
-"""Many files: found in folders, examined by several processes, summed up in a table and an index page."""
+"""Many files: examined by several processes, summed up in a table and an index page."""
 
 import csv
-import glob
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
+from itertools import count
 from pathlib import Path
-from typing import Any
 
 import cv2
 
-from tamperlens.errors import DataError
-from tamperlens.files import MEDIA_SUFFIXES, replace_text
-from tamperlens.inspection.casefile.page import WORDS, template
-from tamperlens.inspection.casefile.record import FailureRecord, Rates, Record, Settings, failure_record, parse_record
+from tamperlens.files import replace_text
+from tamperlens.inspection.casefile.page import template
+from tamperlens.inspection.casefile.record import Face, FailureRecord, Rates, Record, Settings, Setup, Track
+from tamperlens.inspection.casefile.words import WORDS, alarms_in_words, rate_in_words
+from tamperlens.inspection.casefile.writing import reason_of
 from tamperlens.inspection.examiner import Examiner
 from tamperlens.media import readable
 from tamperlens.processes import run_processes
 
-__all__ = ["FalseAlarms", "Row", "examine_all", "expand", "expected_false_alarms", "row_of", "write_summary"]
+__all__ = ["FalseAlarms", "Row", "Summary", "examine_all", "expected_false_alarms", "row_of", "write_summary"]
 
 
 @dataclass(frozen=True)
@@ -36,44 +36,38 @@ class Row:
     reason: str
     sha256: str
     page: str  # the report's file name; empty where there is none
+    judged: int  # faces
 
 
 @dataclass(frozen=True)
 class FalseAlarms:
-    """How many files of a kind would be called manipulated if all were pristine."""
+    """How many faces of a kind of file would be called manipulated if all were pristine."""
 
     kind: str
     files: int  # with a face that was judged
-    expected: float
-    low: float  # by the ends of the rate's 95 % interval
-    high: float
-    rates: Rates
+    rates: Rates  # told for all their judged faces
+
+    @property
+    def where(self) -> str:
+        """The files, in words."""
+        return f"in {self.files} {self.kind}{'s' if self.files > 1 else ''}"
 
 
-def expand(sources: Sequence[Path], leave_out: Path | None = None) -> list[Path]:
-    """The files meant by paths, folders (all photos and videos in them, by their suffix) and patterns such as ``a/**/*.jpg``.
+@dataclass(frozen=True)
+class Summary:
+    """What became of a batch's summaries."""
 
-    Each file once, in the order given, by name within folders and patterns; nothing below ``leave_out``, where results go
-    (`DataError` where everything lies there). What is neither there nor a pattern stays, so that somebody is told, and so
-    does a folder without a photo or video.
-    """
-    found: list[Path] = []
-    for source in sources:
-        inside: list[Path] = []
-        if source.is_dir():
-            inside = sorted(path for path in source.rglob("*") if path.suffix.lower() in MEDIA_SUFFIXES and path.is_file())
-        elif not source.exists() and any(letter in str(source) for letter in "*?["):
-            inside = sorted(path for path in map(Path, glob.glob(str(source), recursive=True)) if path.is_file())
-        if leave_out is not None and inside:
-            own = leave_out.resolve()
-            there, inside = len(inside), [path for path in inside if own not in path.resolve().parents]
-            if not inside:
-                raise DataError(
-                    f"all {there} files of {source} lie in {leave_out}, where results go, and cannot be told from results; "
-                    f"give another --out"
-                )
-        found += inside or [source]
-    return list(dict.fromkeys(found))
+    index: Path | None  # None where it could not be written
+    lost: tuple[str, ...]  # what could not be written, and why
+    renamed: bool  # whether names were taken by files of other origin
+
+
+#: Words at the beginning of a summary by which one of this program is known.
+_MARKS = {
+    "index.html": " files inspected</title>",
+    "summary.csv": "path,kind,verdict,score,faces,",
+    "summary.json": '"expected_false_alarms": [',
+}
 
 
 def examine_all(examiner: Examiner, files: Iterable[tuple[Path, str]], workers: int) -> Iterator[tuple[Path, Record]]:
@@ -83,7 +77,7 @@ def examine_all(examiner: Examiner, files: Iterable[tuple[Path, str]], workers: 
     if workers > 1:
         job = partial(_examine, examiner.settings, examiner.folder, examiner.annotated)
         for (path, _), record in run_processes(job, files, workers):
-            yield path, parse_record(failure_record(readable(path), record)) if isinstance(record, str) else record
+            yield path, FailureRecord.of(readable(path), record) if isinstance(record, str) else record
         return
     for path, stem in files:
         yield path, examiner(path, stem)
@@ -102,47 +96,117 @@ def _examiner(settings: Settings, folder: Path | None, annotated: bool) -> Exami
 def row_of(record: Record) -> Row:
     """A record's line in the summary."""
     if isinstance(record, FailureRecord):
-        return Row(record.path, "failure", record.verdict, None, 0, record.error, "", "")
-    faces = record.faces if record.kind == "photo" else record.tracks
-    page = record.outputs.get("page", "")
-    return Row(record.path, record.kind, record.verdict, record.score, len(faces), record.reasons[0], record.file.sha256, page)
+        return Row(record.path, "failure", record.verdict, None, 0, record.error, "", "", 0)
+    faces: Sequence[Face | Track] = record.faces if record.kind == "photo" else record.tracks
+    return Row(
+        path=record.path,
+        kind=record.kind,
+        verdict=record.verdict,
+        score=record.score,
+        faces=len(faces),
+        reason=record.reasons[0],
+        sha256=record.file.sha256,
+        page=record.outputs.get("page", ""),
+        judged=sum(face.score is not None for face in faces),
+    )
 
 
-def expected_false_alarms(rows: Sequence[Row], rates: dict[str, Rates]) -> list[FalseAlarms]:
-    """For photos and for videos, where the rate was measured (``rates`` by kind) and there are any."""
+def expected_false_alarms(rows: Sequence[Row], setup: Setup) -> list[FalseAlarms]:
+    """For photos and for videos, where the model's rate was measured and there are any judged faces."""
     found = []
-    for kind, rate in rates.items():
-        files = sum(row.kind == kind and row.score is not None for row in rows)
-        if files:
-            mean, low, high = (round(files * share, 2) for share in (rate.called_manipulated, rate.low, rate.high))
-            found.append(FalseAlarms(kind, files, mean, low, high, rate))
+    for kind in setup.rates:
+        judged = [row.judged for row in rows if row.kind == kind and row.judged]
+        rates = setup.rates_for(kind, sum(judged))
+        if judged and rates:
+            found.append(FalseAlarms(kind, len(judged), rates))
     return found
 
 
-def write_summary(rows: Sequence[Row], alarms: Sequence[FalseAlarms], folder: Path) -> None:
-    """Write ``summary.csv``, ``summary.json`` and ``index.html``; files of the highest scores of each verdict come first."""
+def write_summary(rows: Sequence[Row], alarms: Sequence[FalseAlarms], folder: Path, left: int = 0) -> Summary:
+    """Write ``index.html``, ``summary.csv`` and ``summary.json``; files of the highest scores of each verdict come first.
+
+    ``left``: files that were not reached, where the batch was stopped. Where a file of such a name is there that this program
+    did not write, all three get other names. What cannot be written is told, and keeps the others back no more than it must.
+    """
     order = list(WORDS)
     ranked = sorted(rows, key=lambda row: (order.index(row.verdict), row.kind == "failure", -(row.score or 0.0), row.path))
     counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in order}
     failed = sum(row.kind == "failure" for row in rows)
-    told: list[dict[str, Any]] = [{**asdict(alarm), "rates": alarm.rates.model_dump()} for alarm in alarms]
+    drafts: dict[str, Callable[[], str]] = {
+        "summary.json": lambda: _json(ranked, alarms, counts, failed, left),
+        "summary.csv": lambda: _table(ranked),
+        "index.html": lambda: template("index.html").render(
+            rows=ranked, counts=counts, failed=failed, alarms=_told(alarms), words=WORDS, left=left
+        ),
+    }
+    prefix, lost = _free_prefix(folder), {}
+    for name, draft in drafts.items():
+        try:
+            replace_text(folder / f"{prefix}{name}", draft(), errors="backslashreplace")
+        except Exception as error:  # as for casefiles: one that cannot be written keeps no other back
+            lost[name] = f"{prefix}{name} could not be written ({reason_of(error)})"
+    index = None if "index.html" in lost else folder / f"{prefix}index.html"
+    return Summary(index, tuple(lost.values()), bool(prefix))
+
+
+def _free_prefix(folder: Path) -> str:
+    """What the summaries' names begin with, so that they replace nothing but summaries of this program."""
+    for number in count():
+        prefix = "" if not number else "tamperlens-" if number == 1 else f"tamperlens-{number}-"
+        if all(_is_ours(folder / f"{prefix}{name}", mark) for name, mark in _MARKS.items()):
+            return prefix
+    raise AssertionError("unreachable")
+
+
+def _is_ours(file: Path, mark: str) -> bool:
+    """Whether there is no such file, or one that an earlier batch wrote."""
+    if not os.path.lexists(file):
+        return True
+    try:
+        if file.is_symlink() or not file.is_file():
+            return False
+        with file.open("rb") as stream:
+            return mark.encode() in stream.read(4096)
+    except OSError:
+        return False
+
+
+def _json(rows: Sequence[Row], alarms: Sequence[FalseAlarms], counts: dict[str, int], failed: int, left: int) -> str:
     summary = {
         "files": len(rows),
         "failed": failed,
         **counts,
-        "expected_false_alarms": told,
-        "rows": [asdict(row) for row in ranked],
+        "expected_false_alarms": [
+            {
+                "kind": alarm.kind,
+                "files": alarm.files,
+                "faces": alarm.rates.faces,
+                "expected": alarm.rates.expected,
+                "low": alarm.rates.expected_low,
+                "high": alarm.rates.expected_high,
+                "rates": alarm.rates.model_dump(),
+            }
+            for alarm in alarms
+        ],
+        "not_reached": left,
+        "rows": [asdict(row) for row in rows],
     }
+    return json.dumps(summary, indent=1) + "\n"
+
+
+def _table(rows: Sequence[Row]) -> str:
     table = io.StringIO()
     writer = csv.DictWriter(table, [*Row.__dataclass_fields__], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**asdict(row), "path": _no_formula(row.path)} for row in ranked)
-    page = template("index.html").render(rows=ranked, counts=counts, failed=failed, alarms=alarms, words=WORDS)
-    texts = {"summary.csv": table.getvalue(), "summary.json": json.dumps(summary, indent=1) + "\n", "index.html": page}
-    for name, text in texts.items():
-        replace_text(folder / name, text, errors="backslashreplace")
+    writer.writerows({**asdict(row), "path": _no_formula(row.path), "reason": _no_formula(row.reason, "'")} for row in rows)
+    return table.getvalue()
 
 
-def _no_formula(path: str) -> str:
+def _told(alarms: Sequence[FalseAlarms]) -> list[tuple[str, str]]:
+    """For each kind what its rate is, and what it means for this batch."""
+    return [(rate_in_words(alarm.rates), alarms_in_words(alarm.rates, alarm.where)) for alarm in alarms]
+
+
+def _no_formula(text: str, before: str = f".{os.sep}") -> str:
     """Spreadsheets run a cell that begins like a formula, and file names come from anywhere."""
-    return f".{os.sep}{path}" if path.startswith(("=", "+", "-", "@")) else path
+    return f"{before}{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

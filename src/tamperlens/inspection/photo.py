@@ -5,10 +5,10 @@ where the score falls short of it but not clearly, or where the picture does not
 otherwise.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -61,7 +61,7 @@ MIN_SHARPNESS = 8  # see `sharpness`; of the same table
 MIN_INSIDE = 0.25  # share of the x2 crop that must lie inside the picture: less is a face cut off by the border
 
 
-def inspect_photo(path: str | Path, detector: FaceDetector, predictor: Predictor) -> Inspection:
+def inspect_photo(path: str | os.PathLike[str], detector: FaceDetector, predictor: Predictor) -> Inspection:
     """Everything found in one photo. Raises `MediaError` where it cannot be read.
 
     Where no upright face is found, people who lie or stand on their head are looked for.

@@ -1,24 +1,30 @@
-"""Whether a record still holds: the file is the same, the model is the same, and inspecting again gives the same figures."""
+"""Whether a record still holds: the file is the same, the model is the same, and inspecting again gives the same figures.
 
-from collections.abc import Iterator
+Every field of a record is compared, whatever fields it has; `Compared` in casefile/record.py says how near is equal, and what
+only explains a difference.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, get_args
 
-from tamperlens.inspection.casefile.record import Face, FrameOfFace, PhotoRecord, Track, VideoRecord, versions
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from tamperlens.inspection.casefile.record import NOT_COMPARED, Compared, PhotoRecord, VideoRecord, path_of
 from tamperlens.inspection.examiner import Examiner
 from tamperlens.media import file_facts
 
-__all__ = ["BOX_TOLERANCE", "TOLERANCE", "Check", "verify"]
-
-TOLERANCE = 0.005  # of scores and areas: processors round differently, and a score near a threshold may move by as much
-BOX_TOLERANCE = 1.0  # pixels
+__all__ = ["Check", "compare", "verify"]
 
 
 @dataclass(frozen=True)
 class Check:
     """One figure of a record beside what was found now."""
 
-    what: str
+    what: str  # where it stands in the record, as ``faces[0].score``
     recorded: str
     found: str
     holds: bool
@@ -28,79 +34,89 @@ class Check:
 def verify(record: PhotoRecord | VideoRecord, path: Path | None = None) -> list[Check]:
     """Every figure of a record, computed again from its file (or from ``path``, where the file lies elsewhere now).
 
-    Scores and areas hold within `TOLERANCE`, boxes within `BOX_TOLERANCE`; hashes and verdicts must be equal. Raises
-    `MediaError` where the file cannot be read and `ModelError` where the model cannot be loaded.
+    Raises `MediaError` where the file cannot be read and `ModelError` where the model cannot be loaded.
     """
-    file = path or Path(record.path)
-    facts = file_facts(file)
+    file = path or path_of(record)
     examiner = Examiner(record.settings)
-    checks = [
-        _equal("file SHA-256", record.file.sha256, facts.sha256),
-        _equal("model", record.model, examiner.predictor.name),
-        *(
-            _equal(f"version of {name}", version, versions().get(name, "none"), decisive=False)
-            for name, version in record.versions.items()
-        ),
-    ]
-    again = examiner.record(examiner.inspect(file), facts)
-    checks += [
-        _equal("kind", record.kind, again.kind),
-        _equal("verdict", record.verdict, again.verdict),
-        _close("score", record.score, again.score),
-        _equal("size", f"{record.width}x{record.height}", f"{again.width}x{again.height}"),
-        _close("threshold", record.thresholds.score, again.thresholds.score),
-        _close("doubt threshold", record.thresholds.doubt, again.thresholds.doubt),
-    ]
-    if isinstance(record, PhotoRecord) and isinstance(again, PhotoRecord):
-        checks += _compare("face", record.faces, again.faces)
-    elif isinstance(record, VideoRecord) and isinstance(again, VideoRecord):
-        for what in ("frames", "decoded", "every", "first", "last", "complete"):
-            checks.append(_equal(what, getattr(record, what), getattr(again, what)))
-        was, now = record.rule, again.rule
-        checks.append(
-            _equal("rule", f"{was.aggregation}, {was.min_frames} frames", f"{now.aggregation}, {now.min_frames} frames")
-        )
-        checks.append(_close("threshold for videos", was.score_threshold, now.score_threshold))
-        checks.append(_close("doubt threshold for videos", was.doubt_threshold, now.doubt_threshold))
-        checks += _tracks(record.tracks, again.tracks)
-    return checks
+    return compare(record, examiner.record(examiner.inspect(file), file_facts(file)))
 
 
-def _tracks(old: list[Track], new: list[Track]) -> Iterator[Check]:
-    yield _equal("number of faces", len(old), len(new))
-    for was, now in zip(old, new, strict=False):
-        yield _equal(f"face {was.face}: verdict", was.verdict, now.verdict)
-        yield _close(f"face {was.face}: score", was.score, now.score)
-        yield _equal(f"face {was.face}: seconds", f"{was.first} to {was.last}", f"{now.first} to {now.last}")
-        yield _equal(f"face {was.face}: raised seconds", was.raised, now.raised)
-        yield from _compare(f"face {was.face}, frame", was.frames, now.frames)
+def compare(record: PhotoRecord | VideoRecord, again: PhotoRecord | VideoRecord) -> list[Check]:
+    """Every figure of a record beside the same of another one of the same file."""
+    if type(record) is not type(again):
+        return [Check("kind", record.kind, again.kind, False)]
+    return list(_compare("", record, again, Compared()))
 
 
-def _compare(what: str, old: list[Face] | list[FrameOfFace], new: list[Face] | list[FrameOfFace]) -> Iterator[Check]:
-    yield _equal(f"number of {what}s", len(old), len(new))
-    for number, (was, now) in enumerate(zip(old, new, strict=False), 1):
-        yield _close(f"{what} {number}: score", was.score, now.score)
-        yield _equal(f"{what} {number}: verdict", was.verdict, now.verdict)
-        yield _close(f"{what} {number}: marked area", was.mask_area, now.mask_area)
-        for end, low, high in zip(
-            ("lowest", "highest"), was.score_range or (None, None), now.score_range or (None, None), strict=True
-        ):
-            yield _close(f"{what} {number}: {end} score", low, high)
-        if isinstance(was, FrameOfFace) and isinstance(now, FrameOfFace):
-            yield _equal(f"{what} {number}: place", f"{was.seconds} s, {was.frame}", f"{now.seconds} s, {now.frame}")
-        apart = max(abs(a - b) for a, b in zip(was.box, now.box, strict=True))
-        yield Check(f"{what} {number}: box", str(was.box), str(now.box), apart <= BOX_TOLERANCE)
+def _compare(where: str, was: Any, now: Any, how: Compared) -> Iterator[Check]:
+    if how == NOT_COMPARED:
+        return
+    if type(was) is type(now) and (isinstance(was, BaseModel) or dataclasses.is_dataclass(was)):
+        for name, own, label in _fields(was):
+            if name not in how.but:
+                own = own if how.decisive else dataclasses.replace(own, decisive=False)
+                yield from _compare(f"{where}.{label}".lstrip("."), getattr(was, name), getattr(now, name), own)
+    elif isinstance(was, Mapping) and isinstance(now, Mapping):
+        for key in dict.fromkeys([*was, *now]):
+            yield from _compare(f"{where}.{key}", was.get(key), now.get(key), how)
+    elif _is_list(was) and _is_list(now) and not all(map(_is_plain, [*was, *now])):
+        if len(was) != len(now):
+            yield Check(f"{where}, number", str(len(was)), str(len(now)), False, how.decisive)
+        for index, (one, other) in enumerate(zip(was, now, strict=False)):
+            yield from _compare(f"{where}[{index}]", one, other, how)
+    else:
+        yield Check(where, *_in_words(was, now), _equal(was, now, how.within), how.decisive)
 
 
-def _equal(what: str, recorded: object, found: object, decisive: bool = True) -> Check:
-    return Check(what, str(recorded), str(found), recorded == found, decisive)
+def _fields(part: Any) -> Iterator[tuple[str, Compared, str]]:
+    """Name of each field, how it is compared, and its name in the record."""
+    if isinstance(part, BaseModel):
+        for name, field in type(part).model_fields.items():
+            yield name, _how(field), field.alias or name
+    else:
+        yield from ((field.name, Compared(), field.name) for field in dataclasses.fields(part))
 
 
-def _close(what: str, recorded: float | None, found: float | None) -> Check:
-    both = recorded is not None and found is not None
-    holds = abs(recorded - found) <= TOLERANCE if both else recorded is found  # type: ignore[operator]
-    return Check(what, _said(recorded), _said(found), holds)
+def _how(field: FieldInfo) -> Compared:
+    marks = [*field.metadata, *_marks(field.annotation)]
+    return next((mark for mark in marks if isinstance(mark, Compared)), Compared())
 
 
-def _said(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4f}"
+def _marks(annotation: Any) -> Iterator[object]:
+    """What is annotated anywhere within a type, as in ``list[Seconds] | None``."""
+    yield from getattr(annotation, "__metadata__", ())
+    for inner in get_args(annotation):
+        yield from _marks(inner)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float)
+
+
+def _equal(was: Any, now: Any, within: float) -> bool:
+    if _is_list(was) and _is_list(now):
+        return len(was) == len(now) and all(_equal(one, other, within) for one, other in zip(was, now, strict=True))
+    if (isinstance(was, float) or isinstance(now, float)) and None not in (was, now):
+        return bool(abs(was - now) <= within)
+    return bool(was == now)
+
+
+def _in_words(was: Any, now: Any) -> tuple[str, str]:
+    """Both values; of two lists of words only what the other has not."""
+    if _is_list(was) and _is_list(now) and was != now and all(isinstance(one, str) for one in (*was, *now)):
+        return _only(was, now), _only(now, was)
+    return _shown(was), _shown(now)
+
+
+def _only(mine: Sequence[str], other: Sequence[str]) -> str:
+    return "; ".join(one for one in mine if one not in other) or "none"
+
+
+def _shown(value: Any) -> str:
+    if _is_list(value):
+        return ", ".join(map(_shown, value)) or "none"
+    return "none" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)

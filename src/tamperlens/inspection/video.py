@@ -6,10 +6,10 @@ model. inspection/verdict.py makes one score of a face's scored frames and a ver
 
 import heapq
 import math
+import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from tamperlens.faces import FaceTracks, appearance, box_at
 from tamperlens.inspection.marks import marked_pixels
 from tamperlens.inspection.photo import check_stability, inspect_faces
 from tamperlens.inspection.verdict import judge_tracks, rule_of, video_verdict
-from tamperlens.media import VideoSampler, moving_length, next_due
+from tamperlens.media import VideoSampler, fit_within, moving_length, next_due
 from tamperlens.types import (
     FaceBox,
     FaceDetector,
@@ -45,14 +45,14 @@ HIGHEST = 6  # frames of the highest scores that are kept
 HIGHEST_SIDE = 960  # pixels: their longest side
 
 
-def default_every(path: str | Path, start: float = 0.0, end: float = math.inf) -> float:
+def default_every(path: str | os.PathLike[str], start: float = 0.0, end: float = math.inf) -> float:
     """Seconds between judged frames: 1, less in a short video, so that about ten frames are judged, but at least 0.1."""
     length = min(end, moving_length(path)) - start  # NaN stays NaN
     return min(1.0, max(0.1, length / 10)) if length > 0 else 1.0
 
 
 def inspect_video(
-    path: str | Path,
+    path: str | os.PathLike[str],
     detector: FaceDetector,
     predictor: Predictor,
     *,
@@ -135,9 +135,8 @@ class _Collector:
         if score is None or (len(self.highest) == HIGHEST and score <= self.highest[0][0]):
             return
         height, width = frame.image.shape[:2]
-        scale = min(1.0, HIGHEST_SIDE / max(height, width))
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        small = np.asarray(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        small = fit_within(frame.image, HIGHEST_SIDE)
+        scale = max(small.shape[:2]) / max(height, width)
         heapq.heappush(self.highest, (score, -self.frames, KeptFrame(frame.seconds, score, small, scale)))
         if len(self.highest) > HIGHEST:
             heapq.heappop(self.highest)

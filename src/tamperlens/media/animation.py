@@ -1,80 +1,97 @@
 """Animated GIF, WebP, PNG and AVIF pictures as videos: their pictures one after the other, with the times they are shown."""
 
-import os
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
-from tamperlens.media.opening import broken_photo, checked, open_photo, pillow
-from tamperlens.types import UInt8Array
+from tamperlens.errors import MediaError
+from tamperlens.media.decoding import Notes, Picture, no_frame
+from tamperlens.media.opening import broken_photo, check_size, open_photo, pillow, shown_pictures
+from tamperlens.media.photo import rgb_of
+from tamperlens.types import Frame, UInt8Array
 
-__all__ = ["AnimationInfo", "animation_info", "animation_pictures"]
+__all__ = ["AnimationDecoder"]
 
-_MOVING = ("GIF", "WEBP", "PNG", "AVIF")  # TIFF and HEIC hold pages and albums, not movements
 _UNSAID = 100  # milliseconds that browsers show a picture for where the file says less than 11
 
 
-@dataclass(frozen=True)
-class AnimationInfo:
-    """What an animation's header tells."""
+class AnimationDecoder:
+    """An opened animated picture, its pictures read once. Errors as for `VideoDecoder`."""
 
-    format: str  # "GIF", "WEBP", ...
-    width: int  # pixels
-    height: int
-    pictures: int
-    seconds: float  # its length, taking all pictures to be shown as long as the first
+    def __init__(self, file: Path, image: Image.Image | None = None) -> None:
+        self.file, self.notes, self.complete, self.decoded, self.last = file, Notes(), True, 0, 0.0
+        self.stopped = ""
+        with pillow():
+            opened = image or open_photo(file)
+            if opened is None:
+                raise no_frame(file)
+            self.image = opened
+            check_size(file, opened.width, opened.height)
+            self.places = shown_pictures(opened)
+            self.pictures_shown = len(self.places)
+            first = self._read_first()
+        self._first: tuple[float, UInt8Array] | None = first
+        self.rate = 1000 / first[0]
 
+    @property
+    def seconds(self) -> float:
+        """Its length, taking all pictures to be shown as long as the first; NaN where it is not known."""
+        return self.pictures_shown / self.rate if self.rate else math.nan
 
-def animation_info(path: str | os.PathLike[str]) -> AnimationInfo | None:
-    """Describes an animated picture; None for any other file. Raises `MediaError` for a missing or broken one."""
-    file = checked(path)
-    with pillow():
-        image = open_photo(file)
-        if image is None:
-            return None
-        with image:
-            if image.format not in _MOVING:
-                return None
-            try:
-                count = getattr(image, "n_frames", 1)
-                if count > 1 and image.format != "GIF":  # GIF tells the time when opened, the others when decoded
-                    image.load()
-            except MemoryError:
-                raise
-            except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
-                raise broken_photo(file, error) from error
-            seconds = count * _milliseconds(image) / 1000
-            return AnimationInfo(image.format, image.width, image.height, count, seconds) if count > 1 else None
+    def close(self) -> None:
+        """Let the file go."""
+        self.image.close()
 
-
-def animation_pictures(path: str | os.PathLike[str]) -> Iterator[tuple[float, UInt8Array]]:
-    """Second and RGB uint8 ``(H, W, 3)`` picture, one at a time; transparent parts are laid on white.
-
-    Raises ``OSError`` or ``EOFError`` where the file is cut off, after what could be read.
-    """
-    with pillow():
-        image = open_photo(checked(path))
-    if image is None:
-        raise OSError("this is no picture")
-    with image:
+    def pictures(self, start: float = 0.0) -> Iterator[Picture]:
+        """All pictures; transparent parts are laid on white."""
         milliseconds = 0.0
-        for index in range(getattr(image, "n_frames", 1)):
-            image.seek(index)
-            image.load()
-            yield milliseconds / 1000, _on_white(image)
-            milliseconds += _milliseconds(image)
+        try:
+            for place in self.places:
+                shown, image = self._first or self._read(place)
+                self._first, self.last = None, milliseconds / 1000
+                self.decoded += 1
+                yield _picture(image, self.decoded - 1, self.last)
+                milliseconds += shown
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
+            self.complete = False
+            self.stopped = " ".join(str(error).split()) or type(error).__name__
+            self.notes.add(
+                f"the file is truncated or damaged: {self.decoded} frames could be read, up to second {self.last:.2f}, then "
+                f"{self.stopped}; what comes after was not inspected"
+            )
+
+    def _read(self, place: int) -> tuple[float, UInt8Array]:
+        """Milliseconds for which a picture is shown, and the picture."""
+        with pillow():
+            self.image.seek(place)
+            self.image.load()
+            shown, notes = float(self.image.info.get("duration", 0)), list[str]()
+            image = np.asarray(rgb_of(self.file, self.image, notes), np.uint8)
+        for words in notes:
+            self.notes.add(words)
+        return shown if shown > 10 else _UNSAID, image
+
+    def _read_first(self) -> tuple[float, UInt8Array]:
+        try:
+            return self._read(self.places[0])
+        except (MemoryError, MediaError):
+            raise
+        except Exception as error:  # as above
+            raise broken_photo(self.file, error) from error
 
 
-def _milliseconds(image: Image.Image) -> float:
-    shown = float(image.info.get("duration", 0))
-    return shown if shown > 10 else _UNSAID
+def _picture(image: UInt8Array, index: int, seconds: float) -> Picture:
+    def grey(width: int, height: int) -> UInt8Array:
+        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
+    def frame() -> Frame:
+        return Frame(image, index, seconds)
 
-def _on_white(image: Image.Image) -> UInt8Array:
-    if not image.has_transparency_data:
-        return np.asarray(image.convert("RGB"), np.uint8)
-    picture = image.convert("RGBA")
-    white = Image.new("RGBA", picture.size, "white")
-    return np.asarray(Image.alpha_composite(white, picture).convert("RGB"), np.uint8)
+    return Picture(index, seconds, (image.shape[1], image.shape[0]), False, grey, frame)

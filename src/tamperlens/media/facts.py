@@ -1,4 +1,4 @@
-"""What a file says of itself: its hash, container, codecs, JPEG tables, EXIF, and whether it carries a C2PA manifest.
+"""What a file says of itself: its hash, container, codecs, JPEG tables, EXIF, XMP, and its C2PA manifest.
 
 Each is a fact of its own. None says by itself that a picture was manipulated, and none enters a verdict, but for a very low
 JPEG quality, which makes "no evidence" inconclusive.
@@ -13,10 +13,23 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, JpegImagePlugin
 
-from tamperlens.media.opening import checked, open_photo, open_video, pillow
-from tamperlens.media.video import video_info
+from tamperlens.media.decoding import VideoInfo
+from tamperlens.media.headers import colours_of_photo, exif_of, history_of, software_of, xmp_of
+from tamperlens.media.opening import checked, shown_pictures
+from tamperlens.media.provenance import Provenance
 
-__all__ = ["FileFacts", "JpegFacts", "PhotoFacts", "VideoFacts", "estimate_quality", "file_facts", "readable", "sha256_of"]
+__all__ = [
+    "FileFacts",
+    "JpegFacts",
+    "PhotoFacts",
+    "VideoFacts",
+    "estimate_quality",
+    "hash_and_c2pa",
+    "photo_facts",
+    "readable",
+    "sha256_of",
+    "video_facts",
+]
 
 # A C2PA manifest store is a JUMBF superbox whose description box ("jumd") has this type (C2PA 2.1, 11.1.4.2).
 _C2PA = b"jumdc2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71"
@@ -63,6 +76,9 @@ class PhotoFacts:
     position: bool  # whether EXIF says where it was taken; the place itself is not told
     icc_profile: bool
     xmp: bool
+    transfer: str | None = None  # "PQ" or "HLG" of an HDR picture, which is inspected tone-mapped to SDR
+    software: str | None = None  # the program that XMP names as the creator
+    history: tuple[str, ...] = ()  # the editing steps that XMP keeps
 
 
 @dataclass(frozen=True)
@@ -72,7 +88,7 @@ class VideoFacts:
     container: str
     codec: str
     pixel_format: str
-    width: int  # pixels of the upright picture
+    width: int  # pixels of the picture as shown: upright, pixels square
     height: int
     fps: float | None  # average; None where unknown
     frames: int | None  # as the container says
@@ -81,6 +97,12 @@ class VideoFacts:
     audio: tuple[str, ...]  # codecs
     encoder: str | None  # the encoder's own words on its settings
     tags: dict[str, str]
+    stored_width: int | None = None  # pixels as stored
+    stored_height: int | None = None
+    pixel_ratio: str | None = None  # a pixel's width to its height, "64:45"; None where square or not said
+    interlaced: bool = False  # then it is inspected deinterlaced
+    transfer: str | None = None  # "PQ" or "HLG" of an HDR video, which is inspected tone-mapped to SDR
+    other_streams: tuple[str, ...] = ()  # video streams that players do not show, and that are not inspected
 
 
 @dataclass(frozen=True)
@@ -90,10 +112,11 @@ class FileFacts:
     name: str
     bytes: int
     sha256: str
-    c2pa: bool  # whether a C2PA manifest is there; its signature is not checked
+    c2pa: bool  # whether a C2PA manifest is there
     photo: PhotoFacts | None = None
     video: VideoFacts | None = None
     notes: tuple[str, ...] = field(default=())  # what could not be told, and why
+    provenance: Provenance | None = None  # what the manifest says; None where there is none or c2pa-python is not installed
 
 
 def readable(name: str | os.PathLike[str]) -> str:
@@ -103,24 +126,11 @@ def readable(name: str | os.PathLike[str]) -> str:
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """The hash of a file's bytes, in hexadecimal."""
-    return _hash_and_c2pa(checked(path))[0]
+    return hash_and_c2pa(checked(path))[0]
 
 
-def file_facts(path: str | os.PathLike[str]) -> FileFacts:
-    """Everything a file says of itself. Reads it once in blocks. Raises `MediaError` where there is no such file."""
-    file = checked(path)
-    digest, c2pa = _hash_and_c2pa(file)
-    photo, video = None, None
-    notes: tuple[str, ...] = ()
-    try:
-        photo = _photo(file)
-        video = None if photo else _video(file)
-    except Exception as error:  # broken headers raise anything, and facts are no reason to give up an inspection
-        notes = (f"not everything about the file could be told ({' '.join(str(error).split())[:200]})",)
-    return FileFacts(readable(file.name), file.stat().st_size, digest, c2pa, photo, video, notes)
-
-
-def _hash_and_c2pa(file: Path) -> tuple[str, bool]:
+def hash_and_c2pa(file: Path) -> tuple[str, bool]:
+    """The hash of a file, and whether it holds a C2PA manifest. Reads it once in blocks."""
     digest, found, tail = hashlib.sha256(), False, b""
     with file.open("rb") as stream:
         while block := stream.read(_BLOCK):
@@ -130,25 +140,25 @@ def _hash_and_c2pa(file: Path) -> tuple[str, bool]:
     return digest.hexdigest(), found
 
 
-def _photo(file: Path) -> PhotoFacts | None:
-    with pillow():
-        image = open_photo(file)
-        if image is None:
-            return None
-        with image:
-            exif, position = _exif(image)
-            return PhotoFacts(
-                format=image.format or "?",
-                mode=image.mode,
-                width=image.width,
-                height=image.height,
-                pictures=getattr(image, "n_frames", 1),
-                jpeg=_jpeg(image) if isinstance(image, JpegImagePlugin.JpegImageFile) else None,
-                exif=exif,
-                position=position,
-                icc_profile=bool(image.info.get("icc_profile")),
-                xmp=bool(image.info.get("xmp")),
-            )
+def photo_facts(file: Path, image: Image.Image) -> PhotoFacts:
+    """The facts of an opened photo or animated picture; broken headers raise anything."""
+    exif, position = _exif(file, image)
+    xmp = xmp_of(image)
+    return PhotoFacts(
+        format=image.format or "?",
+        mode=image.mode,
+        width=image.width,
+        height=image.height,
+        pictures=len(shown_pictures(image)),
+        jpeg=_jpeg(image) if isinstance(image, JpegImagePlugin.JpegImageFile) else None,
+        exif=exif,
+        position=position,
+        icc_profile=bool(image.info.get("icc_profile")),
+        xmp=bool(xmp),
+        transfer=colours_of_photo(file, image).hdr,
+        software=software_of(xmp),
+        history=history_of(xmp),
+    )
 
 
 def _jpeg(image: JpegImagePlugin.JpegImageFile) -> JpegFacts:
@@ -180,8 +190,8 @@ def _standard(quality: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.asarray(np.clip((_LUMINANCE * scale + 50) // 100, 1, 255))
 
 
-def _exif(image: Image.Image) -> tuple[dict[str, str], bool]:
-    exif = image.getexif()
+def _exif(file: Path, image: Image.Image) -> tuple[dict[str, str], bool]:
+    exif = exif_of(file, image)
     values = dict(exif) | dict(exif.get_ifd(ExifTags.IFD.Exif))
     words = {tag: value for tag, value in values.items() if not isinstance(value, (bytes, dict))}
     told = {ExifTags.TAGS.get(tag, f"tag {tag}"): value for tag, value in words.items()}
@@ -189,13 +199,11 @@ def _exif(image: Image.Image) -> tuple[dict[str, str], bool]:
     return shown, bool(exif.get_ifd(ExifTags.IFD.GPSInfo))
 
 
-def _video(file: Path) -> VideoFacts:
-    info = video_info(file)
-    with open_video(file) as (container, _):
-        audio = tuple(stream.codec_context.name for stream in container.streams.audio if stream.codec_context)
-        name = container.format.name
+def video_facts(info: VideoInfo) -> VideoFacts:
+    """The facts of an opened video."""
+    ratio = info.pixel_ratio if info.pixel_ratio and info.pixel_ratio != 1 else None
     return VideoFacts(
-        container=name,
+        container=info.container,
         codec=info.codec,
         pixel_format=info.pixel_format,
         width=info.width,
@@ -204,9 +212,15 @@ def _video(file: Path) -> VideoFacts:
         frames=info.frames,
         seconds=_known(info.seconds),
         rotation=info.rotation,
-        audio=audio,
+        audio=info.audio,
         encoder=info.encoder,
         tags={key: value[:_LONGEST] for key, value in info.tags.items()},
+        stored_width=info.stored[0],
+        stored_height=info.stored[1],
+        pixel_ratio=f"{ratio.numerator}:{ratio.denominator}" if ratio else None,
+        interlaced=info.interlaced,
+        transfer=info.transfer,
+        other_streams=info.others,
     )
 
 

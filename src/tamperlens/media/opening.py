@@ -4,11 +4,11 @@ What a file is, is told by its content, never by its name. Files may come from a
 and video containers are tried, so that a playlist or a document dressed as a picture makes nobody open another file.
 """
 
-import codecs
 import os
+import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,20 +17,30 @@ import av
 import numpy as np
 from av.stream import Disposition
 from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from tamperlens.errors import MediaError, UnsupportedMedia
+from tamperlens.media.kinds import kind_in, sniff
+from tamperlens.media.tiff import whole_pages, whole_picture
 from tamperlens.types import UInt8Array
 
 __all__ = [
-    "HEIF_BRANDS",
+    "MAX_PIXELS",
     "PHOTOS",
     "VIDEOS",
     "broken_photo",
+    "check_size",
     "checked",
+    "codec_name",
+    "is_animation",
     "open_photo",
     "open_video",
+    "others_of",
     "pillow",
+    "plausible",
+    "preferred",
     "refusal",
+    "shown_pictures",
     "upright",
 ]
 
@@ -38,28 +48,9 @@ _PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")
 PHOTOS = "a photo (JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or HEIC)"
 VIDEOS = "a video (MP4, MOV, MKV, WebM, AVI, MPEG, FLV, WMV or OGG)"
 _CONTAINERS = "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,h264,hevc,yuv4mpegpipe"
+MAX_PIXELS = 200_000_000  # of one picture; a photo of that size takes about 3 GB while it is being read
+_MOVING = ("GIF", "WEBP", "PNG", "AVIF")  # TIFF and HEIC hold pages and albums, not movements
 _PILLOW_LOCK = threading.RLock()
-
-# First bytes -> what such a file is, for messages only.
-_HANDLED = {
-    b"\xff\xd8\xff": "a JPEG photo",
-    b"\x89PNG": "a PNG picture",
-    b"GIF8": "a GIF picture",
-    b"BM": "a BMP picture",
-    b"II*\0": "a TIFF or camera raw picture",
-    b"MM\0*": "a TIFF or camera raw picture",
-    b"\x1a\x45\xdf\xa3": "a Matroska or WebM video",
-}
-HEIF_BRANDS = {b"ftyp" + brand for brand in (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")}
-_OTHER = {
-    b"%PDF": "a PDF document",
-    b"8BPS": "a Photoshop document",
-    b"PK\3\4": "a ZIP archive or office document",
-    b"\0\0\0\x0cjP": "a JPEG 2000 picture",
-    b"\xff\x0a": "a JPEG XL picture",
-    b"\0\0\0\x0cJXL": "a JPEG XL picture",
-    b"ID3": "an MP3 sound file",
-}
 
 
 def checked(path: str | os.PathLike[str]) -> Path:
@@ -67,7 +58,7 @@ def checked(path: str | os.PathLike[str]) -> Path:
     file = Path(path)
     problem = None
     if not file.exists():
-        problem = "there is no such file; check the name"
+        problem = _not_there(os.fspath(path))
     elif file.is_dir():
         problem = "this is a folder, expected one photo or video file; name the files in it one by one"
     elif not file.is_file():
@@ -81,37 +72,30 @@ def checked(path: str | os.PathLike[str]) -> Path:
     return file
 
 
+def _not_there(name: str) -> str:
+    if name == "-":
+        return "standard input is not read; write what it delivers to a file and pass that"
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", name):  # a path has lost one of the two slashes
+        return "this is an address, and nothing is fetched from the net; download the file and pass that"
+    return "there is no such file; check the name"
+
+
+def plausible(head: bytes) -> bool:
+    """Whether a file that begins with these bytes (4096 are looked at) may be a photo or video; no decoder is asked."""
+    return kind_in(head).reader in ("photo", "video")
+
+
 def refusal(file: Path, expected: str) -> MediaError:
     """The error for a file that none of the readers opens, by what it seems to be."""
-    with file.open("rb") as stream:
-        head = stream.read(512)
-    if came := _handled(head):
+    kind = sniff(file)
+    if kind.reader in ("photo", "video"):
         return MediaError(
-            f"{file}: this looks like {came}, but it is cut off, broken or of a variant that cannot be read; expected "
+            f"{file}: this looks like {kind.words}, but it is cut off, broken or of a variant that cannot be read; expected "
             f"{expected}; fetch or copy the file again, or convert it"
         )
-    for magic, came in _OTHER.items():
-        if head.startswith(magic):
-            return UnsupportedMedia(f"{file}: this is {came}, expected {expected}; convert it to one of these")
-    came = f"of an unknown kind (first bytes {head[:8].hex(' ')})"
-    try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(head)
-        if not any(letter < "\t" or letter == "\x7f" for letter in text):
-            came = "text"
-    except UnicodeDecodeError:
-        pass
-    return MediaError(f"{file}: this is {came}, expected {expected}; pass the photo or video itself")
-
-
-def _handled(head: bytes) -> str | None:
-    """What a file that should be readable is, from its first bytes; None for all others."""
-    if head[4:12] in HEIF_BRANDS:
-        return "an HEIC or AVIF photo"
-    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"wide"):
-        return "an MP4 or MOV video"
-    if head[:4] == b"RIFF" and head[8:12] in (b"WEBP", b"AVI "):
-        return "a WebP picture" if head[8:12] == b"WEBP" else "an AVI video"
-    return next((words for magic, words in _HANDLED.items() if head.startswith(magic)), None)
+    if kind.reader == "none":
+        return UnsupportedMedia(f"{file}: this is {kind.words}, expected {expected}; {kind.advice}")
+    return MediaError(f"{file}: this is {kind.words}, expected {expected}; pass the photo or video itself")
 
 
 def upright(array: UInt8Array, orientation: int) -> UInt8Array:
@@ -142,19 +126,44 @@ def pillow(truncated: bool = False) -> Iterator[None]:
 
 
 def open_photo(file: Path) -> Image.Image | None:
-    """The photo, its pixels not read yet; None where the file is none."""
+    """The photo, its pixels not read yet; None where the file is none. Of a TIFF, the whole picture, never a preview of it.
+
+    ``info["xmp packet"]`` is its XMP, taken out of Pillow's sight: Pillow would turn pictures by it, and browsers do not.
+    """
     if "HEIF" not in Image.OPEN:
         import pillow_heif  # registers a format in Pillow: on first use, not on import
 
         pillow_heif.register_heif_opener()
     try:
-        return Image.open(file, formats=_PHOTO_FORMATS)
+        image: Image.Image = Image.open(file, formats=_PHOTO_FORMATS)
+        if isinstance(image, TiffImageFile):
+            image = whole_picture(file, image)
+        for key in ("xmp", "XML:com.adobe.xmp"):
+            if key in image.info:
+                image.info["xmp packet"] = image.info.pop(key)
+        return image
     except UnidentifiedImageError:
         return None
-    except MemoryError:
+    except (MemoryError, MediaError):
         raise
     except Exception as error:
         raise broken_photo(file, error) from error
+
+
+def shown_pictures(image: Image.Image) -> range:
+    """Which of an opened file's pictures are shown, one after the other or as pages.
+
+    An animated PNG may begin with a picture for programs that cannot show animations; a TIFF may end with previews.
+    """
+    count = int(getattr(image, "n_frames", 1))
+    if isinstance(image, TiffImageFile):
+        return range(min(count, whole_pages(image)))
+    return range(1 if count > 1 and getattr(image, "default_image", False) else 0, count)
+
+
+def is_animation(image: Image.Image) -> bool:
+    """Whether an opened picture is an animation."""
+    return image.format in _MOVING and len(shown_pictures(image)) > 1
 
 
 def broken_photo(file: Path, error: Exception) -> MediaError:
@@ -166,30 +175,68 @@ def broken_photo(file: Path, error: Exception) -> MediaError:
     )
 
 
+def check_size(file: Path, width: int, height: int) -> None:
+    """`UnsupportedMedia` for a photo or a moving picture of more than `MAX_PIXELS`; asked before anything is decoded."""
+    if width * height > MAX_PIXELS:
+        raise UnsupportedMedia(
+            f"{file}: the picture has {width}x{height} pixels, expected at most "
+            f"{MAX_PIXELS // 1_000_000} million; make it smaller or cut out the part with the face"
+        )
+
+
 @contextmanager
 def open_video(file: Path) -> Iterator[tuple[Any, Any]]:
     """The open container and its stream of pictures. Errors inside the block are the block's own."""
     # An absolute name cannot be taken for an address; the lists keep playlists from opening other files.
-    with file.open("rb") as stream:
-        if stream.read(12)[4:] in HEIF_BRANDS:  # a broken photo, which video readers take for a video of one frame
-            raise refusal(file, f"{PHOTOS} or {VIDEOS}")
+    if sniff(file).reader in ("photo", "none"):  # a broken photo, which video readers take for a video of one frame
+        raise refusal(file, f"{PHOTOS} or {VIDEOS}")
     options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
     try:
         container = av.open(os.fspath(file.resolve()), options=options, metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
         raise refusal(file, f"{PHOTOS} or {VIDEOS}") from error
     with container:
-        yield container, _picture_stream(file, container)
+        stream = _picture_stream(file, container)
+        check_size(file, stream.codec_context.width, stream.codec_context.height)
+        yield container, stream
 
 
 def _picture_stream(file: Path, container: Any) -> Any:
-    """The first video stream that is not a cover picture."""
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            if stream.codec_context is None:
-                raise UnsupportedMedia(f"{file}: the video's encoding is not known here; convert it to H.264 in MP4")
-            return stream
+    """The video stream that players show."""
+    moving = _moving(container)
+    stream = preferred([stream for stream in moving if stream.codec_context])
+    if stream is not None:
+        return stream
+    if moving:
+        raise UnsupportedMedia(f"{file}: the video's encoding is not known here; convert it to H.264 in MP4")
     kinds = ", ".join(sorted({stream.type for stream in container.streams}))
     if not kinds:
         raise refusal(file, VIDEOS)
     raise UnsupportedMedia(f"{file}: the file has {kinds} but no moving picture, expected {VIDEOS}; pass the video itself")
+
+
+def preferred(streams: Sequence[Any]) -> Any:
+    """Of several streams of one type the one that players take: the first that is marked as default, else the first."""
+    return next((stream for stream in streams if stream.disposition & Disposition.default), next(iter(streams), None))
+
+
+def others_of(container: Any, stream: Any) -> tuple[str, ...]:
+    """The other video streams of the file, in words: "stream 0 (160x90, h264)"."""
+    return tuple(
+        f"stream {other.index} ({other.codec_context.width}x{other.codec_context.height}, {codec_name(other)})"
+        if other.codec_context
+        else f"stream {other.index} (of an unknown encoding)"
+        for other in _moving(container)
+        if other.index != stream.index
+    )
+
+
+def codec_name(stream: Any) -> str:
+    """The name of a stream's encoding ("av1", "mp3"), not of the program that decodes it ("libdav1d", "mp3float")."""
+    return str(stream.codec_context.codec.canonical_name)
+
+
+def _moving(container: Any) -> list[Any]:
+    """The video streams that are not cover pictures."""
+    still = Disposition.attached_pic | Disposition.timed_thumbnails
+    return [stream for stream in container.streams.video if not stream.disposition & still]

@@ -1,53 +1,49 @@
-"""Photo files to upright RGB pictures, and pictures to PNG."""
+"""Opened photos to upright RGB pictures, and pictures to PNG."""
 
 import io
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms
 
-from tamperlens.errors import MediaError, UnsupportedMedia
+from tamperlens.errors import UnsupportedMedia
 from tamperlens.files import replacing
+from tamperlens.media.colours import Colours, ToSrgb, apply_gamma
 from tamperlens.media.facts import quality_of
-from tamperlens.media.opening import PHOTOS, broken_photo, checked, open_photo, open_video, pillow, refusal, upright
+from tamperlens.media.headers import colours_of_photo, exif_of, xmp_of
+from tamperlens.media.opening import (
+    broken_photo,
+    check_size,
+    open_photo,
+    pillow,
+    shown_pictures,
+    upright,
+)
+from tamperlens.media.tiff import PREVIEW
 from tamperlens.types import BoolArray, Frame, UInt8Array
 
-__all__ = ["MAX_PIXELS", "read_photo", "write_png"]
+__all__ = ["frame_of", "rgb_of", "write_png"]
 
-MAX_PIXELS = 200_000_000  # of a photo; it takes about 3 GB while it is being read
 _ORIENTATION = 0x0112
+_NEAR_SRGB = 0.05  # share by which a gamma may differ from sRGB's without being applied, as in libpng
 
 
-def read_photo(path: str | os.PathLike[str]) -> Frame:
-    """Reads JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF and HEIC; of an animation or a stack of pages, the first picture.
-
-    Returns an upright RGB uint8 ``(H, W, 3)`` frame in sRGB: orientation tags applied, colour profiles converted,
-    16 bits scaled to 8, grey, palette and CMYK pictures made RGB, transparency laid on white. Whatever was out of the
-    ordinary is told in ``Frame.notes``: a truncated file (its readable part is returned), transparency, a broken
-    profile, more pictures than one.
-
-    Raises ``MediaError`` where no pixel can be read and ``UnsupportedMedia`` for videos, documents, pictures over
-    ``MAX_PIXELS`` and pictures in floating point. One thread at a time reads; use processes for many photos at once.
-    """
-    file = checked(path)
+def frame_of(file: Path, image: Image.Image) -> Frame:
+    """The frame of an opened photo, which is closed; errors as for `read_photo`."""
     notes: list[str] = []
     with pillow():
-        image = open_photo(file)
-        if image is None:
-            raise _not_a_photo(file)
         try:
-            if image.width * image.height > MAX_PIXELS:
-                raise UnsupportedMedia(
-                    f"{file}: the picture has {image.width}x{image.height} pixels, expected at most "
-                    f"{MAX_PIXELS // 1_000_000} million; make it smaller or cut out the part with the face"
-                )
+            check_size(file, image.width, image.height)
             complete = True
             jpeg_quality = quality_of(image)
             try:
-                count = getattr(image, "n_frames", 1)
-                if count > 1 and image.format != "MPO":  # MPO: a JPEG with previews or depth behind it
-                    notes.append(f"the file holds {count} pictures; only the first was read")
+                places = shown_pictures(image)
+                if len(places) > 1 and image.format != "MPO":  # MPO: a JPEG with previews or depth behind it
+                    notes.append(_of_several(image, len(places)))
+                if places[0]:
+                    image.seek(places[0])
                 image.load()
             except MemoryError:
                 raise
@@ -55,22 +51,22 @@ def read_photo(path: str | os.PathLike[str]) -> Frame:
                 complete = False
                 image.close()
                 image = _load_readable_part(file, error)
-            orientation = _orientation(image, notes)
-            array = np.asarray(_to_rgb(file, image, notes), np.uint8)
+            if image.info.get(PREVIEW):
+                notes.append("the file says that its picture is a preview of another that it does not hold")
+            orientation = _orientation(file, image, notes)
+            array = np.asarray(rgb_of(file, image, notes), np.uint8)
         finally:
-            if image is not None:
-                image.close()
+            image.close()
     if not complete:
         notes.insert(0, _missing_part(file, array))
     return Frame(image=upright(array, orientation), notes=tuple(notes), complete=complete, jpeg_quality=jpeg_quality)
 
 
-def _not_a_photo(file: Path) -> MediaError:
-    try:
-        with open_video(file):
-            return UnsupportedMedia(f"{file}: this is a video, expected {PHOTOS}; read it as a video")
-    except MediaError:
-        return refusal(file, PHOTOS)
+def _of_several(image: Image.Image, count: int) -> str:
+    """What is told of a file with several pictures, of which one is read."""
+    place = image.tell()
+    which = f"the main one (number {place + 1})" if place else "the first"  # of HEIC's pictures any may be the main one
+    return f"the file holds {count} pictures; only {which} was read"
 
 
 def _load_readable_part(file: Path, error: Exception) -> Image.Image:
@@ -91,7 +87,8 @@ def _load_readable_part(file: Path, error: Exception) -> Image.Image:
 
 def _missing_part(file: Path, stored: UInt8Array) -> str:
     """Says how much of a truncated picture (rows as stored) is missing: decoders fill the rest with one colour."""
-    same = (stored == stored[-1, -1]).all(axis=2)
+    last = stored[-1, -1]
+    same = (stored[..., 0] == last[0]) & (stored[..., 1] == last[1]) & (stored[..., 2] == last[2])
     if same.mean() > 0.95:
         raise broken_photo(file, OSError("it is cut off at the beginning"))
     missing = int(np.argmin(same.all(axis=1)[::-1]))
@@ -99,22 +96,32 @@ def _missing_part(file: Path, stored: UInt8Array) -> str:
     return f"the file is truncated or damaged: only part of the picture could be read, {share}"
 
 
-def _orientation(image: Image.Image, notes: list[str]) -> int:
-    # Asked after loading: PNG may store EXIF behind its pixels, and Pillow turns TIFF and HEIC upright by itself.
+def _orientation(file: Path, image: Image.Image, notes: list[str]) -> int:
+    # By EXIF alone, as browsers do. Asked after loading: Pillow turns TIFF and HEIC upright by itself.
     try:
-        return int(image.getexif().get(_ORIENTATION, 1))
+        turn = int(exif_of(file, image).get(_ORIENTATION, 1))
     except Exception:  # EXIF is written by anything and parsed by hand: any error means it is broken
         notes.append("the EXIF data are broken: the picture may not be upright")
         return 1
+    asked = re.search(r"tiff:Orientation(?:=[\"']|>)([1-8])", xmp_of(image))
+    if asked and image.format not in ("TIFF", "HEIF", "AVIF") and int(asked[1]) != turn:
+        notes.append(f"its XMP asks for orientation {int(asked[1])}; the picture is shown as browsers show it, by EXIF alone")
+    return turn
 
 
-def _to_rgb(file: Path, image: Image.Image, notes: list[str]) -> Image.Image:
+def rgb_of(file: Path, image: Image.Image, notes: list[str]) -> Image.Image:
     """A loaded picture of any mode as 8-bit sRGB."""
     profile = image.info.get("icc_profile")
+    colours = colours_of_photo(file, image)
+    gamma = image.info.get("gamma") if image.format == "PNG" and not profile and "srgb" not in image.info else None
     if image.mode.startswith("I"):
         image = _eight_bits(file, image)
     elif image.mode == "F":
         raise UnsupportedMedia(f"{file}: the pixels are floating-point numbers, expected 8 or 16 bits; save it as PNG")
+    if colours.converted:  # a transparent picture is laid on white behind the conversion, as in browsers
+        return _on_white(_converted(image, colours, notes), notes).convert("RGB")
+    if gamma and gamma > 0 and abs(2.2 * gamma - 1) > _NEAR_SRGB:
+        image = _with_gamma(image, gamma)
     if image.has_transparency_data:
         image = _on_white(image, notes)
     if image.mode == "LAB":
@@ -125,6 +132,23 @@ def _to_rgb(file: Path, image: Image.Image, notes: list[str]) -> Image.Image:
     if profile:
         image = _to_srgb(image, profile, notes)
     return image.convert("RGB")
+
+
+def _converted(image: Image.Image, colours: Colours, notes: list[str]) -> Image.Image:
+    if colours.hdr:
+        notes.append(f"the picture is HDR ({colours.hdr}); it was tone-mapped to SDR, so colours are close, not equal")
+    alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
+    shown = Image.fromarray(ToSrgb(colours).image(np.asarray(image.convert("RGB"), np.uint8)))
+    if alpha is not None:
+        shown.putalpha(alpha)
+    return shown
+
+
+def _with_gamma(image: Image.Image, gamma: float) -> Image.Image:
+    kept = "RGBA" if image.has_transparency_data else "RGB"
+    array = np.asarray(image.convert(kept), np.uint8).copy()
+    array[..., :3] = apply_gamma(array[..., :3], gamma)
+    return Image.fromarray(array)
 
 
 def _eight_bits(file: Path, image: Image.Image) -> Image.Image:
@@ -138,6 +162,8 @@ def _eight_bits(file: Path, image: Image.Image) -> Image.Image:
 
 def _on_white(image: Image.Image, notes: list[str]) -> Image.Image:
     """White, because that is what browsers and documents show behind a transparent picture."""
+    if not image.has_transparency_data:
+        return image
     if image.mode != "LA":
         image = image.convert("RGBA")
     alpha, solid = image.getchannel("A"), image.convert("L" if image.mode == "LA" else "RGB")

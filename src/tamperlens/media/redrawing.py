@@ -12,8 +12,9 @@ import numpy as np
 
 from tamperlens.errors import MediaError
 from tamperlens.files import replacing
-from tamperlens.media.opening import checked, open_video
+from tamperlens.media.opening import checked, codec_name, open_video, preferred
 from tamperlens.media.sampling import VideoSampler
+from tamperlens.media.video import in_bt709, tag_bt709
 from tamperlens.types import Frame, UInt8Array
 
 __all__ = ["redraw"]
@@ -50,8 +51,9 @@ def redraw(
                 stream.width, stream.height = size
                 stream.pix_fmt, stream.codec_context.thread_count = "yuv420p", threads
                 stream.codec_context.options = {"crf": str(crf), "preset": "veryfast"}
+                tag_bt709(stream)
                 audio = _Sound(path, container, start, end)
-            picture = av.VideoFrame.from_ndarray(_fitted(draw(frame), size), format="rgb24")
+            picture = in_bt709(av.VideoFrame.from_ndarray(_fitted(draw(frame), size), format="rgb24"))
             picture.pts = before = max(before + 1, round((frame.seconds - start) * _TICKS))
             picture.time_base = Fraction(1, _TICKS)
             container.mux(stream.encode(picture))
@@ -78,7 +80,7 @@ def _fitted(image: UInt8Array, size: tuple[int, int]) -> UInt8Array:
 
 
 class _Sound:
-    """The packets of the first sound stream, handed on between pictures."""
+    """The packets of the sound that players play, handed on between pictures."""
 
     def __init__(self, path: str | os.PathLike[str], container: Any, start: float, end: float) -> None:
         self.notes: list[str] = []
@@ -87,7 +89,12 @@ class _Sound:
 
     def copy_until(self, seconds: float) -> None:
         while self._next is not None and self._next[0] <= seconds:
-            self._container.mux(self._next[1])
+            try:
+                self._container.mux(self._next[1])
+            except av.error.FFmpegError as error:  # sound that MP4 does not take: the pictures go on
+                self.notes.append(f"the sound could be kept up to second {self._next[0]:.1f} only ({error.strerror})")
+                self._next = None
+                return
             self._next = next(self._packets, None)
 
     def close(self) -> None:
@@ -101,15 +108,15 @@ class _Sound:
             return
 
     def _copied(self, source: Any, container: Any, start: float, end: float) -> Iterator[tuple[float, Any]]:
-        streams = [stream for stream in source.streams.audio if stream.codec_context]
-        if not streams:
+        sound = preferred([stream for stream in source.streams.audio if stream.codec_context])
+        if sound is None:
             return
-        if streams[0].codec_context.name not in _COPIED:
-            self.notes.append(f"the sound ({streams[0].codec_context.name}) cannot be kept in MP4 and was left out")
+        if codec_name(sound) not in _COPIED:
+            self.notes.append(f"the sound ({codec_name(sound)}) cannot be kept in MP4 and was left out")
             return
-        self._container, copy = container, container.add_stream_from_template(streams[0])
-        origin = (source.start_time or 0) / 1e6
-        for packet in source.demux(streams[0]):
+        self._container, copy = container, container.add_stream_from_template(sound)
+        origin, last = (source.start_time or 0) / 1e6, None
+        for packet in source.demux(sound):
             if packet.dts is None or packet.pts is None:
                 continue
             seconds = float(packet.pts * packet.time_base) - origin
@@ -118,5 +125,9 @@ class _Sound:
             if seconds >= start:
                 shift = round((start + origin) / packet.time_base)
                 packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                if last is not None and packet.dts <= last:  # MP4 takes no two packets of one time: the later one waits a tick
+                    packet.dts = last + 1
+                    packet.pts = max(packet.pts, packet.dts)
+                last = packet.dts
                 packet.stream = copy
                 yield seconds, packet

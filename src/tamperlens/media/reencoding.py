@@ -1,14 +1,15 @@
 """What happens to a picture that is saved or sent again, in memory: lossy codecs and other sizes."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import av
 import cv2
 import numpy as np
 
-from tamperlens.types import UInt8Array
+from tamperlens.types import FloatArray, UInt8Array
 
-__all__ = ["h264", "jpeg", "resize", "shrunk", "webp"]
+__all__ = ["fit_within", "h264", "h264_moving", "jpeg", "resize", "shrunk", "webp"]
 
 
 def _encoded(image: UInt8Array, suffix: str, flags: list[int]) -> UInt8Array:
@@ -56,6 +57,59 @@ def resize(image: UInt8Array, width: int, height: int) -> UInt8Array:
     return np.asarray(resized, dtype=np.uint8)
 
 
+def fit_within(image: UInt8Array, side: int) -> UInt8Array:
+    """``image``, uint8 ``(H, W)`` or ``(H, W, channels)``, with its longest side at most ``side`` pixels, by area averaging.
+
+    A picture that fits already is returned as it is.
+
+    >>> fit_within(np.zeros((600, 900, 3), np.uint8), 300).shape
+    (200, 300, 3)
+    """
+    height, width = image.shape[:2]
+    factor = side / max(height, width)
+    if factor >= 1:
+        return image
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def shrunk(image: UInt8Array, factor: float) -> UInt8Array:
     """``image`` at ``factor`` (below 1) of its size."""
     return resize(image, max(8, round(image.shape[1] * factor)), max(8, round(image.shape[0] * factor)))
+
+
+def h264_moving(
+    image: UInt8Array,
+    moves: Sequence[FloatArray],
+    at: int,
+    *,
+    crf: int,
+    preset: str = "veryfast",
+    b_frames: int = 0,
+    interval: int = 250,
+) -> UInt8Array:
+    """``image`` as frame ``at`` of a short moving H.264 clip: what a predicted frame looks like, not a still.
+
+    ``moves`` holds an affine map ``(2, 3)`` for each frame of the clip, which moves the picture; that of ``at`` is not used, so
+    the frame that is returned lies where the picture lay. ``interval`` is the longest distance of key frames; ``b_frames`` the
+    most frames predicted from both sides in a row.
+    """
+    height, width = image.shape[:2]
+    even = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    size = (even.shape[1], even.shape[0])
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height = size
+    encoder.pix_fmt, encoder.time_base, encoder.framerate = "yuv420p", Fraction(1, 25), Fraction(25, 1)
+    encoder.thread_count = 1
+    encoder.options = {"crf": str(crf), "preset": preset, "bf": str(b_frames), "g": str(interval), "rc-lookahead": "4"}
+    packets = []
+    for number, move in enumerate(moves):
+        moved = even if number == at else cv2.warpAffine(even, move, size, borderMode=cv2.BORDER_REFLECT)
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(moved), format="rgb24").reformat(format="yuv420p")
+        frame.pts = number
+        packets += encoder.encode(frame)
+    packets += encoder.encode(None)
+    decoder = av.CodecContext.create("h264", "r")
+    decoder.thread_count = 1
+    decoded = [out for packet in packets for out in decoder.decode(packet)] + list(decoder.decode(None))
+    return np.ascontiguousarray(decoded[at].to_ndarray(format="rgb24")[:height, :width])

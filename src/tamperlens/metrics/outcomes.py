@@ -60,11 +60,13 @@ def judge(predictor: Predictor, crops: Iterable[LabelledCrop]) -> list[Outcome]:
 
 
 def outcome_of(prediction: Prediction, crop: LabelledCrop) -> Outcome:
-    """A prediction against the truth; a crop is labelled manipulated where its mask is not empty."""
+    """A prediction against the truth; where only the label is known, pixels are not counted."""
+    if crop.truth is None:
+        return Outcome(crop.subset, crop.group, crop.manipulated, prediction.score, PixelCounts())
     return Outcome(
         crop.subset,
         crop.group,
-        bool(crop.mask.any()),
+        crop.manipulated,
         prediction.score,
         count_pixels(prediction.mask, crop.mask),
         count_values(prediction.pixel_map, crop.mask),
@@ -200,7 +202,7 @@ class MeanMask:
 
     def __init__(self, crops: Iterable[LabelledCrop]) -> None:
         """The mean mask of the forged crops, thresholded where the pooled Fg-IoU on these very crops is best."""
-        masks = np.stack([self._small(crop.mask) for crop in crops if crop.mask.any()])
+        masks = np.stack([self._small(crop.mask) for crop in crops if crop.truth is not None and crop.manipulated])
         self.mean = masks.mean(axis=0)
         truth = masks >= 0.5
         self.threshold = max(

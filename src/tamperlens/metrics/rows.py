@@ -6,7 +6,7 @@ from typing import Any
 
 from tamperlens.types import ResultRow
 
-__all__ = ["card_rows", "rows_of_record", "rows_record", "rows_to_markdown"]
+__all__ = ["rows_of_record", "rows_record", "rows_to_markdown"]
 
 
 def rows_record(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
@@ -16,11 +16,6 @@ def rows_record(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
         | {name: None if math.isnan(value := getattr(row, name)) else round(value, 4) for name in ("value", "low", "high")}
         for row in rows
     ]
-
-
-def card_rows(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
-    """Result rows as a model's card keeps them: it names the model once."""
-    return [{name: value for name, value in row.items() if name != "model"} for row in rows_record(rows)]
 
 
 def rows_of_record(record: Sequence[dict[str, Any]]) -> list[ResultRow]:

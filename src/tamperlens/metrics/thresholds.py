@@ -18,12 +18,19 @@ MAP_THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))  # 0.2
 def best_map_threshold(
     pixel_maps: Iterable[FloatArray], crops: Iterable[LabelledCrop], candidates: Sequence[float] = MAP_THRESHOLDS
 ) -> float:
-    """The map threshold (tau 1) of the best pooled mIoU over all crops, pristine ones included."""
-    pooled = [PixelCounts() for _ in candidates]
+    """The map threshold (tau 1) of the best pooled mIoU over all crops with masks, pristine ones included.
+
+    Where manipulated crops have labels only, nothing can be chosen: 0.5.
+    """
+    pooled, marked, lacking = [PixelCounts() for _ in candidates], False, False
     for pixel_map, crop in zip(pixel_maps, crops, strict=True):
+        if crop.truth is None:
+            lacking = True
+            continue
+        marked |= crop.manipulated
         found = [count_pixels(pixel_map >= tau, crop.mask) for tau in candidates]
         pooled = [before + counts for before, counts in zip(pooled, found, strict=True)]
-    return float(candidates[int(np.argmax([counts.miou for counts in pooled]))])
+    return 0.5 if lacking and not marked else float(candidates[int(np.argmax([counts.miou for counts in pooled]))])
 
 
 def operating_point(outcomes: Sequence[Outcome], false_alarms: float) -> float:

@@ -1,37 +1,186 @@
 """The model card: the JSON file beside a model's weights that says what it is, how it is used and how well it does.
 
-Reading it needs no torch, so that every engine can.
+Reading it needs no torch, so that every engine can. Code reads fields only: what a row of results is of stands in its fields,
+and the label that people see is made of them.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
 
 from tamperlens.errors import ModelError
+from tamperlens.metrics import wilson
 from tamperlens.metrics.calibration import NEAREST, Calibration
-from tamperlens.types import VideoRule
+from tamperlens.models.old_card import upgraded
+from tamperlens.types import ResultRow, VideoRule
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "ModelCard", "paper_policy"]
+__all__ = [
+    "AS_PHOTOGRAPHED",
+    "CALLED_MANIPULATED",
+    "FACES_CALLED_MANIPULATED",
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "AlarmRate",
+    "CardRow",
+    "FalseAlarms",
+    "Families",
+    "ModelCard",
+    "Origin",
+    "StoreUsed",
+    "Training",
+    "paper_policy",
+    "rows_of_card",
+]
 
 #: Mean and standard deviation of ImageNet's RGB values in [0, 1]: every model's normalisation unless its card differs.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+#: The control of photos that nothing was done to, and the metrics from which the rate of false alarms is told.
+AS_PHOTOGRAPHED = "as photographed"
+CALLED_MANIPULATED, FACES_CALLED_MANIPULATED = "called manipulated", "faces called manipulated"
+
 _Threshold = Annotated[float, Field(gt=0, le=1)]
 _Positive = Annotated[float, Field(gt=0)]
+_Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+_Policy = Literal["native", "resized"]
 
 
-def paper_policy(task: str) -> Literal["native", "resized"]:
+def paper_policy(task: str) -> _Policy:
     """The paper's crop policy (section 4): segmentation on native crops, classification on resized ones."""
     return "native" if task == "seg" else "resized"
 
 
-class ModelCard(BaseModel):
-    """What a model is, its thresholds, preprocessing, training, measured results and known limits."""
-
+class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+
+class Families(_Part):
+    """Forgery families, as `forge.FAMILIES` names them."""
+
+    trained: tuple[str, ...] = ()  # learned from
+    unseen: tuple[str, ...] = ()  # measured, but never learned from
+
+
+class AlarmRate(_Part):
+    """How many pristine faces were called manipulated, of how many judged."""
+
+    called_manipulated: Annotated[int, Field(ge=0)]
+    count: Annotated[int, Field(gt=0)]
+    #: What was counted. "files": each file with a judged face counts as one face, which portraits and our clips have.
+    counted: Literal["faces", "files"] = "faces"
+    sources: tuple[str, ...] = ()  # whose pictures, and what was done to them
+
+    @model_validator(mode="after")
+    def _is_a_part(self) -> "AlarmRate":
+        if self.called_manipulated > self.count:
+            raise ValueError(f"called_manipulated is {self.called_manipulated}, more than the count {self.count}")
+        return self
+
+    @property
+    def rate(self) -> float:
+        """The share called manipulated."""
+        return self.called_manipulated / self.count
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its 95 % interval (Wilson's)."""
+        return wilson(self.called_manipulated, self.count)
+
+
+class FalseAlarms(_Part):
+    """The rates of false alarms that reports tell; null where not measured."""
+
+    photo: AlarmRate | None = None
+    video: AlarmRate | None = None
+
+
+class CardRow(_Part):
+    """One measured figure. Which of the fields that name its subject are filled depends on the table."""
+
+    table: Literal["crops", "photos", "groups", "clips"]
+    subset: str = ""  # forgery family or stand-in method, "pristine", or "all" or "average" of these
+    source: str = ""  # whose pictures: "test people", "lfw"
+    delivery: str = ""  # how crops and clips were compressed after all else: "JPEG 75"
+    control: str = ""  # what was done to whole pristine photos: "as photographed", "blurred 1.0"
+    group: str = ""  # of people: "glasses"
+    metric: str
+    value: float | None  # None where undefined, as low and high where there is no interval
+    low: float | None = None  # 95 % interval
+    high: float | None = None
+    n: Annotated[int, Field(ge=0)]  # what was counted: crops, photos, faces or clips
+
+    @classmethod
+    def of(cls, row: ResultRow, table: str, **subject: str) -> "CardRow":
+        """A measured row with its subject in fields; the row's own subset is left aside where one is given."""
+        value, low, high = (None if number != number else round(number, 4) for number in (row.value, row.low, row.high))
+        fields = {"subset": row.subset, "metric": row.metric, "value": value, "low": low, "high": high, "n": row.count}
+        return cls.model_validate(fields | {"table": table} | subject)
+
+    @property
+    def label(self) -> str:
+        """The subject in words, for tables."""
+        whose = f"{self.subset}: {self.source}" if self.source else self.subset
+        counted = ", by face" if self.metric == FACES_CALLED_MANIPULATED else ""
+        return {
+            "crops": f"{self.subset}, {self.delivery}",
+            "photos": f"{whose}, {self.control}{counted}",
+            "groups": f"{self.group}, {self.control}",
+            "clips": f"{whose}, {self.delivery}",
+        }[self.table]
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_empty(self, handler: Any) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if value != ""}
+
+
+class Origin(_Part):
+    """Weights made elsewhere from which training began."""
+
+    part: str = ""  # of the network, such as "trunk"; empty: all of it
+    name: str  # what they are, and where they came from
+    terms: str  # under which they may be used
+    sha256: _Sha256 | None = None  # of the file that they were read from
+
+
+class StoreUsed(_Part):
+    """The prepared store that a model learned from."""
+
+    settings: str  # their hash
+    masks: tuple[str, ...]  # recipes
+    splits: str | None
+    crops: dict[str, dict[str, int]]  # split -> method -> crops
+
+
+class Training(_Part):
+    """What a model learned from, and for how long. Empty where it is not known."""
+
+    steps: int = 0
+    crops_seen: int = 0
+    #: The run's settings as they were, a TrainConfig's, or the file that held them: for people and for repeating the run.
+    #: What the product reads has a field of the card.
+    config: dict[str, Any] | str = {}
+    data: dict[str, str] = {}  # data set -> origin and terms
+    photos: dict[str, int] = {}  # split -> photos; no person is in two splits
+    store: StoreUsed | None = None
+    date: str = ""
+    commit: str = ""  # of the code
+    thresholds: str = ""  # how they were chosen
+    operating_points: dict[str, float] = {}
+    weights_sha256: _Sha256 | None = None  # of an earlier run's result, where a later run went on from it
+    before: "Training | None" = None  # the run that this one went on from
+
+
+class ModelCard(_Part):
+    """What a model is, its thresholds, preprocessing, training, measured results and known limits.
+
+    card = ModelCard.load("contrast-seg.json")
+    card.false_alarms.photo.rate, card.families.unseen
+    """
+
+    format: Literal["tamperlens.card/2"] = "tamperlens.card/2"
     name: str  # for people; any name, such as "vgg5-seg"
     network: str  # a key of NETWORKS
     task: str  # a key of TASKS
@@ -45,10 +194,27 @@ class ModelCard(BaseModel):
     peak_share: Annotated[float, Field(gt=0, le=1)] | None = None
     calibration: Calibration | None = None  # None: scores are not calibrated
     video: VideoRule | None = None  # how a face's frames are judged together, on calibrated scores; None: the default's way
-    weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of the safetensors file
-    training: dict[str, Any] = {}
-    results: dict[str, Any] = {}
+    crop_policy: _Policy  # of crops of a store, as training saw them; where not given, the paper's for the task
+    weights_sha256: _Sha256 | None = None  # of the safetensors file
+    initialised_from: tuple[Origin, ...] = ()
+    families: Families = Families()
+    false_alarms: FalseAlarms = FalseAlarms()
+    calibration_error: float | None = None  # expected calibration error on validation crops
+    validation: dict[str, float] = {}  # figures on validation crops during training, by metric
+    training: Training = Training()
+    results: tuple[CardRow, ...] = ()
     limits: list[str] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _completed(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        new = upgraded(values)
+        if new is not values:
+            rows = [CardRow.model_validate(row) for row in new["results"]]
+            new |= {"results": rows, "false_alarms": _false_alarms(rows)}
+        return new if "crop_policy" in new else new | {"crop_policy": paper_policy(str(new.get("task")))}
 
     @model_validator(mode="after")
     def _thresholds_can_be_told_from_zero(self) -> "ModelCard":
@@ -57,15 +223,18 @@ class ModelCard(BaseModel):
             raise ValueError(f"with a calibration, score thresholds must lie above {NEAREST}, below which scores are one")
         return self
 
-    @property
-    def crop_policy(self) -> str:
-        """The crop policy that a model trained on a store has seen: the paper's for its task unless its settings name one."""
-        told = self.training.get("config", {}).get("policy", "auto")
-        return str(told) if told != "auto" else paper_policy(self.task)
+    def rows(self, table: str) -> list[ResultRow]:
+        """The results of one table, under their labels."""
+        return rows_of_card([row for row in self.results if row.table == table], self.name)
 
-    def with_results(self, **results: Any) -> "ModelCard":
-        """The card with these measured results in place of what it held under their names."""
-        return self.model_validate(self.model_dump() | {"results": self.results | results})
+    def with_results(self, rows: Sequence[CardRow], **entries: Any) -> "ModelCard":
+        """The card with measured rows in place of what it held in their tables, and the rates of false alarms that they give.
+
+        ``entries``: other entries of the card that change with them.
+        """
+        tables = {row.table for row in rows}
+        results = [*(row for row in self.results if row.table not in tables), *rows]
+        return self.model_validate(self.model_dump() | entries | {"results": results, "false_alarms": _false_alarms(results)})
 
     def save(self, path: Path | str) -> None:
         """Write the card as indented JSON."""
@@ -73,7 +242,7 @@ class ModelCard(BaseModel):
 
     @classmethod
     def load(cls, path: Path | str) -> "ModelCard":
-        """Read a card; raises ``ModelError`` naming the file, the entries that are wrong and the fix."""
+        """Read a card, also one of the first format; `ModelError` names the file, the entries that are wrong and the fix."""
         path = Path(path)
         try:
             return cls.model_validate_json(path.read_text(encoding="utf-8"))
@@ -88,3 +257,32 @@ class ModelCard(BaseModel):
             raise ModelError(
                 f"the model card {path} is not valid ({wrong}): correct these entries; a card has {', '.join(cls.model_fields)}"
             ) from error
+
+
+def rows_of_card(rows: Sequence[CardRow], model: str) -> list[ResultRow]:
+    """Rows for printing, under their labels."""
+    return [ResultRow(model, row.label, row.metric, _nan(row.value), _nan(row.low), _nan(row.high), row.n) for row in rows]
+
+
+def _nan(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _false_alarms(rows: Sequence[CardRow]) -> FalseAlarms:
+    return FalseAlarms(photo=_alarm_rate(rows, "photos"), video=_alarm_rate(rows, "clips"))
+
+
+def _alarm_rate(rows: Sequence[CardRow], table: Literal["photos", "clips"]) -> AlarmRate | None:
+    """All pristine photos as photographed, or clips, of all sources together; of faces where these were counted."""
+    pristine = [row for row in rows if row.table == table and row.subset == "pristine" and row.n]
+    pristine = [row for row in pristine if table == "clips" or row.control == AS_PHOTOGRAPHED]
+    of_faces = [row for row in pristine if row.metric == FACES_CALLED_MANIPULATED]
+    counted = of_faces or [row for row in pristine if row.metric == CALLED_MANIPULATED]
+    if not counted:
+        return None
+    return AlarmRate(
+        called_manipulated=sum(round((row.value or 0.0) * row.n) for row in counted),
+        count=sum(row.n for row in counted),
+        counted="faces" if of_faces else "files",
+        sources=tuple(f"{row.source}, {row.control or row.delivery}" for row in counted),
+    )

@@ -1,29 +1,46 @@
 """A model card for people, as Markdown."""
 
-from typing import Any
+from collections.abc import Iterable
 
-from tamperlens.metrics.rows import rows_of_record, rows_to_markdown
-from tamperlens.models.card import ModelCard
-from tamperlens.types import ResultRow
+from tamperlens.metrics.rows import rows_to_markdown
+from tamperlens.models.card import ModelCard, Training
 
-__all__ = ["card_to_markdown"]
+__all__ = ["card_to_markdown", "cards_page"]
+
+PAGE = """# Model cards
+
+Written by `tamperlens ship`, or `runs/cards.py`, from the cards beside the weights. All figures are on this project's own
+forgeries of people held out from training, and on real photos; none is a FaceForensics++ figure. Intervals are 95 %, by
+bootstrap over people, or Wilson's for shares. AUC is against all pristine crops of the same table; accuracy is the share of
+crops given their class at the threshold for "manipulated", so of forged ones the share found. Crops come from photos as
+photographed, forged, then delivered as the subset says. `mean-mask` in docs/log.md is the baseline: it knows where faces are.
+
+"""
+
+
+def cards_page(cards: Iterable[ModelCard]) -> str:
+    """All these cards as one Markdown page."""
+    return PAGE + "\n".join(card_to_markdown(card) for card in cards)
 
 
 def card_to_markdown(card: ModelCard) -> str:
     """A model card for people: what the model is and learned from, its thresholds, limits and measured figures."""
-    training, results = card.training, card.results
-    photos = ", ".join(f"{split} {count}" for split, count in training.get("photos", {}).items())
-    error = results.get("expected_calibration_error_on_validation")
+    training = card.training
+    photos = ", ".join(f"{split} {count}" for split, count in training.photos.items())
+    error = card.calibration_error
     lines = [
         f"## {card.name}",
         "",
         f"Network `{card.network}`, task `{card.task}`; weights SHA-256 `{card.weights_sha256}`.",
         "",
-        f"- Trained {training.get('date', '-')} with the code of commit `{str(training.get('commit', '-'))[:12]}`:"
-        f" {_parts(training)}.",
-        *(f"- Data: {name}: {terms}." for name, terms in training.get("data", {}).items()),
+        f"- Trained {training.date or '-'} with the code of commit `{training.commit[:12] or '-'}`: {_parts(training)}.",
+        *(
+            f"- Began with {origin.part or 'all'} from {origin.name}; terms: {origin.terms}."
+            for origin in card.initialised_from
+        ),
+        *(f"- Data: {name}: {terms}." for name, terms in training.data.items()),
         f"- Photos: {photos}; no person is in two splits.",
-        f"- Thresholds: {training.get('thresholds', '-')}. Raw score for manipulated {card.score_threshold:.4f}, for"
+        f"- Thresholds: {training.thresholds or '-'}. Raw score for manipulated {card.score_threshold:.4f}, for"
         f" inconclusive {card.doubt_threshold or card.score_threshold:.4f}; pixel map {card.map_threshold}.",
         f"- Expected calibration error on validation: {'-' if error is None else f'{error:.3f}'}.",
         "",
@@ -32,21 +49,18 @@ def card_to_markdown(card: ModelCard) -> str:
         *(f"- {limit}" for limit in card.limits),
         "",
     ]
-    rows, groups, clips = _rows(card, "test"), _rows(card, "groups"), _rows(card, "video")
-    forged = [row for row in rows if not row.subset.startswith("pristine:")]
-    alarms = [row for row in rows if row.subset.startswith("pristine:")]
-    if forged:
-        unseen = ", ".join(results.get("unseen_families", []))
-        lines += [f"Forged crops of test people (family never trained on: {unseen}):", "", rows_to_markdown(forged)]
-    if alarms:
-        lines += ["Real photos, inspected whole:", "", rows_to_markdown(alarms)]
-    if groups:
+    if crops := card.rows("crops"):
+        unseen = ", ".join(card.families.unseen)
+        lines += [f"Forged crops of test people (family never trained on: {unseen}):", "", rows_to_markdown(crops)]
+    if photos_whole := card.rows("photos"):
+        lines += ["Real photos, inspected whole:", "", rows_to_markdown(photos_whole)]
+    if groups := card.rows("groups"):
         lines += [
-            "The same people's photos, by group (benchmarks/groups.py says how they were parted):",
+            "The same people's photos, by group (bench/groups.py says how they were parted):",
             "",
             rows_to_markdown(groups),
         ]
-    if clips and card.video:
+    if (clips := card.rows("clips")) and card.video:
         rule = card.video
         lines += [
             f"Clips made of photos; a face's score is the {rule.aggregation} of its frames, manipulated from"
@@ -57,11 +71,7 @@ def card_to_markdown(card: ModelCard) -> str:
     return "\n".join(lines)
 
 
-def _parts(training: dict[str, Any]) -> str:
+def _parts(training: Training) -> str:
     """How much a model has seen, in all the runs that went on from one another."""
-    part = f"{training.get('crops_seen', 0):,} crops in {training.get('steps', 0):,} steps"
-    return f"{_parts(training['before'])}, then {part}" if training.get("before") else part
-
-
-def _rows(card: ModelCard, kind: str) -> list[ResultRow]:
-    return rows_of_record([{"model": card.name, **row} for row in card.results.get(kind, [])])
+    part = f"{training.crops_seen:,} crops in {training.steps:,} steps"
+    return f"{_parts(training.before)}, then {part}" if training.before else part

@@ -9,9 +9,9 @@ of it repeats the picture's edges whatever the weights (Adebayo et al. 2018, "Sa
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -21,11 +21,14 @@ from torch.overrides import TorchFunctionMode
 
 from tamperlens.errors import ModelError
 from tamperlens.models.card import ModelCard
-from tamperlens.models.model import Model
+from tamperlens.models.explain_sheet import Explanation
+from tamperlens.models.model import Model, load
+from tamperlens.models.runtime import WEIGHTS, shipped_models
 from tamperlens.types import FloatArray, UInt8Array
 
-__all__ = ["Layer", "activations", "as_seen", "guided_backprop", "layers", "randomised", "strongest"]
+__all__ = ["Layer", "activations", "explain", "guided_backprop", "layers", "randomised", "strongest", "weights_of"]
 
+ROWS = 4  # of an explanation, unless channels are named
 _RELUS = (functional.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
 
 
@@ -37,6 +40,46 @@ class Layer:
     channels: int
 
 
+def weights_of(name: str) -> tuple[Model, ModelCard]:
+    """The PyTorch weights of a shipped model or of a ``.safetensors`` file, in use, and their card."""
+    if name in shipped_models():
+        return load(WEIGHTS / name)
+    if Path(name).suffix != ".safetensors":
+        raise ModelError(
+            f"{name!r} cannot be explained: expected a shipped model ({', '.join(shipped_models())}) or a .safetensors file, "
+            f"since gradients need PyTorch's weights"
+        )
+    return load(name)
+
+
+def explain(model: Model, image: UInt8Array, layer: str = "", channels: Sequence[int] = ()) -> list[Explanation]:
+    """What channels of a model answer to an RGB uint8 ``(H, W, 3)`` picture and why, each beside a random model's.
+
+    Of ``layer``: the ``channels``, or its `ROWS` strongest. Without one: the strongest channel of `ROWS` layers, spread evenly
+    from the first to the last. ``image`` is best what `runtime.as_seen` gives. Raises ``ModelError`` for an unknown layer or
+    channel.
+
+    >>> model, card = weights_of("vgg5-seg")
+    >>> [row.label for row in explain(model, np.zeros((64, 64, 3), np.uint8), "features.2", [7])]
+    ['features.2 / 7']
+    """
+    fresh, rows = randomised(model), []
+    for name in [layer] if layer else [each.name for each in _spread(layers(model), ROWS)]:
+        maps = activations(model, image, name)
+        wanted = list(channels) or strongest(maps, ROWS if layer else 1)
+        gradients = guided_backprop(model, image, name, wanted)
+        random = guided_backprop(fresh, image, name, wanted)
+        for place, channel in enumerate(wanted):
+            rows.append(Explanation(f"{name} / {channel}", maps[channel], gradients[place], random[place]))
+    return rows
+
+
+def _spread(layers: Sequence[Layer], count: int) -> Sequence[Layer]:
+    """``count`` layers from the first to the last, evenly apart; all where there are fewer."""
+    steps = min(count, len(layers)) - 1
+    return [layers[round(step * (len(layers) - 1) / steps)] for step in range(steps + 1)] if steps else layers
+
+
 def layers(model: Model) -> list[Layer]:
     """The network's convolutions in the order in which they are listed in it; the last is the classifier, the logit map."""
     return [
@@ -44,16 +87,6 @@ def layers(model: Model) -> list[Layer]:
         for name, module in model.network.named_modules()
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
     ]
-
-
-def as_seen(image: UInt8Array, card: ModelCard) -> UInt8Array:
-    """An RGB uint8 ``(H, W, 3)`` crop at the size at which the card's model looks at it: at most ``max_side`` pixels."""
-    height, width = image.shape[:2]
-    factor = (card.max_side or max(height, width)) / max(height, width)
-    if factor >= 1:
-        return image
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def activations(model: Model, image: UInt8Array, layer: str) -> FloatArray:

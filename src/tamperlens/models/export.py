@@ -15,6 +15,7 @@ from torch.export import Dim
 
 from tamperlens.errors import ModelError
 from tamperlens.models.model import Model
+from tamperlens.models.tasks import Logits
 
 __all__ = ["to_onnx"]
 
@@ -25,15 +26,15 @@ CHECKED_SIZES = ((1, 64, 64), (2, 61, 67), (3, 96, 80))
 
 
 class _Traced(nn.Module):
-    """A model that also tells its logit map, for the comparison."""
+    """A model that also tells its logit map, and its images' logits if it has any, for the comparison."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logit_map = self.model.logit_map(images)
-        return (*self.model.read(logit_map, (images.shape[-2], images.shape[-1])), logit_map)
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        logits = self.model.logit_map(images)
+        return (*self.model.read(logits, (images.shape[-2], images.shape[-1])), *_as_tuple(logits))
 
 
 def to_onnx(model: Model, path: Path | str, tolerance: float = 1e-4) -> float:
@@ -52,13 +53,15 @@ def to_onnx(model: Model, path: Path | str, tolerance: float = 1e-4) -> float:
     """
     path = Path(path)
     model = copy.deepcopy(model).cpu().float().eval()
-    names = ["pixel_map", "score", "logit_map"]
+    with torch.no_grad():
+        heads = len(_as_tuple(model.logit_map(torch.rand(1, 3, 64, 64))))
+    logit_names = ["logit_map", "image_logit"][:heads]
     with torch.no_grad(), _quiet():
         program = torch.onnx.export(
             _Traced(model).eval(),
             (torch.rand(2, 3, 96, 128),),
             input_names=["images"],
-            output_names=names,
+            output_names=["pixel_map", "score", *logit_names],
             dynamo=True,
             dynamic_shapes=({0: Dim("batch"), 2: Dim("height", min=MIN_SIDE), 3: Dim("width", min=MIN_SIDE)},),
             external_data=False,
@@ -68,15 +71,19 @@ def to_onnx(model: Model, path: Path | str, tolerance: float = 1e-4) -> float:
     proto = program.model_proto
     _strip(proto)
     traced = _session(proto.SerializeToString())
-    del proto.graph.output[2]  # the logit map
+    del proto.graph.output[2:]  # the logits
     data = proto.SerializeToString()
-    worst = _compare(model, traced, _session(data), tolerance)
+    worst = _compare(model, traced, _session(data), logit_names, tolerance)
     path.write_bytes(data)
     return worst
 
 
 def _compare(
-    model: Model, traced: onnxruntime.InferenceSession, final: onnxruntime.InferenceSession, tolerance: float
+    model: Model,
+    traced: onnxruntime.InferenceSession,
+    final: onnxruntime.InferenceSession,
+    logit_names: list[str],
+    tolerance: float,
 ) -> float:
     """The largest difference over all sizes and outputs; raises ``ModelError`` at the first beyond the tolerance."""
     random = torch.Generator().manual_seed(0)
@@ -84,14 +91,18 @@ def _compare(
     for batch, height, width in CHECKED_SIZES:
         images = torch.rand(batch, 3, height, width, generator=random)
         feed = {"images": images.numpy()}
-        logit_map = torch.from_numpy(traced.run(["logit_map"], feed)[0])
+        logits = [torch.from_numpy(value) for value in traced.run(logit_names, feed)]
+        read = (logits[0], logits[1]) if len(logits) > 1 else logits[0]
         pixel_map, score = map(torch.from_numpy, final.run(["pixel_map", "score"], feed))
         with torch.no_grad():
-            expected_logits = model.logit_map(images)
-            expected_map = model.task.pixel_map(logit_map, (height, width))
-            expected_score = model.task.score(logit_map, pixel_map, model.map_threshold)
+            expected_logits = _as_tuple(model.logit_map(images))
+            expected_map = model.task.pixel_map(read, (height, width))
+            expected_score = model.task.score(read, pixel_map, model.map_threshold)
         for name, found, expected, scale in (
-            ("logit map", logit_map, expected_logits, max(1.0, float(expected_logits.abs().max()))),
+            *(
+                (name.replace("_", " "), own, wanted, max(1.0, float(wanted.abs().max())))
+                for name, own, wanted in zip(logit_names, logits, expected_logits, strict=True)
+            ),
             ("pixel map", pixel_map, expected_map, 1.0),
             ("score", score, expected_score, 1.0),
         ):
@@ -109,6 +120,10 @@ def _compare(
                 )
             worst = max(worst, difference)
     return worst
+
+
+def _as_tuple(logits: Logits) -> tuple[Tensor, ...]:
+    return logits if isinstance(logits, tuple) else (logits,)
 
 
 def _session(data: bytes) -> onnxruntime.InferenceSession:

@@ -18,7 +18,7 @@ from tamperlens.errors import ModelError
 from tamperlens.files import replacing
 from tamperlens.models.card import IMAGENET_MEAN, IMAGENET_STD, ModelCard
 from tamperlens.models.networks import NETWORKS
-from tamperlens.models.tasks import TASKS, Task
+from tamperlens.models.tasks import TASKS, Logits, Task
 
 __all__ = ["Model", "load", "model_names", "parse_name", "save"]
 
@@ -57,10 +57,13 @@ class Model(nn.Module):
         network, task = parse_name(name)
         return cls(NETWORKS[network](), TASKS[task])
 
-    def logit_map(self, images: Tensor) -> Tensor:
-        """Logit map ``(B, 1, h, w)`` at the network's resolution, for the task's loss; images as for ``forward``."""
-        logit_map: Tensor = self.network((images - self.mean) / self.std)
-        return logit_map
+    def logit_map(self, images: Tensor) -> Logits:
+        """Logit map ``(B, 1, h, w)`` at the network's resolution, for the task's loss; images as for ``forward``.
+
+        Of a network with an image head, a pair: the map and the images' logits ``(B,)``.
+        """
+        logits: Logits = self.network((images - self.mean) / self.std)
+        return logits
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Pixel map and score of face crops.
@@ -70,7 +73,7 @@ class Model(nn.Module):
         """
         return self.read(self.logit_map(images), (images.shape[-2], images.shape[-1]))
 
-    def read(self, logit_map: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def read(self, logit_map: Logits, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Pixel map ``(B, 1, H, W)`` and score ``(B,)`` that a logit map stands for; ``size`` is the crop's (H, W)."""
         pixel_map = self.task.pixel_map(logit_map, size)
         return pixel_map, self.task.score(logit_map, pixel_map, self.map_threshold)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from tamperlens.errors import MissingExtra, ModelError
+from tamperlens.media import fit_within
 from tamperlens.metrics import peak
 from tamperlens.models.card import ModelCard
 from tamperlens.types import FloatArray, Prediction, UInt8Array
@@ -19,15 +20,15 @@ from tamperlens.types import FloatArray, Prediction, UInt8Array
 if TYPE_CHECKING:
     from tamperlens.models.model import Model
 
-__all__ = ["DEFAULT_MODEL", "OnnxPredictor", "TorchPredictor", "load", "shipped_models"]
+__all__ = ["DEFAULT_MODEL", "WEIGHTS", "OnnxPredictor", "TorchPredictor", "as_seen", "load", "shipped_models"]
 
 DEFAULT_MODEL = "contrast-seg"
-_WEIGHTS = Path(__file__).parent / "weights"
+WEIGHTS = Path(__file__).parent / "weights"  # of the shipped models
 
 
 def shipped_models() -> list[str]:
     """Names of the models that come with the package."""
-    return sorted(path.stem for path in _WEIGHTS.glob("*.onnx"))
+    return sorted(path.stem for path in WEIGHTS.glob("*.onnx"))
 
 
 def load(model: str | Path = DEFAULT_MODEL, *, threads: int = 0) -> "OnnxPredictor | TorchPredictor":
@@ -38,7 +39,7 @@ def load(model: str | Path = DEFAULT_MODEL, *, threads: int = 0) -> "OnnxPredict
     """
     path = Path(model)
     if str(model) in shipped_models():
-        path = _WEIGHTS / f"{model}.onnx"
+        path = WEIGHTS / f"{model}.onnx"
     elif path.suffix not in (".onnx", ".safetensors"):
         raise ModelError(
             f"no shipped model is called {str(model)!r}: expected one of {', '.join(shipped_models()) or '(none)'}, "
@@ -51,6 +52,11 @@ def load(model: str | Path = DEFAULT_MODEL, *, threads: int = 0) -> "OnnxPredict
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "torch", "train") from error
     return TorchPredictor(*load_model(path))
+
+
+def as_seen(image: UInt8Array, card: ModelCard) -> UInt8Array:
+    """An RGB uint8 ``(H, W, 3)`` crop at the size at which the card's model looks at it: at most ``max_side`` pixels."""
+    return fit_within(image, card.max_side) if card.max_side else image
 
 
 class _CardPredictor:
@@ -75,16 +81,12 @@ class _CardPredictor:
     def __call__(self, image: UInt8Array) -> Prediction:
         """Pixel map, mask and score of an RGB uint8 ``(H, W, 3)`` crop; the map has the crop's own size."""
         height, width = image.shape[:2]
-        factor = min(1.0, (self.card.max_side or max(height, width)) / max(height, width))
-        small = image
-        if factor < 1:
-            size = (max(1, round(width * factor)), max(1, round(height * factor)))
-            small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        small = as_seen(image, self.card)
         images = np.ascontiguousarray(small.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)
         pixel_maps, scores = self._run(images)
         pixel_map = np.asarray(pixel_maps[0, 0], np.float32)
         raw = float(scores[0]) if self.card.peak_share is None else peak(pixel_map, self.card.peak_share)
-        if factor < 1:
+        if pixel_map.shape != (height, width):
             pixel_map = np.asarray(cv2.resize(pixel_map, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
         return Prediction(pixel_map, pixel_map >= self.card.map_threshold, self._calibrate(raw))
 

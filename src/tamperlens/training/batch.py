@@ -27,7 +27,10 @@ class Batch:
 
 
 def to_batch(samples: Sequence[LabelledCrop]) -> Batch:
-    """Samples of one size as tensors; a sample is labelled manipulated where its mask is not empty."""
+    """Samples of one size as tensors. Of a sample that has a label and no mask the mask is empty: see `Store.require_masks`."""
     images = torch.from_numpy(np.stack([sample.image for sample in samples])).permute(0, 3, 1, 2)
-    masks = torch.from_numpy(np.stack([sample.mask for sample in samples]).astype(np.uint8))[:, None]
-    return Batch(images, masks, masks.flatten(1).any(dim=1).float(), tuple(sample.subset for sample in samples))
+    empty = np.zeros(samples[0].image.shape[:2], np.bool_)
+    drawn = np.stack([empty if sample.truth is None else sample.truth for sample in samples])
+    masks = torch.from_numpy(drawn.astype(np.uint8))[:, None]
+    labels = torch.tensor([float(sample.manipulated) for sample in samples])
+    return Batch(images, masks, labels, tuple(sample.subset for sample in samples))

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tamperlens.errors import DataError
 from tamperlens.forge import FAMILIES
+from tamperlens.forge.recipes import RECIPES
 from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE
 from tamperlens.models.card import paper_policy
 
@@ -22,7 +23,11 @@ class TrainConfig(BaseModel):
     model: str = "vgg5-seg"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3  # paper: Adam, 1e-3
     betas: tuple[float, float] = (0.9, 0.999)  # paper
-    weight_decay: float = 0.0  # paper
+    weight_decay: float = 0.0  # paper; decoupled from the gradient (AdamW) where it is not 0
+    warmup: Annotated[int, Field(ge=0)] = 0  # steps over which the learning rate rises to its value
+    trunk_rate: Annotated[float, Field(gt=0)] = 1.0  # learning rate of a pretrained trunk, as a factor of the others'
+    frozen: tuple[str, ...] = ()  # parts of the network, such as "trunk.stem", held at their first weights and statistics
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0  # decay of the weights' moving average, which is what is judged and kept
     batch_size: Annotated[int, Field(ge=1)] = 64  # paper
     micro_batch: Annotated[int, Field(ge=1)] = 64  # crops at once in memory; batch_size is reached by accumulation
     steps: Annotated[int, Field(ge=1)] = 10_000
@@ -35,6 +40,9 @@ class TrainConfig(BaseModel):
     mirror: bool = False
     judged_window: Annotated[int, Field(ge=32)] = 256  # side of the central windows of validation and test crops
     validation_crops: Annotated[int, Field(ge=1)] = 200
+    # On photos, pairs: whole crops of the sides `windows`, each forged one beside its own pristine one; `families`
+    # then names recipes of forge/recipes.py, all by default.
+    pairs: bool = False
     # On photos: forgery families made on the fly, share left pristine, odds of no processing before and after the forgery, odds
     # that the finished crop is compressed last, and the side to which larger crops are shrunk, also in use.
     families: tuple[str, ...] = ("self_blend", "swap")
@@ -45,6 +53,8 @@ class TrainConfig(BaseModel):
     # Start from these weights instead of random ones: a saved model's, or an ImageNet classifier's state dict, which is a
     # .safetensors file without a card (Table 4; see models/networks/imagenet.py).
     init: str = ""
+    # Or parts of the network from files of their own: "trunk" = "FILE.safetensors", with the part's names or a model's.
+    parts: dict[str, str] = {}
     seed: int = 0
     workers: Annotated[int, Field(ge=0)] = 1  # processes that make batches; on photos each keeps up to 700 faces (2 GB)
     threads: Annotated[int, Field(ge=0)] = 0  # for arithmetic; 0 leaves the choice to PyTorch
@@ -59,8 +69,11 @@ class TrainConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "TrainConfig":
-        if unknown := [name for name in self.families if name not in FAMILIES]:
-            raise ValueError(f"families: {', '.join(unknown)} unknown; expected some of {', '.join(FAMILIES)}")
+        known = RECIPES if self.pairs else FAMILIES
+        if unknown := [name for name in self.families if name not in known]:
+            raise ValueError(f"families: {', '.join(unknown)} unknown; expected some of {', '.join(known)}")
+        if self.pairs and self.micro_batch % 2:
+            raise ValueError(f"pairs: micro_batch is {self.micro_batch}, but a pair is two crops; expected an even number")
         if self.batch_size % min(self.micro_batch, self.batch_size):
             raise ValueError(f"batch_size {self.batch_size} is no multiple of micro_batch {self.micro_batch}")
         if not self.windows or min(self.windows) < 32:

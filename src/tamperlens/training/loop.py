@@ -4,6 +4,7 @@ A run folder holds ``config.json``, ``log.csv`` and the same for TensorBoard, ``
 moments, step), and the best model by validation mIoU as ``best.safetensors`` with its card.
 """
 
+import copy
 import csv
 import ctypes
 import json
@@ -19,11 +20,11 @@ from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from pydantic import BaseModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from tamperlens.errors import DataError, ModelError
-from tamperlens.models.card import ModelCard
+from tamperlens.models.card import Families, ModelCard, Training
 from tamperlens.models.model import Model, load, parse_name, save
 from tamperlens.models.networks import NETWORKS
 from tamperlens.models.networks.imagenet import ANCESTORS, from_imagenet
@@ -54,7 +55,7 @@ def train(
 ) -> Path:
     """Train ``config.model`` on ``data`` (item i is micro batch i) in the folder ``out``; continues a run that is there.
 
-    ``validate`` maps a model in eval mode to figures, of which "miou" chooses the best model; without it the last is kept.
+    ``validate`` maps a model in eval mode to figures, of which "miou" (else "auc") chooses the best, without it the last.
     Returns the path stem of the kept model. Raises `DataError` when ``out`` holds a run of other settings.
     """
     if config.threads:
@@ -63,15 +64,14 @@ def train(
     torch.manual_seed(config.seed)
     model, first = _started(config)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.Adam(
-        model.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
-    )
+    optimizer = _optimizer(config, model)
+    averaged = _Average(model, config.average) if config.average else None
     with fabric.rank_zero_first():
         out.mkdir(parents=True, exist_ok=True)
         _claim(out, config)
     forward, optimizer = fabric.setup(model, optimizer)
     forward.mark_forward_method("logit_map")
-    start, best = _resume(out, model, optimizer)
+    start, best = _resume(out, model, optimizer, averaged)
     # A step's micro batches are shared out among the processes: the same crops whatever their number.
     parts = max(1, config.batch_size // config.micro_batch)
     own = share(parts, fabric.global_rank, fabric.world_size, config)
@@ -94,8 +94,10 @@ def train(
     for step in range(start, config.steps):
         rate = _rate(config, step)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         forward.train()
+        for name in config.frozen:
+            _part(model, name, "frozen").eval()
         optimizer.zero_grad()
         for part in own:
             batch = next(batches).to(fabric.device)
@@ -107,17 +109,20 @@ def train(
             seen += len(images) * fabric.world_size
         optimizer.step()
         done = step + 1
+        if averaged:
+            averaged.update(done)
         last = done == config.steps
         if done % config.checkpoint_every == 0 or last:
             mean_loss = float(cast(Tensor, fabric.all_reduce(torch.tensor(losses).mean(), reduce_op="mean")))
             if fabric.is_global_zero:
                 validation = {}
                 if done % config.validate_every == 0 or last:
-                    validation = validate(model.eval())
-                    figure = validation.get("miou", float(done))
+                    judged = averaged.model if averaged else model
+                    validation = validate(judged.eval())
+                    figure = validation.get("miou", validation.get("auc", float(done)))
                     if figure >= best:
                         best = figure
-                        save(model, out / "best", _trained_card(model, config, done, parts, validation, first))
+                        save(judged, out / "best", _trained_card(judged, config, done, parts, validation, first))
                 progress = Progress(
                     step=done,
                     loss=mean_loss,
@@ -125,7 +130,7 @@ def train(
                     crops_per_second=seen / (time.perf_counter() - clock),
                     validation=validation,
                 )
-                _checkpoint(out, model, optimizer, done, best)
+                _checkpoint(out, model, optimizer, averaged, done, best)
                 _log(out / "log.csv", progress)
                 board.log_metrics(progress.model_dump(exclude={"step", "validation"}) | validation, done)
                 report(progress)
@@ -135,10 +140,62 @@ def train(
     return out / "best"
 
 
+class _Average:
+    """A copy of a model that follows it slowly: its weights' exponential moving average."""
+
+    def __init__(self, model: Model, decay: float) -> None:
+        self.model, self._source, self._decay = copy.deepcopy(model), model, decay
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the weights after ``step`` steps: faster at first, when the start says nothing yet."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        for own, new in zip(self.model.parameters(), self._source.parameters(), strict=True):
+            own.lerp_(new, 1 - decay)
+        for kept, value in zip(self.model.buffers(), self._source.buffers(), strict=True):
+            kept.copy_(value)
+
+
+def _optimizer(config: TrainConfig, model: Model) -> torch.optim.Optimizer:
+    """Adam, or AdamW where weights decay; a pretrained trunk learns at a rate of its own, frozen parts not at all."""
+    trunk = getattr(model.network, "trunk", None)
+    for name in config.frozen:
+        _part(model, name, "frozen").requires_grad_(False)
+    own = {id(parameter) for parameter in trunk.parameters()} if trunk is not None else set()
+    groups = [
+        {"params": [p for p in model.parameters() if p.requires_grad and (id(p) in own) == of_trunk], "factor": factor}
+        for of_trunk, factor in ((False, 1.0), (True, config.trunk_rate))
+    ]
+    kind = torch.optim.AdamW if config.weight_decay else torch.optim.Adam
+    return kind(
+        [g for g in groups if g["params"]], lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
+    )
+
+
+def _part(model: Model, name: str, setting: str) -> nn.Module:
+    try:
+        return model.network.get_submodule(name)
+    except AttributeError as error:
+        parts = ", ".join(part for part, _ in model.network.named_children())
+        raise DataError(f"{setting}: the network has no part {name!r}; expected one of {parts}, or a part of those") from error
+
+
+def _load_part(model: Model, name: str, path: str) -> None:
+    """The weights of one part of the network from a file that holds that part alone, or a model made of it."""
+    part = _part(model, name, "parts")
+    try:
+        part.load_state_dict({key.removeprefix("network."): value for key, value in load_file(path).items()})
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise DataError(f"parts: {path} cannot start {name}: {error}") from error
+
+
 def _started(config: TrainConfig) -> tuple[Model, ModelCard | None]:
     """The model to train, and the card of the weights it begins with, if they have one."""
     if not config.init:
-        return Model.create(config.model), None
+        model = Model.create(config.model)
+        for name, path in config.parts.items():
+            _load_part(model, name, path)
+        return model, None
     weights = Path(config.init)
     if weights.suffix == ".safetensors" and not weights.with_suffix(".json").exists():
         return _from_imagenet(config, weights), None
@@ -218,9 +275,10 @@ def _quiet_worker(index: int) -> None:
 
 
 def _rate(config: TrainConfig, step: int) -> float:
-    """The learning rate: constant as in the paper, then linear to zero over the cooldown."""
+    """The learning rate: constant as in the paper, after a linear rise and before a linear fall to zero, if there are any."""
     tail = config.cooldown * config.steps
-    return config.learning_rate * (min(1.0, (config.steps - step) / tail) if tail else 1.0)
+    rise = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
+    return config.learning_rate * rise * (min(1.0, (config.steps - step) / tail) if tail else 1.0)
 
 
 def _claim(out: Path, config: TrainConfig) -> None:
@@ -248,27 +306,33 @@ def card_of(model: Model, config: TrainConfig) -> ModelCard:
         map_threshold=model.map_threshold,
         score_threshold=model.score_threshold,
         max_side=config.max_side,
+        crop_policy=config.crop_policy,
     )
 
 
 def _trained_card(
     model: Model, config: TrainConfig, steps: int, parts: int, validation: dict[str, float], first: ModelCard | None
 ) -> ModelCard:
-    training: dict[str, Any] = {
-        "steps": steps,
-        "crops_seen": steps * parts * min(config.micro_batch, config.batch_size),
-        "config": config.model_dump(mode="json"),
-    }
+    before = None
     if first:
-        kept = {name: first.training[name] for name in ("steps", "crops_seen", "config", "before") if name in first.training}
-        training["before"] = kept | {"weights_sha256": first.weights_sha256}
-    results = {"validation_during_training": validation}
-    return card_of(model, config).model_copy(update={"training": training, "results": results})
+        kept = {name: getattr(first.training, name) for name in ("steps", "crops_seen", "config", "before")}
+        before = Training(weights_sha256=first.weights_sha256, **kept)
+    training = Training(
+        steps=steps,
+        crops_seen=steps * parts * min(config.micro_batch, config.batch_size),
+        config=config.model_dump(mode="json"),
+        before=before,
+    )
+    earlier = first.families.trained if first else ()
+    families = Families(trained=tuple(dict.fromkeys((*earlier, *config.families))))
+    return card_of(model, config).model_copy(update={"training": training, "validation": validation, "families": families})
 
 
-def _checkpoint(out: Path, model: Model, optimizer: Any, step: int, best: float) -> None:
+def _checkpoint(out: Path, model: Model, optimizer: Any, averaged: _Average | None, step: int, best: float) -> None:
     """Weights and optimizer moments, written beside and renamed, so that a cut leaves the previous checkpoint whole."""
     tensors = {f"model.{key}": value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    if averaged:
+        tensors |= {f"average.{key}": value.detach().cpu().contiguous() for key, value in averaged.model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": value.detach().cpu().contiguous() for key, value in state.items()}
     temporary = out / "checkpoint.tmp"
@@ -276,13 +340,15 @@ def _checkpoint(out: Path, model: Model, optimizer: Any, step: int, best: float)
     os.replace(temporary, out / "checkpoint.safetensors")
 
 
-def _resume(out: Path, model: Model, optimizer: Any) -> tuple[int, float]:
+def _resume(out: Path, model: Model, optimizer: Any, averaged: _Average | None) -> tuple[int, float]:
     path = out / "checkpoint.safetensors"
     if not path.exists():
         return 0, float("-inf")
     tensors = load_file(path)
     try:
         model.load_state_dict({key[6:]: value for key, value in tensors.items() if key.startswith("model.")})
+        if averaged:
+            averaged.model.load_state_dict({key[8:]: value for key, value in tensors.items() if key.startswith("average.")})
     except RuntimeError as error:
         raise ModelError(f"the checkpoint {path} does not fit its network ({error}): give another --out") from error
     states: dict[int, dict[str, Tensor]] = {}

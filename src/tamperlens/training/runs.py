@@ -10,19 +10,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from torch.utils.data import Dataset
 
-from tamperlens.data.portraits import by_split, find_face_photos, forged_crops
+from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
 from tamperlens.data.store import Store
 from tamperlens.errors import DataError
 from tamperlens.faces import YuNet
+from tamperlens.forge.recipes import RECIPES
 from tamperlens.metrics import PixelCounts, area_under_roc
 from tamperlens.metrics.outcomes import judge
 from tamperlens.metrics.thresholds import best_map_threshold, best_score_threshold, fit_calibration, operating_point
-from tamperlens.models.card import ModelCard
+from tamperlens.models.card import Families, ModelCard, StoreUsed
 from tamperlens.models.model import Model, load, parse_name, save
 from tamperlens.models.runtime import TorchPredictor
 from tamperlens.training.batch import Batch
 from tamperlens.training.config import TrainConfig
 from tamperlens.training.loop import Progress, card_of, leads, train
+from tamperlens.training.pair_batches import LivePairs, forged_pairs
 from tamperlens.training.photo_batches import LiveCrops
 from tamperlens.training.store_batches import StoreCrops
 from tamperlens.types import LabelledCrop
@@ -49,6 +51,8 @@ def train_on_photos(folders: list[Path], out: Path, config: TrainConfig, console
     console.print(", ".join(f"{split} {len(own)} photos" for split, own in people.items()), markup=False)
     if not people["train"] or not people["val"]:
         raise DataError(f"{len(photos)} photos are too few to hold people apart for validation; give more people")
+    if config.pairs:
+        return _train(config, _pairs(config, people["train"]), out, list(_validation_pairs(config, people["val"])), console)
     data = LiveCrops(
         people["train"],
         config.families,
@@ -72,13 +76,29 @@ def train_on_photos(folders: list[Path], out: Path, config: TrainConfig, console
     return _train(config, data, out, list(crops), console)
 
 
+def _pairs(config: TrainConfig, photos: Sequence[FacePhoto]) -> LivePairs:
+    return LivePairs(
+        photos,
+        batches=_micro_batches(config),
+        batch_size=min(config.batch_size, config.micro_batch),
+        sides=config.windows,
+        recipes=config.families,
+        seed=config.seed,
+    )
+
+
+def _validation_pairs(config: TrainConfig, photos: Sequence[FacePhoto]) -> Iterable[LabelledCrop]:
+    return forged_pairs(photos, config.families or list(RECIPES), VALIDATION_PER_FAMILY, sides=VALIDATION_SIDES, seed=1)
+
+
 def train_on_store(store: Store, out: Path, config: TrainConfig, console: Console) -> Path:
     """Train on a prepared store in the run folder ``out``, then choose thresholds on its validation split.
 
     Returns the path stem of the best model. The paper's setting (section 4): all methods mixed.
     """
-    parse_name(config.model)
     methods = list(config.methods) or None
+    if parse_name(config.model)[1] == "seg":
+        store.require_masks(f"training {config.model}", methods)
     data = StoreCrops(
         store,
         batches=_micro_batches(config),
@@ -98,17 +118,18 @@ def train_on_store(store: Store, out: Path, config: TrainConfig, console: Consol
     if not leads():
         return stem
     model, card = load(stem)
-    if "thresholds" not in card.training:
-        about = {
-            "store": {
-                "settings": store.info.settings_hash,
-                "masks": list(store.info.recipes),
-                "splits": store.info.split_set,
-                "crops": store.info.counts,
-            }
-        }
+    if not card.training.thresholds:
+        used = StoreUsed(
+            settings=store.info.settings_hash,
+            masks=tuple(store.info.recipes),
+            splits=store.info.split_set,
+            crops={split: dict(counts) for split, counts in store.info.counts.items()},
+        )
         side = config.judged_window if config.crop_policy == "resized" else card.max_side  # whole crops of the size it knows
-        choose_thresholds(model, card.model_copy(update={"training": card.training | about, "max_side": side}), crops, stem)
+        training = card.training.model_copy(update={"store": used})
+        families = card.families if card.training.before else Families()  # a store's methods are none of them
+        card = card.model_copy(update={"training": training, "max_side": side, "families": families})
+        choose_thresholds(model, card, crops, stem)
     return stem
 
 
@@ -123,12 +144,12 @@ def choose_thresholds(model: Model, card: ModelCard, crops: Sequence[LabelledCro
     model.map_threshold = best_map_threshold([predictor(crop.image).pixel_map for crop in crops], crops)
     outcomes = judge(TorchPredictor(model, card.model_copy(update={"map_threshold": model.map_threshold})), crops)
     model.score_threshold = best_score_threshold(outcomes)
-    found: dict[str, object] = {f"score_at_{rate:.0%}_false_alarms": operating_point(outcomes, rate) for rate in (0.01, 0.05)}
+    found = {f"score_at_{rate:.0%}_false_alarms": operating_point(outcomes, rate) for rate in (0.01, 0.05)}
     if min(sum(o.label for o in outcomes), sum(not o.label for o in outcomes)) >= CALIBRATED_FROM:
         with suppress(DataError):  # scores that tell nothing have no temperature
             found["temperature"] = 1 / fit_calibration(outcomes, temperature=True).slope
     how = f"map threshold of the best mIoU and score threshold of the best balanced accuracy on {len(crops)} validation crops"
-    training = card.training | {"thresholds": how, "operating_points": found}
+    training = card.training.model_copy(update={"thresholds": how, "operating_points": found})
     return save(model, stem, card.model_copy(update={"training": training}))
 
 
@@ -157,6 +178,8 @@ def validation_figures(model: Model, config: TrainConfig, crops: Sequence[Labell
     counts = sum((outcome.counts for outcome in outcomes), PixelCounts())
     pristine = sum((outcome.counts for outcome in outcomes if not outcome.label), PixelCounts())
     scores, labels = np.array([o.score for o in outcomes]), np.array([o.label for o in outcomes], np.bool_)
+    if any(crop.truth is None for crop in crops):  # without masks pixel figures would be those of pristine crops alone
+        return {"auc": area_under_roc(scores, labels)}
     return {
         "miou": counts.miou,
         "auc": area_under_roc(scores, labels),

@@ -72,8 +72,8 @@ class StoreCrops(Dataset[Batch]):
         order = _order(self.seed, self.methods[turn], lap, len(rows))
         crop = POLICIES[self.policy](self.store.crop(rows[order[position]]), window, rng)
         if self.mirror and rng.random() < 0.5:
-            image, mask = np.ascontiguousarray(crop.image[:, ::-1]), np.ascontiguousarray(crop.mask[:, ::-1])
-            crop = LabelledCrop(image, mask, crop.subset, crop.group)
+            mask = np.ascontiguousarray(crop.truth[:, ::-1]) if crop.truth is not None else None
+            crop = LabelledCrop(np.ascontiguousarray(crop.image[:, ::-1]), mask, crop.subset, crop.group)
         return crop
 
 

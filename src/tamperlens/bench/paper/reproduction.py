@@ -57,6 +57,7 @@ def reproduce(
     """
     if unknown := sorted(set(models) - set(model_names())):
         raise DataError(f"no model is called {', '.join(unknown)}; expected some of {', '.join(model_names())}")
+    store.require_masks("the paper's tables")
     runs = [(name, config.model_copy(update={"model": name, "init": ""})) for name in models]
     for name in models:
         file = (imagenet or Path()) / ("xception.safetensors" if name.startswith("xception") else "vgg16.safetensors")
@@ -100,7 +101,7 @@ def _measured(store: Store, stem: Path, file: Path, config: TrainConfig, most: i
     control = benchmark_rows(config.model, judge_store(predictor, store, other), predictor.score_threshold)
     file.parent.mkdir(parents=True, exist_ok=True)
     record: dict[str, Any] = {"of": of, "rows": rows_record(rows), "other_policy": rows_record(control)}
-    record |= {"about": conditions.describe(store), "training": card.training}
+    record |= {"about": conditions.describe(store), "training": card.training.model_dump(mode="json")}
     replace_text(file, json.dumps(record, indent=1) + "\n", durable=True)
     return rows
 

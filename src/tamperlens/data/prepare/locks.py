@@ -1,4 +1,4 @@
-"""Who may write to a store: one run, or runs of several shares side by side, each share once."""
+"""Who may write to a store: one run, or runs of several parts of the work side by side, each part once."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,13 +14,13 @@ LOCK = "prepare.lock"
 
 
 @contextmanager
-def locked(out: Path, shard: tuple[int, int]) -> Iterator[None]:
-    """Keeps others off the store, or off this share (i, n) of it; ``DataError`` where somebody is there already."""
+def locked(out: Path, part: tuple[int, int]) -> Iterator[None]:
+    """Keeps others off the store, or off this part (i, n) of the work; ``DataError`` where somebody is there already."""
     with ExitStack() as held:
-        whole = shard == (1, 1)
+        whole = part == (1, 1)
         _lock(held, out / LOCK, out, shared=not whole)
         if not whole:
-            _lock(held, out / PARTS / f"share-{shard[0]}-of-{shard[1]}.lock", out, shared=False)
+            _lock(held, out / PARTS / f"part-{part[0]}-of-{part[1]}.lock", out, shared=False)
         yield
 
 

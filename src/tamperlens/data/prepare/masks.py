@@ -25,12 +25,14 @@ __all__ = [
     "looks_inverted",
     "mask_of_picture",
     "noise_floor",
-    "refuse_noise",
+    "noise_problem",
 ]
 
 Parameters = dict[str, float]
 Released = npt.NDArray[np.uint8] | BoolArray
 BORDER = 0.1  # of the frame's height and width: where the noise floor is measured
+ENLARGED = (2.0, 1.5)  # times the face box: what is left out of it, the second where the first leaves nothing
+FLAT = 1.0  # standard deviation in a strip of one colour, of 255
 # 99th percentile of the difference outside the face, of 255. Two clean c23 pairs of FaceForensics++: 9 and 11, one with
 # a c40 original: 28 to 31. Seven clips encoded to measure it: 0 to 9 at c23, 9 to 33 (all but one 15 or more) for c23
 # against c40, 0 to 23 at c40.
@@ -212,38 +214,45 @@ def noise_floor(
     manipulated: UInt8Array, original: UInt8Array, face_box: FaceBox | None = None, released: BoolArray | None = None
 ) -> NoiseFloor | None:
     """Measured on the four strips along the frame's border, RGB uint8 ``(H, W, 3)``, outside the doubled ``face_box``
-    and the ``released`` mask, bool ``(H, W)``; ``None`` where these leave nothing of the strips, as in close-ups.
+    and the ``released`` mask, bool ``(H, W)``; in close-ups outside the box enlarged by half; ``None`` where even this
+    leaves nothing of the strips.
 
     Of the strips' medians and 99th percentiles the (lower) middle value is taken, so a manipulated area may touch a
-    border or two. Raises ``DataError`` for sizes that differ.
+    border or two. Strips of one colour, such as the bars around a film, are left out where there are others: they look
+    alike in any two films. Raises ``DataError`` for sizes that differ.
     """
     _check_pair(manipulated, original)
     height, width = manipulated.shape[:2]
     noise = _difference(manipulated, original)
-    outside = np.ones((height, width), np.bool_) if released is None else ~released
-    if face_box is not None:
-        x, y = face_box.center
-        left, right = (int(np.clip(x + side * face_box.size, 0, width)) for side in (-1, 1))
-        top, bottom = (int(np.clip(y + side * face_box.size, 0, height)) for side in (-1, 1))
-        outside[top:bottom, left:right] = False
     rows, columns = max(1, round(BORDER * height)), max(1, round(BORDER * width))
     strips = np.s_[:rows], np.s_[-rows:], np.s_[:, :columns], np.s_[:, -columns:]
-    levels = [np.percentile(noise[strip][outside[strip]], (50, 99)) for strip in strips if outside[strip].any()]
-    if not levels:
-        return None
-    median, p99 = np.percentile(levels, 50, axis=0, method="lower")
-    return NoiseFloor(float(median), float(p99))
+    textured = [strip for strip in strips if any(_varies(picture[strip]) for picture in (manipulated, original))]
+    for enlarge in ENLARGED:
+        outside = np.ones((height, width), np.bool_) if released is None else ~released
+        if face_box is not None:
+            (x, y), reach = face_box.center, enlarge / 2 * face_box.size
+            left, right = (int(np.clip(x + side * reach, 0, width)) for side in (-1, 1))
+            top, bottom = (int(np.clip(y + side * reach, 0, height)) for side in (-1, 1))
+            outside[top:bottom, left:right] = False
+        levels = [np.percentile(noise[strip][outside[strip]], (50, 99)) for strip in textured or strips if outside[strip].any()]
+        if levels:
+            median, p99 = np.percentile(levels, 50, axis=0, method="lower")
+            return NoiseFloor(float(median), float(p99))
+    return None
 
 
-def refuse_noise(pair: str, floor: NoiseFloor, recipe: Recipe) -> None:
-    """Raises ``DataError``, naming the pair, where its noise floor makes the recipe's differences meaningless."""
+def _varies(strip: UInt8Array) -> bool:
+    return bool(strip.std(axis=(0, 1)).max() > FLAT)
+
+
+def noise_problem(floor: NoiseFloor, recipe: Recipe) -> str:
+    """Why a pair's differences mean nothing to the recipe at this noise floor, for people; "" where they do."""
     if floor.p99 <= recipe.max_noise:
-        return
+        return ""
     usable = [name for name, other in RECIPES.items() if other.max_noise >= floor.p99]
-    raise DataError(
-        f"{pair}: outside the face the two differ by {floor.median:.0f} (median) and {floor.p99:.0f} (99th percentile) "
-        f"of 255, and recipe {recipe.name!r} needs at most {recipe.max_noise:.0f}; use {' or '.join(usable)}, "
-        "or originals encoded as the manipulated files are"
+    return (
+        f"outside the face it and its original differ by {floor.median:.0f} (median) and {floor.p99:.0f} (99th percentile) "
+        f"of 255, and recipe {recipe.name!r} needs at most {recipe.max_noise:.0f}; use {' or '.join(usable)}"
     )
 
 

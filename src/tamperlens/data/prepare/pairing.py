@@ -2,28 +2,31 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tamperlens.data.readers.frames import read_frames
+from tamperlens.data.readers.frame_numbers import frame_files
 from tamperlens.faces import FaceTracks
+from tamperlens.media import video_info
 from tamperlens.types import BoolArray, FaceBox, FaceDetector, Frame
 
-__all__ = ["Follower", "FrameStream", "follow_faces"]
+__all__ = ["Follower", "FrameStream", "first_beside", "first_number", "follow_faces"]
 
 QUICK = 0.07  # of its side: a face that moves this far from one detection to the next is looked for in every frame between
 MISSED = 0.1  # a crop with less than this share of the changed pixels shows somebody else
 
 
 def follow_faces(
-    path: Path, detector: FaceDetector, step: int, detect_every: int
+    frames: Iterable[Frame], detector: FaceDetector, step: int, detect_every: int
 ) -> Iterator[tuple[Frame, Mapping[int, FaceBox]]]:
-    """Every ``step``-th frame with its faces; frames wait until the detections that their boxes need are in.
+    """Every ``step``-th of a clip's ``frames`` with its faces; frames wait until the detections that their boxes need are in.
 
     Faces are looked for in every ``detect_every``-th frame and in the last one; where one moves quickly, in all between.
+    ``frames`` holds at least those that are a multiple of either.
     """
+    spacing = math.gcd(step, detect_every)
     tracks, waiting, detected = FaceTracks(detect_every), deque[Frame](), -detect_every
     before, quick = list[FaceBox](), False
 
@@ -38,7 +41,7 @@ def follow_faces(
         tracks.add(frame.index, found)
         detected, before = frame.index, found
 
-    for frame in read_frames(path, every=math.gcd(step, detect_every)):
+    for frame in (frame for frame in frames if frame.index % spacing == 0):
         if frame.index >= detected + detect_every:
             look(frame)
         if frame.index % step == 0:
@@ -92,8 +95,8 @@ def _count_in(changed: BoolArray, face: FaceBox, enlarge: float) -> int:
 class FrameStream:
     """The frames of a file, met by index."""
 
-    def __init__(self, path: Path, every: int) -> None:
-        self._frames = read_frames(path, every=every)
+    def __init__(self, frames: Iterator[Frame]) -> None:
+        self._frames = frames
         self._next: Frame | None = None
         self.ended = False
 
@@ -107,3 +110,29 @@ class FrameStream:
     def rest(self) -> int:
         """Reads to the end, where truncated videos are found out; returns the number of frames that were left."""
         return sum(1 for _ in self._frames)
+
+
+def first_number(original: Path, clips: Sequence[Path]) -> int | None:
+    """The number of the picture that is frame 0 of an original kept as a folder; None where it is a video.
+
+    Pictures are paired by number, never by rank, so folders made from it begin with the same number, whichever frames they
+    lack. ``clips``: what was made from it. Extractors number from 0 or from 1, so beside a video the folder's own numbers
+    have to tell which. Where that is wrong, pictures do not agree (see alignment.py).
+    """
+    if not original.is_dir():
+        return None
+    video = next((path for path in clips if not path.is_dir()), None)
+    return _first_beside(original, video) if video else min(frame_files(original), default=0)
+
+
+def first_beside(path: Path, original: Path, first: int | None) -> int | None:
+    """The same for a clip or a mask that was made from the original; ``first``: what `first_number` says of the original."""
+    if not path.is_dir():
+        return None
+    return _first_beside(path, original) if first is None else first
+
+
+def _first_beside(folder: Path, video: Path) -> int:
+    numbers = frame_files(folder)
+    lowest, highest = min(numbers, default=0), max(numbers, default=0)
+    return int(lowest == 1 or (lowest > 1 and highest == video_info(video).frames))

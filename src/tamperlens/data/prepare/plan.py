@@ -4,16 +4,13 @@ import hashlib
 import json
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tamperlens.data.prepare.masks import RECIPES, Recipe, default_recipe
-from tamperlens.data.readers import READERS
-from tamperlens.data.readers.clips import Clip, Layout, frame_files
-from tamperlens.data.readers.methods import PRISTINE
-from tamperlens.data.readers.splits import find_splits
+from tamperlens.data.readers.clips import Clip, Layout, is_picture
 from tamperlens.data.store.manifest import PrepareSettings
-from tamperlens.errors import DataError
 from tamperlens.types import FaceDetector
 
 __all__ = ["Group", "Task", "Unit", "hash_of", "plan_units", "recipe_of"]
@@ -57,7 +54,7 @@ def _files(clip: Clip) -> list[Path]:
 
 def _stamp(path: Path, times: bool) -> list[object]:
     try:
-        files = [file.stat() for file in frame_files(path).values()] if path.is_dir() else [path.stat()]
+        files = [file.stat() for file in path.iterdir() if is_picture(file)] if path.is_dir() else [path.stat()]
     except OSError:
         return [path.name, "missing"]
     latest = max((file.st_mtime_ns for file in files), default=0) if times else 0
@@ -86,18 +83,8 @@ def hash_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def plan_units(root: Path, settings: PrepareSettings, splits: Path | None, allow_custom_split: bool) -> list[Unit]:
+def plan_units(root: Path, clips: Sequence[Clip]) -> list[Unit]:
     """Every clip of the dataset in its unit, in an order that depends on the dataset alone."""
-    if settings.reader not in READERS:
-        raise DataError(f"unknown dataset reader {settings.reader!r}; known are {', '.join(READERS)}")
-    methods = None if settings.methods is None else list(dict.fromkeys([PRISTINE, *settings.methods]))
-    clips = READERS[settings.reader](
-        root,
-        methods=methods,
-        compression=settings.compression,
-        splits=splits or (find_splits(root) if settings.reader == "faceforensics" else None),
-        allow_custom_split=allow_custom_split,
-    )
     groups: dict[Path, list[Clip]] = defaultdict(list)
     for clip in clips:
         groups[clip.original or clip.path].append(clip)

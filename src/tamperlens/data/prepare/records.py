@@ -2,12 +2,12 @@
 
 from typing import Literal
 
-from tamperlens.data.store.manifest import Page, Shard
+from tamperlens.data.store.manifest import JsonRecord, Shard
 
 __all__ = ["ClipResult", "UnitRecord"]
 
 
-class ClipResult(Page):
+class ClipResult(JsonRecord):
     """What came of one clip."""
 
     clip: str
@@ -19,7 +19,7 @@ class ClipResult(Page):
     notes: tuple[str, ...] = ()
 
 
-class UnitRecord(Page):
+class UnitRecord(JsonRecord):
     """What came of one unit: the line in its parts/*.json."""
 
     unit: str

@@ -15,11 +15,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from tamperlens.data.prepare.dataset_checks import check_tree
+from tamperlens.data.prepare.findings import check_accepted, refusals
 from tamperlens.data.prepare.locks import LOCK, finishing, locked
 from tamperlens.data.prepare.masks import RECIPES
 from tamperlens.data.prepare.plan import Task, Unit, plan_units, recipe_of
 from tamperlens.data.prepare.records import ClipResult, UnitRecord
 from tamperlens.data.prepare.workers import Results, run_here, run_on_ray, run_processes
+from tamperlens.data.readers import Clip, LeftOut, find_reader
+from tamperlens.data.readers.methods import PRISTINE
 from tamperlens.data.store.manifest import (
     INFO,
     MANIFEST,
@@ -31,7 +35,7 @@ from tamperlens.data.store.manifest import (
     StoreInfo,
     join_tables,
     read_info,
-    replace_page,
+    replace_json,
     settings_hash,
     write_info,
 )
@@ -39,7 +43,7 @@ from tamperlens.data.store.shards import writing
 from tamperlens.errors import DataError
 from tamperlens.types import FaceDetector
 
-__all__ = ["PrepareSettings", "Progress", "Report", "prepare"]
+__all__ = ["Execution", "PrepareSettings", "Progress", "Report", "prepare"]
 
 ATTEMPTS = 3
 
@@ -49,7 +53,7 @@ class Progress:
     """How far a run is, after each unit; the first one counts what earlier runs left."""
 
     done: int  # clips, whether they failed or not
-    total: int  # clips of this run: of its share, where several machines share a store
+    total: int  # clips of this run: of its part of the work, where several machines share a store
     crops: int
     failed: tuple[ClipFailure, ...]  # of this unit
 
@@ -59,11 +63,23 @@ class Report:
     """What a run leaves."""
 
     store: Path
-    complete: bool  # False: units of other machines' shares are still to come
-    clips: int  # in the store, or in this share of it
+    complete: bool  # False: units of other machines' parts are still to come
+    clips: int  # in the store, or in this part of the work
     crops: int
     failed: tuple[ClipFailure, ...]
     notes: tuple[str, ...]  # what was not as it should be, and was used anyway
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a run does its work; none of it changes what the store holds."""
+
+    workers: int = 1  # processes
+    ray: str | None = None  # address of a Ray cluster, or "local"
+    part: tuple[int, int] = (1, 1)  # (i, n): only the i-th of n parts of the work; the run that ends last completes the store
+    keep_going: bool = False  # complete the store without the clips that failed, which otherwise fail the run at its end
+    attempts: int = ATTEMPTS  # how often what failed is tried, over all runs, until its files change
+    progress: Callable[[Progress], None] = lambda progress: None
 
 
 def prepare(
@@ -74,59 +90,71 @@ def prepare(
     *,
     splits: Path | None = None,
     allow_custom_split: bool = False,
-    workers: int = 1,
-    ray: str | None = None,
-    shard: tuple[int, int] = (1, 1),
-    keep_going: bool = False,
-    attempts: int = ATTEMPTS,
-    progress: Callable[[Progress], None] = lambda progress: None,
+    execution: Execution = Execution(),
 ) -> Report:
     """Prepares the dataset under ``root`` in the folder ``out``; continues what is there.
 
-    ``splits``: a folder of split files, by default those that came with the dataset. ``workers`` processes, or a Ray
-    cluster (``ray``: its address, or ``local``). ``shard`` (i, n): only the i-th of n shares of the work, i from 1; the
-    run that ends last completes the store. A failed clip fails the run at its end, unless ``keep_going``: then the
-    store is completed without it. What failed is tried again by later runs, up to ``attempts`` times or until its files
-    change.
+    ``splits``: a folder of split files, by default those that came with the dataset. Before anything is written the tree is
+    checked, and every pair while it is cut, as the doctor does it: errors that ``settings.accept`` does not name are refused.
 
-    Raises ``DataError`` for clips that failed, a store of other settings or another version, a store that another run
-    is working on, and a store folder that cannot be written.
+    Raises ``DataError`` for such errors, for clips that failed, a store of other settings or another version, a store that
+    another run is working on, and a store folder that cannot be written.
     """
     if settings.recipe is not None and settings.recipe not in RECIPES:
         raise DataError(f"unknown mask recipe {settings.recipe!r}; known are {', '.join(RECIPES)}")
-    if not 1 <= shard[0] <= shard[1]:
-        raise DataError(f"a share of the work is i/n with i from 1 to n, as 1/4; got {shard[0]}/{shard[1]}")
-    units = plan_units(root, settings, splits, allow_custom_split)
-    own = units[shard[0] - 1 :: shard[1]]
-    info = _page(units, settings, _described(detector))
-    if (kept := _kept(out, info)) is not None and kept.complete and not kept.failed:
+    check_accepted(settings.accept)
+    number, count = execution.part
+    if not 1 <= number <= count:
+        raise DataError(f"a part of the work is i/n with i from 1 to n, as 1/4; got {number}/{count}")
+    units = plan_units(root, _checked_clips(root, settings, splits, allow_custom_split))
+    info = _initial_info(units, settings, _describe_detector(detector))
+    if (existing := _existing_store(out, info)) is not None and existing.complete and not existing.failed:
         if (out / PARTS).exists():  # a run was killed while it tidied up
             with locked(out, (1, 1)):
                 _remove_parts(out)
-        return _report(out, kept)
+        return _report(out, existing)
     with writing(out):
         for folder in (out, out / SHARDS, out / PARTS):
             folder.mkdir(parents=True, exist_ok=True)
-    with locked(out, shard):
-        kept = _kept(out, info)
-        if kept is None or (kept.inputs_hash != info.inputs_hash):
+    with locked(out, execution.part):
+        existing = _existing_store(out, info)
+        if existing is None or (existing.inputs_hash != info.inputs_hash):
             write_info(out, info)
         digest = info.settings_hash
-        own_records = _run(own, out, settings, digest, detector, workers, ray, attempts, progress)
+        own = units[number - 1 :: count]
+        own_records = _run(own, out, info, detector, execution)
         results = [result for record in own_records.values() for result in record.clips]
         failed = _failures(results)
-        if failed and not keep_going:
-            raise DataError(_told(failed, out, len(results)))
-        notes = _noted(results)
-        records = [record for unit in units if (record := own_records.get(unit.name) or _record(out, unit, digest))]
+        if failed and not execution.keep_going:
+            raise DataError(_failure_message(failed, out, len(results)))
+        notes = _collect_notes(results)
+        records = [record for unit in units if (record := own_records.get(unit.name) or _finished_record(out, unit, digest))]
         if len(records) == len(units):
-            return _report(out, _finish(out, info, records, keep_going), notes)
-        if (now := read_info(out)).complete:  # a run of another share has completed the store meanwhile
+            return _report(out, _finish(out, info, records, execution.keep_going), notes)
+        if (now := read_info(out)).complete:  # a run of another part has completed the store meanwhile
             return _report(out, now, notes)
         return Report(out, False, len(results) - len(failed), sum(result.crops for result in results), failed, notes)
 
 
-def _noted(results: Iterable[ClipResult]) -> tuple[str, ...]:
+def _checked_clips(root: Path, settings: PrepareSettings, splits: Path | None, allow_custom_split: bool) -> tuple[Clip, ...]:
+    """The dataset's clips. Raises ``DataError`` for what is wrong with the tree as a whole and was not accepted."""
+    reader, left_out = find_reader(settings.reader), list[LeftOut]()
+    clips = reader.read(
+        root,
+        methods=None if settings.methods is None else list(dict.fromkeys([PRISTINE, *settings.methods])),
+        compression=settings.compression,
+        splits=reader.splits_folder(root, splits),
+        allow_custom_split=allow_custom_split,
+        left_out=left_out,
+    )
+    if refused := refusals(check_tree(clips, left_out), settings.accept):
+        listed = "; ".join(f"{one.path}: {one.refusal}" for one in refused[:5])
+        more = f"; and {len(refused) - 5} more" if len(refused) > 5 else ""
+        raise DataError(f"{root} is not as it should be ({listed}{more}); see tamperlens doctor")
+    return clips
+
+
+def _collect_notes(results: Iterable[ClipResult]) -> tuple[str, ...]:
     """Each thing that was noted, once, with the clips it was noted of."""
     clips: dict[str, list[str]] = {}
     for result in results:
@@ -143,7 +171,7 @@ def _failures(results: Sequence[ClipResult]) -> tuple[ClipFailure, ...]:
     return tuple(ClipFailure(clip=one.clip, reason=one.reason) for one in results if one.status == "failed")
 
 
-def _told(failed: Sequence[ClipFailure], out: Path, total: int) -> str:
+def _failure_message(failed: Sequence[ClipFailure], out: Path, total: int) -> str:
     listed = "; ".join(f"{failure.clip}: {failure.reason}" for failure in failed[:10])
     more = f"; and {len(failed) - 10} more, listed in {out / PARTS}" if len(failed) > 10 else ""
     return (
@@ -153,14 +181,14 @@ def _told(failed: Sequence[ClipFailure], out: Path, total: int) -> str:
     )
 
 
-def _described(detector: FaceDetector) -> str:
+def _describe_detector(detector: FaceDetector) -> str:
     """The detector with its settings, where it tells them."""
     kind = type(detector)
     return repr(detector) if kind.__repr__ is not object.__repr__ else kind.__qualname__
 
 
-def _page(units: Sequence[Unit], settings: PrepareSettings, detector: str) -> StoreInfo:
-    """The store's page before anything is done."""
+def _initial_info(units: Sequence[Unit], settings: PrepareSettings, detector: str) -> StoreInfo:
+    """What store.json says before anything is done."""
     inputs = json.dumps([unit.inputs(times=False) for unit in units])
     return StoreInfo(
         version=VERSION,
@@ -174,68 +202,61 @@ def _page(units: Sequence[Unit], settings: PrepareSettings, detector: str) -> St
     )
 
 
-def _kept(out: Path, wanted: StoreInfo) -> StoreInfo | None:
-    """The page of the store that is there, if any. Raises ``DataError`` where it cannot become the wanted one."""
+def _existing_store(out: Path, wanted: StoreInfo) -> StoreInfo | None:
+    """What store.json says of the store that is there, if any. Raises ``DataError`` where it cannot become the wanted one."""
     if not (out / INFO).exists():
         ours = {LOCK, SHARDS, PARTS, *(path.name for path in out.glob(f"{INFO}.*.tmp"))}
         if out.is_dir() and (others := sorted({path.name for path in out.iterdir()} - ours)):
             raise DataError(f"{out} holds other things ({', '.join(others[:3])}) and no store; give an empty or a new folder")
         return None
-    kept = read_info(out)
-    if kept.settings_hash != wanted.settings_hash:
-        before, now = ({**page.settings.model_dump(), "detector": page.detector} for page in (kept, wanted))
+    found = read_info(out)
+    if found.settings_hash != wanted.settings_hash:
+        before, now = ({**dict(info.settings), "detector": info.detector} for info in (found, wanted))
         changed = ", ".join(f"{name} {before[name]} and not {now[name]}" for name in now if before[name] != now[name])
         raise DataError(f"{out} was prepared with other settings ({changed}); give these, or another store folder")
-    if kept.complete and not kept.failed and kept.inputs_hash != wanted.inputs_hash:
+    if found.complete and not found.failed and found.inputs_hash != wanted.inputs_hash:
         raise DataError(f"{out} is complete, and made from other clips or splits than are here now; give another store folder")
-    return kept
+    return found
 
 
 def _run(
-    own: Sequence[Unit],
-    out: Path,
-    settings: PrepareSettings,
-    digest: str,
-    detector: FaceDetector,
-    workers: int,
-    ray: str | None,
-    attempts: int,
-    progress: Callable[[Progress], None],
+    own: Sequence[Unit], out: Path, info: StoreInfo, detector: FaceDetector, execution: Execution
 ) -> dict[str, UnitRecord]:
     """Does what of these units has no record yet, or failed and may be tried again; returns all records by name."""
-    tasks, kept = list[Task](), dict[str, UnitRecord]()
+    tasks, finished = list[Task](), dict[str, UnitRecord]()
     for unit in own:
-        record = _record(out, unit, digest)
-        if record is None or (record.status == "failed" and record.attempts < attempts):
-            tasks.append(Task(unit, out, settings, digest, detector, record.attempts + 1 if record else 1))
+        record = _finished_record(out, unit, info.settings_hash)
+        if record is None or (record.status == "failed" and record.attempts < execution.attempts):
+            attempts = record.attempts + 1 if record else 1
+            tasks.append(Task(unit, out, info.settings, info.settings_hash, detector, attempts))
         else:
-            kept[unit.name] = record
-    done, crops = sum(len(record.clips) for record in kept.values()), _crops(kept.values())
+            finished[unit.name] = record
+    done, crops = sum(len(record.clips) for record in finished.values()), _crops(finished.values())
     total = sum(len(unit.clips) for unit in own)
-    progress(Progress(done, total, crops, ()))
+    execution.progress(Progress(done, total, crops, ()))
     if tasks and read_info(out).complete:  # from here on its table and its shards may not fit together
         write_info(out, read_info(out).model_copy(update={"complete": False}))
-    for task, outcome in _results(tasks, workers, ray):
-        record = _crashed(task, outcome) if isinstance(outcome, str) else outcome
-        kept[task.unit.name] = record
+    for task, outcome in _results(tasks, execution):
+        record = _crash_record(task, outcome) if isinstance(outcome, str) else outcome
+        finished[task.unit.name] = record
         done, crops = done + len(record.clips), crops + _crops([record])
-        progress(Progress(done, total, crops, _failures(record.clips)))
-    return {unit.name: kept[unit.name] for unit in own}
+        execution.progress(Progress(done, total, crops, _failures(record.clips)))
+    return {unit.name: finished[unit.name] for unit in own}
 
 
-def _results(tasks: Sequence[Task], workers: int, ray: str | None) -> Results:
+def _results(tasks: Sequence[Task], execution: Execution) -> Results:
     if not tasks:
         return iter(())
-    if ray is not None:
-        return run_on_ray(tasks, ray, workers)
-    return run_processes(tasks, workers) if workers > 1 else run_here(tasks)
+    if execution.ray is not None:
+        return run_on_ray(tasks, execution.ray, execution.workers)
+    return run_processes(tasks, execution.workers) if execution.workers > 1 else run_here(tasks)
 
 
 def _crops(records: Iterable[UnitRecord]) -> int:
     return sum(result.crops for record in records for result in record.clips)
 
 
-def _crashed(task: Task, reason: str) -> UnitRecord:
+def _crash_record(task: Task, reason: str) -> UnitRecord:
     record = UnitRecord(
         unit=task.unit.name,
         status="failed",
@@ -245,11 +266,11 @@ def _crashed(task: Task, reason: str) -> UnitRecord:
         seconds=0,
         clips=tuple(ClipResult(clip=clip.id, status="failed", reason=reason) for clip in task.unit.clips),
     )
-    replace_page(task.store / PARTS / f"{task.unit.name}.json", record.model_dump_json() + "\n")
+    replace_json(task.store / PARTS / f"{task.unit.name}.json", record.model_dump_json() + "\n")
     return record
 
 
-def _record(out: Path, unit: Unit, digest: str) -> UnitRecord | None:
+def _finished_record(out: Path, unit: Unit, digest: str) -> UnitRecord | None:
     """What came of a unit; None where it is still to be done, also because its files have changed."""
     try:
         record = UnitRecord.model_validate_json((out / PARTS / f"{unit.name}.json").read_bytes())
@@ -265,18 +286,17 @@ def _record(out: Path, unit: Unit, digest: str) -> UnitRecord | None:
 def _finish(out: Path, info: StoreInfo, records: Sequence[UnitRecord], keep_going: bool) -> StoreInfo:
     """Joins the tables, tidies up and declares the store complete, last of all."""
     with finishing(out):
-        kept = read_info(out)
-        if kept.complete:  # another machine's run ended at the same time
-            return kept
+        if (found := read_info(out)).complete:  # another machine's run ended at the same time
+            return found
         results = [result for record in records for result in record.clips]
         failed = _failures(results)
-        if failed and not keep_going:  # of another machine's share
-            raise DataError(_told(failed, out, len(results)))
+        if failed and not keep_going:  # another machine's part
+            raise DataError(_failure_message(failed, out, len(results)))
         shards = [record.shard for record in records if record.shard]
         if not shards:
-            raise DataError(_told(failed, out, len(results)))
+            raise DataError(_failure_message(failed, out, len(results)))
         parts = [out / PARTS / f"{record.unit}.parquet" for record in records if record.shard]
-        counts = join_tables(parts, out / MANIFEST)
+        counts = join_tables(parts, out / MANIFEST, info.settings)
         with writing(out / SHARDS):
             strays = set((out / SHARDS).iterdir()) - {out / SHARDS / shard.file for shard in shards}
             for path in (*strays, *out.glob("*.tmp")):

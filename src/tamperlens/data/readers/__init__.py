@@ -1,14 +1,19 @@
 """Datasets in: the readers. A new dataset is one file beside this one and one row here."""
 
-from tamperlens.data.readers import celebdf, faceforensics, pairs, photos
-from tamperlens.data.readers.clips import Clip, Layout, Reader
+from tamperlens.data.readers import celebdf, faceforensics, pairs, photos, unpaired
+from tamperlens.data.readers.clips import Clip, Layout, LeftOut, Reader
+from tamperlens.errors import DataError
 
-__all__ = ["READERS", "Clip", "Layout", "Reader"]
+__all__ = ["READERS", "Clip", "Layout", "LeftOut", "Reader", "find_reader"]
 
 # The only list of readers.
 READERS: dict[str, Reader] = {
-    "faceforensics": faceforensics.read,
-    "celebdf": celebdf.read,
-    "pairs": pairs.read,
-    "photos": photos.read,
+    row.name: row for row in (faceforensics.READER, celebdf.READER, pairs.READER, photos.READER, unpaired.READER)
 }
+
+
+def find_reader(name: str) -> Reader:
+    """The reader of this name. Raises ``DataError`` for one that is not known."""
+    if name not in READERS:
+        raise DataError(f"unknown dataset reader {name!r}; known are {', '.join(READERS)}")
+    return READERS[name]

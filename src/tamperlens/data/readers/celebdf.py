@@ -14,11 +14,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tamperlens.data.readers.clips import Clip, Layout, list_media, report_strays, require_folder
+from tamperlens.data.readers.clips import (
+    Clip,
+    Layout,
+    LeftOut,
+    Reader,
+    list_media,
+    nothing_found,
+    refuse_left_out,
+    require_folder,
+    unread_media,
+)
 from tamperlens.data.readers.methods import PRISTINE, find_methods
 from tamperlens.errors import DataError
 
-__all__ = ["read"]
+__all__ = ["READER", "read"]
 
 TEST_LIST = "List_of_testing_videos.txt"
 _FOLDERS = (  # folder, method, what its files are called
@@ -35,9 +45,9 @@ def read(
     compression: str | None = None,
     splits: Path | None = None,
     allow_custom_split: bool = False,
-    strays: list[Path] | None = None,
+    left_out: list[LeftOut] | None = None,
 ) -> tuple[Clip, ...]:
-    """The clips of a Celeb-DF v2 folder; see ``clips.Reader``.
+    """The clips of a Celeb-DF v2 folder; see ``clips.Read``.
 
     With the list of testing videos they are ``test``; of the others, those that show nobody from the test videos are
     ``train`` and the rest belongs to no split, because the official list separates videos, not people.
@@ -46,14 +56,15 @@ def read(
     wanted = {method.code for method in find_methods(methods)}
     if compression is not None or splits is not None:
         raise DataError(f"Celeb-DF comes at one compression and with its own {TEST_LIST}; leave out compression and splits")
-    originals = list_media(root / "Celeb-real")
     tested = _read_list(root / TEST_LIST)
-    clips, misnamed = [], []
+    clips, found = [], list[LeftOut]()
+    media = {folder: list_media(root / folder, found) for folder, _, _ in _FOLDERS}
+    originals = media["Celeb-real"]
     for folder, code, pattern in _FOLDERS:
-        for name, (path, layout) in list_media(root / folder).items():
+        for name, (path, layout) in media[folder].items():
             match = pattern.fullmatch(name)
             if match is None or layout is Layout.PHOTO:
-                misnamed.append(path)
+                found.append(LeftOut.misnamed(path, "idA_YYYY.mp4, idA_idB_YYYY.mp4 or NNNNN.mp4"))
                 continue
             parts = match.groupdict()
             # A YouTube video is one person nobody named.
@@ -76,13 +87,12 @@ def read(
                     split_set="official" if tested else None,
                 )
             )
-    report_strays(misnamed, strays, "idA_YYYY.mp4, idA_idB_YYYY.mp4 or NNNNN.mp4")
+    for path in unread_media(root, {root / folder for folder in media}):
+        found.append(LeftOut.unread(path, f"Celeb-DF v2's folders are {', '.join(media)}"))
     kept = [clip for clip in _with_train(clips) if clip.method in wanted]
     if not kept:
-        raise DataError(
-            f"{root} holds no clips of {', '.join(sorted(wanted))}; expected Celeb-DF v2's folders "
-            f"{', '.join(folder for folder, _, _ in _FOLDERS)}"
-        )
+        raise nothing_found(root, ", ".join(sorted(wanted)), f"Celeb-DF v2's folders {', '.join(media)}", found)
+    refuse_left_out(found, left_out)
     return tuple(sorted(kept, key=lambda clip: clip.id))
 
 
@@ -101,3 +111,6 @@ def _read_list(path: Path) -> frozenset[str]:
     if wrong is not None:
         raise DataError(f"{path}: {' '.join(wrong)!r} should read like '1 YouTube-real/00170.mp4'; download the list again")
     return frozenset(name.rpartition(".")[0] for _, name in lines)
+
+
+READER = Reader("celebdf", read, "Celeb-DF v2 with its list of testing videos", finds_splits=False)

@@ -44,6 +44,7 @@ _ROWS = (
     # Methods of datasets with a layout of their own.
     Method("CDF", "Celeb-DF", "", "swap", in_paper=False),
     Method("EDIT", "any editor", "", "edit", in_paper=False),
+    Method("FAKE", "a forgery of unknown making", "", "edit", in_paper=False),
 )
 
 # code -> method, in the order of the paper's tables

@@ -8,12 +8,21 @@ The least that any editor's output can be brought into, photos or videos::
 from collections.abc import Sequence
 from pathlib import Path
 
-from tamperlens.data.readers.clips import Clip, list_media, require_folder
+from tamperlens.data.readers.clips import (
+    Clip,
+    LeftOut,
+    Reader,
+    list_media,
+    nothing_found,
+    refuse_left_out,
+    require_folder,
+    unread_media,
+)
 from tamperlens.data.readers.methods import PRISTINE, find_methods
 from tamperlens.data.readers.splits import read_custom_splits
 from tamperlens.errors import DataError
 
-__all__ = ["read"]
+__all__ = ["READER", "read"]
 
 ORIGINALS, MANIPULATED, MASKS = "original", "manipulated", "masks"
 
@@ -25,9 +34,9 @@ def read(
     compression: str | None = None,
     splits: Path | None = None,
     allow_custom_split: bool = False,
-    strays: list[Path] | None = None,
+    left_out: list[LeftOut] | None = None,
 ) -> tuple[Clip, ...]:
-    """The clips of a folder of pairs; see ``clips.Reader``.
+    """The clips of a folder of pairs; see ``clips.Read``.
 
     A file's name without suffix is its person, since nothing else is known: in split files, put the names of all
     pairs that show one person into one group. Files may differ in suffix (``a.jpg`` beside ``a.png``), and a name in
@@ -38,7 +47,11 @@ def read(
     if compression is not None:
         raise DataError("a folder of pairs has no compression levels; leave out compression")
     chosen = read_custom_splits(splits, allow=allow_custom_split) if splits else None
-    originals, manipulated, masks = (list_media(root / folder) for folder in (ORIGINALS, MANIPULATED, MASKS))
+    found: list[LeftOut] = []
+    folders = [root / name for name in (ORIGINALS, MANIPULATED, MASKS)]
+    originals, manipulated, masks = (list_media(folder, found) for folder in folders)
+    for path in unread_media(root, set(folders)):
+        found.append(LeftOut.unread(path, f"the folders of pairs are {ORIGINALS}, {MANIPULATED} and {MASKS}"))
     clips = [
         Clip(
             id=f"{code}/{name}",
@@ -54,13 +67,15 @@ def read(
             layout=layout,
             split_set=chosen.name if chosen else None,
         )
-        for code, found in (("EDIT", manipulated), (PRISTINE, originals))
-        for name, (path, layout) in found.items()
+        for code, media in (("EDIT", manipulated), (PRISTINE, originals))
+        for name, (path, layout) in media.items()
         if code in wanted
     ]
     if not clips:
-        raise DataError(
-            f"{root} holds no pairs of {', '.join(sorted(wanted))}; expected photos or videos of the same names in "
-            f"{root / ORIGINALS} and {root / MANIPULATED}"
-        )
+        expected = f"photos or videos of the same names in {root / ORIGINALS} and {root / MANIPULATED}"
+        raise nothing_found(root, ", ".join(sorted(wanted)), expected, found)
+    refuse_left_out(found, left_out)
     return tuple(sorted(clips, key=lambda clip: clip.id))
+
+
+READER = Reader("pairs", read, "a folder of originals beside one of manipulated files of the same names")

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tamperlens.data.readers.clips import Clip, Layout, require_folder
+from tamperlens.data.readers.clips import Clip, Layout, LeftOut, Reader, is_partial, refuse_left_out, require_folder
 from tamperlens.data.readers.methods import PRISTINE, find_methods
 from tamperlens.data.readers.splits import read_custom_splits
 from tamperlens.errors import DataError
-from tamperlens.files import PHOTO_SUFFIXES
+from tamperlens.files import MEDIA_SUFFIXES, PHOTO_SUFFIXES
 
-__all__ = ["read"]
+__all__ = ["READER", "read"]
 
 
 def read(
@@ -19,9 +19,9 @@ def read(
     compression: str | None = None,
     splits: Path | None = None,
     allow_custom_split: bool = False,
-    strays: list[Path] | None = None,
+    left_out: list[LeftOut] | None = None,
 ) -> tuple[Clip, ...]:
-    """Every photo under ``root``, at any depth, as a pristine clip; see ``clips.Reader``.
+    """Every photo under ``root``, at any depth, as a pristine clip; see ``clips.Read``.
 
     A photo's person, for split files, is its path under ``root`` without suffix, as ``anna/beach``.
     """
@@ -39,6 +39,9 @@ def read(
     ]
     if not found:
         raise DataError(f"{root} holds no photos; expected files ending in {', '.join(sorted(PHOTO_SUFFIXES))}")
+    partial = [LeftOut.partial(path) for _, path in every if is_partial(path)]
+    moving = [path for _, path in every if path.suffix.lower() in MEDIA_SUFFIXES - PHOTO_SUFFIXES and path.is_file()]
+    refuse_left_out([*partial, *(LeftOut.unread(path, "only photos are") for path in moving)], left_out)
     return tuple(
         Clip(
             id=f"{PRISTINE}/{name.as_posix()}",
@@ -56,3 +59,6 @@ def read(
         )
         for name, path in found
     )
+
+
+READER = Reader("photos", read, "a folder of real photos, at any depth")

@@ -26,14 +26,15 @@ from tamperlens.errors import DataError
 __all__ = [
     "VERSION",
     "ClipFailure",
+    "CropPlace",
     "CropRow",
-    "Page",
+    "JsonRecord",
     "PrepareSettings",
     "Shard",
     "StoreInfo",
     "join_tables",
     "read_info",
-    "replace_page",
+    "replace_json",
     "settings_hash",
     "write_info",
     "write_rows",
@@ -44,8 +45,8 @@ INFO, MANIFEST, SHARDS, PARTS = "store.json", "manifest.parquet", "shards", "par
 
 
 @dataclass(frozen=True)
-class CropRow:
-    """One crop: where it comes from, where it lies in its frame, and where its bytes are."""
+class CropPlace:
+    """One crop as it is cut: where it comes from, where it lies in its frame, and what is known of its pixels."""
 
     clip: str  # Clip.id
     method: str  # a code of data/readers/methods.py
@@ -64,18 +65,25 @@ class CropRow:
     face_y0: float
     face_x1: float
     face_y1: float
-    label: int  # 1 where the mask holds a manipulated pixel
-    mask_pixels: int
-    recipe: str | None  # how the mask was made; None for pristine clips, whose masks are empty
+    label: int  # 1 where the mask holds a manipulated pixel, or where the clip is manipulated and there is no mask
+    mask_pixels: int | None  # None where only the label is known: the clip has no original
+    recipe: str | None  # how the mask was made; None without one, and for pristine clips, whose masks are empty
     recipe_version: int | None
     recipe_hash: str | None
+
+
+@dataclass(frozen=True)
+class CropRow(CropPlace):
+    """One crop of a finished store: what was known when it was cut, and what only its whole clip and shard tell."""
+
     noise_median: float | None  # how much clip and original differ outside the face, of 255: median over the clip
     noise_p99: float | None
     shard: str  # file under shards/
     image_offset: int  # of the PNG's first byte in the shard
     image_length: int
     mask_offset: int
-    mask_length: int
+    mask_length: int  # 0 where there is no mask
+    accepted: str | None = None  # findings in spite of which the clip is used, as asked for (`PrepareSettings.accept`)
 
 
 _TYPES = {
@@ -92,13 +100,13 @@ SCHEMA = pa.schema(
 )
 
 
-class Page(BaseModel):
+class JsonRecord(BaseModel):
     """A frozen record that is kept as JSON; unknown entries are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class PrepareSettings(Page):
+class PrepareSettings(JsonRecord):
     """What decides the bytes of a store, beside the clips themselves."""
 
     reader: str = "faceforensics"
@@ -109,9 +117,12 @@ class PrepareSettings(Page):
     every_eval: int = Field(default=10, ge=1)  # ... and every 10th otherwise
     detect_every: int = Field(default=5, ge=1)  # frames; the boxes in between are interpolated
     enlarge: float = Field(default=2.0, ge=1.0)  # paper: the face box times two
+    # Findings of the doctor in spite of which clips are used; their rows name them. Left out of files where there are none, so
+    # that these stores are the same bytes as before there was a choice.
+    accept: tuple[str, ...] = Field(default=(), exclude_if=lambda codes: not codes)
 
 
-class Shard(Page):
+class Shard(JsonRecord):
     """One tar file under shards/."""
 
     file: str
@@ -119,14 +130,14 @@ class Shard(Page):
     sha256: str
 
 
-class ClipFailure(Page):
+class ClipFailure(JsonRecord):
     """A clip that is not in the store, and why."""
 
     clip: str
     reason: str
 
 
-class StoreInfo(Page):
+class StoreInfo(JsonRecord):
     """What a store is: the content of store.json."""
 
     version: int
@@ -152,10 +163,10 @@ def settings_hash(settings: PrepareSettings, detector: str) -> str:
 
 def write_info(folder: Path, info: StoreInfo) -> None:
     """Writes store.json, whole or not at all."""
-    replace_page(folder / INFO, json.dumps(info.model_dump(mode="json"), indent=1) + "\n")
+    replace_json(folder / INFO, json.dumps(info.model_dump(mode="json"), indent=1) + "\n")
 
 
-def replace_page(path: Path, text: str) -> None:
+def replace_json(path: Path, text: str) -> None:
     """Writes a small file, whole or not at all."""
     with replacing_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -183,20 +194,26 @@ def read_info(folder: Path) -> StoreInfo:
         raise DataError(f"{path} is damaged ({wrong}); prepare the store again in an empty folder") from error
 
 
-def write_rows(rows: Iterable[CropRow], path: Path) -> None:
+def schema_of(settings: PrepareSettings) -> Any:
+    """The table's schema: the column of what was accepted is there only where something may have been."""
+    return SCHEMA if settings.accept else SCHEMA.remove(SCHEMA.get_field_index("accepted"))
+
+
+def write_rows(rows: Iterable[CropRow], path: Path, settings: PrepareSettings) -> None:
     """Writes rows as Parquet, whole or not at all."""
-    table = pa.Table.from_pylist([vars(row) for row in rows], schema=SCHEMA)
+    table = pa.Table.from_pylist([vars(row) for row in rows], schema=schema_of(settings))
     with replacing_file(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def join_tables(parts: Sequence[Path], path: Path) -> dict[str, dict[str, int]]:
+def join_tables(parts: Sequence[Path], path: Path, settings: PrepareSettings) -> dict[str, dict[str, int]]:
     """Joins Parquet files of rows, one after the other, and returns their number by split and method."""
     counts: dict[str, dict[str, int]] = {}
-    with replacing_file(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+    schema = schema_of(settings)
+    with replacing_file(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         waiting: list[Any] = []
         for part in parts:
-            waiting.append(table := pq.read_table(part, schema=SCHEMA))
+            waiting.append(table := pq.read_table(part, schema=schema))
             for split, method in zip(table["split"].to_pylist(), table["method"].to_pylist(), strict=True):
                 own = counts.setdefault(split or "none", {})
                 own[method] = own.get(method, 0) + 1

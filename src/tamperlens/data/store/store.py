@@ -75,15 +75,15 @@ class Store:
         return CropRow(**self.table.slice(int(index), 1).to_pylist()[0])
 
     def crop(self, index: int) -> LabelledCrop:
-        """Crop ``index`` whole, at native resolution, with its mask; ``DataError`` where the shard is damaged."""
+        """Crop ``index`` whole, at native resolution, with the mask it may have; ``DataError`` where the shard is damaged."""
         row = self.row(index)
         file = self.path / SHARDS / row.shard
         try:
             with file.open("rb") as stream:  # opened anew each time: far cheaper than decoding, and safe anywhere
                 stream.seek(row.image_offset)
-                content = stream.read(row.mask_offset + row.mask_length - row.image_offset)
+                content = stream.read(max(row.image_length, row.mask_offset + row.mask_length - row.image_offset))
             image = decode_crop(content[: row.image_length])
-            mask = decode_mask(content[row.mask_offset - row.image_offset :])
+            mask = decode_mask(content[row.mask_offset - row.image_offset :]) if row.mask_length else None
         except (OSError, ValueError) as error:
             raise DataError(f"{file}: crop {index} cannot be read ({error}); copy the store again") from error
         subset = PRISTINE_SUBSET if row.method == PRISTINE else row.method
@@ -128,6 +128,20 @@ class Store:
         counted = zip(self.table["method"].to_pylist(), self.table["label"].to_pylist(), strict=True)
         return sum(METHODS[method].manipulated and not label for method, label in counted)
 
+    def count_label_only(self, split: str | None = None, methods: Sequence[str] | None = None) -> int:
+        """Crops that have a label and no mask, because their clips have no originals."""
+        lengths = np.asarray(self.table["mask_length"])
+        return sum(int((lengths[self.rows(split, method)] == 0).sum()) for method in methods or self.methods)
+
+    def require_masks(self, what: str, methods: Sequence[str] | None = None) -> None:
+        """Raises ``DataError`` where crops have a label and no mask; ``what`` needs masks."""
+        lacking = [method for method in methods or self.methods if self.count_label_only(methods=[method])]
+        if lacking:
+            raise DataError(
+                f"{self.path}: crops of {', '.join(lacking)} have a label and no mask, because their originals were not there, "
+                f"and {what} needs to know which pixels were manipulated; take a cls model, or leave these methods out"
+            )
+
     def examples(self, per_method: int = 8) -> Iterator[LabelledCrop]:
         """A few crops of each method, evenly spaced over the store."""
         for method in self.methods:
@@ -141,15 +155,17 @@ def native_window(crop: LabelledCrop, window: int, rng: np.random.Generator | No
 
     Crops smaller than the window are padded on all sides by repeating their border pixels, image and mask alike.
     """
-    height, width = crop.mask.shape
+    height, width = crop.image.shape[:2]
     short = max(0, window - height), max(0, window - width)
-    image, mask = crop.image, crop.mask
+    image, mask = crop.image, crop.truth
     if any(short):
         sides = [(gap // 2, gap - gap // 2) for gap in short]
-        image, mask = np.pad(image, [*sides, (0, 0)], mode="edge"), np.pad(mask, sides, mode="edge")
-    room = (mask.shape[0] - window, mask.shape[1] - window)
+        image = np.pad(image, [*sides, (0, 0)], mode="edge")
+        mask = np.pad(mask, sides, mode="edge") if mask is not None else None
+    room = (image.shape[0] - window, image.shape[1] - window)
     y, x = (int(rng.integers(gap + 1)) if rng is not None else gap // 2 for gap in room)
-    return _changed(crop, image[y : y + window, x : x + window], mask[y : y + window, x : x + window])
+    cut = slice(y, y + window), slice(x, x + window)
+    return _changed(crop, image[cut], mask[cut] if mask is not None else None)
 
 
 def resized_window(crop: LabelledCrop, window: int, rng: np.random.Generator | None) -> LabelledCrop:
@@ -157,19 +173,22 @@ def resized_window(crop: LabelledCrop, window: int, rng: np.random.Generator | N
 
     A pixel of the resized mask is marked where at least half of the area it stands for was.
     """
-    height, width = crop.mask.shape
+    height, width = crop.image.shape[:2]
     scale = window / min(height, width)
     if scale == 1:
         return native_window(crop, window, rng)
     size = max(window, round(width * scale)), max(window, round(height * scale))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     image = np.asarray(cv2.resize(crop.image, size, interpolation=how), np.uint8)
-    mask = np.asarray(cv2.resize(crop.mask.astype(np.float32), size, interpolation=how) >= 0.5, np.bool_)
+    mask = None
+    if crop.truth is not None:
+        mask = np.asarray(cv2.resize(crop.truth.astype(np.float32), size, interpolation=how) >= 0.5, np.bool_)
     return native_window(_changed(crop, image, mask), window, rng)
 
 
-def _changed(crop: LabelledCrop, image: UInt8Array, mask: BoolArray) -> LabelledCrop:
-    return LabelledCrop(np.ascontiguousarray(image), np.ascontiguousarray(mask), crop.subset, crop.group)
+def _changed(crop: LabelledCrop, image: UInt8Array, mask: BoolArray | None) -> LabelledCrop:
+    truth = np.ascontiguousarray(mask) if mask is not None else None
+    return LabelledCrop(np.ascontiguousarray(image), truth, crop.subset, crop.group)
 
 
 # The paper's two ways of making crops one size: for its segmentation and its classification models.

@@ -1,6 +1,7 @@
 """The report of one file as a single page that opens anywhere: no other file, no network, no font or script from elsewhere."""
 
 import base64
+import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,24 +9,26 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import jinja2
 import numpy as np
 from PIL import Image
 
 from tamperlens.figures import draw_heat_layer, draw_overlay
 from tamperlens.inspection.casefile.annotate import painter
-from tamperlens.inspection.casefile.record import Face, PhotoRecord, Thresholds, Track, VideoRecord
-from tamperlens.inspection.casefile.timeline import clock, draw_timeline, legend
+from tamperlens.inspection.casefile.record import PhotoRecord, Thresholds, VideoRecord
+from tamperlens.inspection.casefile.timeline import AXIS, clock, draw_timeline, legend
+from tamperlens.inspection.casefile.words import WORDS, alarms_in_words, rate_in_words, sentence_of
 from tamperlens.inspection.photo import cut_out
+from tamperlens.media import fit_within
 from tamperlens.types import FacePicture, Inspection, UInt8Array, VideoInspection
 
-__all__ = ["render_page", "sentence_of", "template"]
+__all__ = ["content_policy", "render_page", "sentence_of", "template"]
 
+TEMPLATES = Path(__file__).parent / "templates"
+INLINE = {"style-src": "style.css", "script-src": "page.js"}
 SIDE = 400  # pixels: longest side of a face's pictures on the page
 WIDE = 960  # of a whole picture
 MAX_SHOWN = 12  # faces with pictures
-WORDS = {"manipulated": "manipulated", "no_evidence": "no evidence", "inconclusive": "inconclusive"}
 
 
 @dataclass(frozen=True)
@@ -51,17 +54,21 @@ def render_page(inspection: Inspection | VideoInspection, record: PhotoRecord | 
         "thresholds": _thresholds(record),
         "words": WORDS,
         "sentence": sentence_of(record),
+        "rate": rate_in_words(record.false_alarms) if record.false_alarms else "",
+        "alarms": _alarms(record),
         "faces": sorted(ordered[:MAX_SHOWN], key=lambda view: view.number),
         "hidden": max(0, len(views) - MAX_SHOWN),
         "command": command,
         "clock": clock,
+        "policy": content_policy(),
     }
     if isinstance(inspection, Inspection):
-        values["whole"] = _jpeg(_shrunk(draw_overlay(inspection), WIDE))
+        values["whole"] = _jpeg(fit_within(draw_overlay(inspection), WIDE))
     else:
         paint = painter(inspection)
         values |= {
             "timeline": draw_timeline(inspection),
+            "axis": AXIS,
             "legend": legend(inspection),
             "worst": [
                 (kept.seconds, kept.score, _jpeg(paint(kept.image, kept.seconds, kept.scale))) for kept in inspection.highest
@@ -70,24 +77,25 @@ def render_page(inspection: Inspection | VideoInspection, record: PhotoRecord | 
     return template("page.html").render(values)
 
 
-def sentence_of(record: PhotoRecord | VideoRecord) -> str:
-    """The verdict in one sentence for people outside the field."""
-    what = "photo" if record.kind == "photo" else "video"
-    if record.verdict == "manipulated":
-        return f"The program found signs of manipulation in {_faces_said(record)} of this {what}."
-    if record.verdict == "no_evidence":
-        return f"The program found no evidence of manipulation in this {what}. That does not show that it is authentic."
-    return f"The program cannot say whether this {what} was manipulated."
+def content_policy(elsewhere: Sequence[str] = ()) -> str:
+    """What the page may do, for the browser to enforce: show its own pictures and run its own script, and nothing else.
+
+    Whatever a file's name or metadata should smuggle into a page, no script of theirs runs. ``elsewhere``: directives that
+    count only in an HTTP header.
+    """
+    allowed = {kind: f"'sha256-{base64.b64encode(_hash(name)).decode()}'" for kind, name in INLINE.items()}
+    sources = ("default-src 'none'", "img-src data:", "media-src 'self' file:", "base-uri 'none'", "form-action 'none'")
+    return "; ".join((*sources, *(f"{kind} {source}" for kind, source in allowed.items()), *elsewhere))
 
 
-def _faces_said(record: PhotoRecord | VideoRecord) -> str:
-    faces: Sequence[Face | Track] = record.faces if isinstance(record, PhotoRecord) else record.tracks
-    numbers = [str(number) for number, face in enumerate(faces, 1) if face.verdict == "manipulated"]
-    if isinstance(record, VideoRecord) and len(numbers) == 1:
-        (track,) = (track for track in record.tracks if track.verdict == "manipulated")
-        first, last = (track.raised[0][0], track.raised[-1][1]) if track.raised else (track.first, track.last)
-        return f"face {track.face} (from {clock(first)} to {clock(last)})"
-    return "the one face" if len(faces) == 1 else f"face{'s' if len(numbers) > 1 else ''} {', '.join(numbers[:8])}"
+def _hash(name: str) -> bytes:
+    return hashlib.sha256(template(name).render().encode()).digest()
+
+
+def _alarms(record: PhotoRecord | VideoRecord) -> str:
+    """What the rate of false alarms means for several faces; of one it says everything itself."""
+    rates = record.false_alarms
+    return alarms_in_words(rates, f"in this {record.kind}") if rates and (rates.faces or 0) > 1 else ""
 
 
 def _thresholds(record: PhotoRecord | VideoRecord) -> Thresholds:
@@ -121,16 +129,10 @@ def _pictures(picture: FacePicture) -> dict[str, str]:
         return {}
     mask = picture.mask.astype(np.uint8) * np.uint8(255)
     return {
-        "original": _jpeg(_shrunk(picture.image, SIDE)),
-        "layer": _png(_shrunk(draw_heat_layer(picture), SIDE)),
-        "mask": _png(_shrunk(mask, SIDE)),
+        "original": _jpeg(fit_within(picture.image, SIDE)),
+        "layer": _png(fit_within(draw_heat_layer(picture), SIDE)),
+        "mask": _png(fit_within(mask, SIDE)),
     }
-
-
-def _shrunk(image: UInt8Array, side: int) -> UInt8Array:
-    factor = min(1.0, side / max(image.shape[:2]))
-    size = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _jpeg(image: UInt8Array) -> str:
@@ -150,7 +152,6 @@ def _address(image: UInt8Array, format: str, **options: Any) -> str:
 @cache
 def template(name: str) -> jinja2.Template:
     """One of the templates; values are escaped."""
-    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
     return environment.get_template(name)

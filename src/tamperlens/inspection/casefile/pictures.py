@@ -1,46 +1,43 @@
-"""Pictures of what was found: of a photo; of a video each face's frame of the highest score, and the timeline."""
+"""Pictures of what was found: of a photo; of a video each face's frame of the highest score."""
 
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from tamperlens.figures import draw_overlay, heat
-from tamperlens.files import replace_text
-from tamperlens.inspection.casefile.timeline import draw_timeline
-from tamperlens.media import write_png
-from tamperlens.types import BoolArray, Inspection, UInt8Array, VideoInspection
+from tamperlens.types import BoolArray, FacePicture, FloatArray, Inspection, UInt8Array, VideoInspection
 
-__all__ = ["write_pictures", "write_video_pictures"]
+__all__ = ["PHOTO_KINDS", "Draw", "pictures_of"]
 
-
-def write_pictures(inspection: Inspection, folder: Path, stem: str) -> list[Path]:
-    """Write ``<stem>.overlay.png``, ``.pixelmap.png`` (grey, 255 = surely manipulated) and ``.mask.png``; returns the paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    pictures: dict[str, UInt8Array | BoolArray] = {
-        "overlay": draw_overlay(inspection),
-        "pixelmap": np.rint(inspection.pixel_map * 255).astype(np.uint8),
-        "mask": inspection.mask,
-    }
-    paths = []
-    for kind, picture in pictures.items():
-        paths.append(folder / f"{stem}.{kind}.png")
-        write_png(paths[-1], picture)
-    return paths
+Draw = Callable[[], UInt8Array | BoolArray]
+PHOTO_KINDS = ("overlay", "pixelmap", "mask")
 
 
-def write_video_pictures(inspection: VideoInspection, folder: Path, stem: str) -> list[Path]:
-    """Write ``<stem>.timeline.svg`` and, per face kept, ``.face<N>.png``, ``.overlay``, ``.pixelmap`` and ``.mask``."""
-    paths = [folder / f"{stem}.timeline.svg"]
-    replace_text(paths[0], draw_timeline(inspection))
+def pictures_of(inspection: Inspection | VideoInspection) -> dict[str, Draw]:
+    """Each picture that goes with an inspection, by its kind, drawn when asked for.
+
+    Of a photo ``overlay``, ``pixelmap`` (grey, 255 = surely manipulated) and ``mask``, in its own size. Of a video, for every
+    face of which a picture was kept, ``face<N>``, ``face<N>.overlay``, ``face<N>.pixelmap`` and ``face<N>.mask``.
+    """
+    if isinstance(inspection, Inspection):
+        draws = (partial(draw_overlay, inspection), partial(_grey, inspection.pixel_map), lambda: inspection.mask)
+        return dict(zip(PHOTO_KINDS, draws, strict=True))
+    pictures: dict[str, Draw] = {}
     for number, picture in inspection.pictures.items():
-        kinds: dict[str, UInt8Array | BoolArray] = {
-            "": picture.image,
-            ".overlay": heat(picture.image, picture.pixel_map, picture.mask),
-            ".pixelmap": np.rint(picture.pixel_map * 255).astype(np.uint8),
-            ".mask": picture.mask,
-        }
-        for kind, image in kinds.items():
-            if image.size:
-                paths.append(folder / f"{stem}.face{number}{kind}.png")
-                write_png(paths[-1], image)
-    return paths
+        if picture.image.size:
+            pictures |= _of_face(f"face{number}", picture)
+    return pictures
+
+
+def _of_face(name: str, picture: FacePicture) -> dict[str, Draw]:
+    return {
+        name: lambda: picture.image,
+        f"{name}.overlay": partial(heat, picture.image, picture.pixel_map, picture.mask),
+        f"{name}.pixelmap": partial(_grey, picture.pixel_map),
+        f"{name}.mask": lambda: picture.mask,
+    }
+
+
+def _grey(pixel_map: FloatArray) -> UInt8Array:
+    return np.rint(pixel_map * 255).astype(np.uint8)

@@ -1,82 +1,125 @@
 """The record of an inspected file: one JSON object, by a published schema. Reading and writing it needs no model.
 
-`SCHEMA` names the version; a field may be added under the same version, none removed or given another meaning.
+`SCHEMA` names the version; a field may be added under the same version, none removed or given another meaning. So readers, this
+one and those made from the schema, pass over fields that they do not know.
+
+A new figure needs a field here and a line in the class's ``of``; `verify` compares it by itself.
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from platform import python_version
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from tamperlens.media import FileFacts
-from tamperlens.types import FaceFinding, Inspection, Verdict, VideoInspection, VideoRule
+from tamperlens.media import FileFacts, readable
+from tamperlens.models.card import AlarmRate
+from tamperlens.types import FaceFinding, FaceTrack, Inspection, Sighting, VideoInspection, VideoRule
 
 __all__ = [
+    "NOT_COMPARED",
     "SCHEMA",
+    "TOLERANCE",
+    "Compared",
     "FailureRecord",
     "PhotoRecord",
     "Rates",
     "Record",
     "Settings",
+    "Setup",
     "VideoRecord",
     "dump",
-    "failure_record",
-    "inspection_record",
     "json_schema",
     "key_of",
     "parse_record",
+    "path_of",
     "versions",
-    "video_record",
 ]
 
 SCHEMA: Literal["tamperlens.record/1"] = "tamperlens.record/1"
+TOLERANCE = 0.005  # of scores and areas: processors round differently, and a score near a threshold may move by as much
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How `verify` compares a field with what it finds. Without this mark: exactly, and floats within `TOLERANCE`."""
+
+    within: float = TOLERANCE  # of floats
+    decisive: bool = True  # False for what explains a difference, but is none by itself
+    but: tuple[str, ...] = ()  # parts of it that are not compared
+
+
+NOT_COMPARED = Compared(but=("*",))
+_EXPLAINS = Compared(decisive=False)
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Compared(within=0.001)]
+Box = Annotated[list[float], Field(min_length=4, max_length=4), Compared(within=1.0)]  # pixels
+Words = Annotated[list[str], _EXPLAINS]
 VerdictName = Literal["manipulated", "no_evidence", "inconclusive"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
 class Settings(_Part):
     """What was asked for: with the same file and model it gives the same figures."""
 
-    model: str = Field("", description="as given: a shipped model's name or a path")
-    every: float | None = Field(None, description="seconds between judged frames of a video; null: chosen by its length")
-    start: float = Field(0.0, description="second at which inspection of a video begins")
-    end: float | None = Field(None, description="second before which it ends; null: the video's end")
-    max_frames: int | None = Field(None, description="judged frames of a video at most; null: any number")
+    model: str = Field(default="", description="as given: a shipped model's name or a path")
+    every: float | None = Field(
+        default=None, description="seconds between judged frames of a video; null: chosen by its length"
+    )
+    start: float = Field(default=0.0, description="second at which inspection of a video begins")
+    end: float | None = Field(default=None, description="second before which it ends; null: the video's end")
+    max_frames: int | None = Field(default=None, description="judged frames of a video at most; null: any number")
 
 
 class Face(_Part):
     """One face of a picture."""
 
-    box: Annotated[list[float], Field(min_length=4, max_length=4)] = Field(
-        description="x0, y0, x1, y1 in pixels of the upright picture"
-    )
+    box: Box = Field(description="x0, y0, x1, y1 in pixels of the upright picture")
     score: Share | None = Field(description="how surely it is manipulated; null where it was not judged")
     score_range: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = Field(
-        None, description="lowest and highest score over the picture as it is and mild re-encodes; null in videos"
+        default=None, description="lowest and highest score over the picture as it is and mild re-encodes; null in videos"
     )
     verdict: VerdictName
     mask_area: Share | None = Field(
         description="share of the square of twice the face's size, inside the picture, that is marked"
     )
-    reasons: list[str]
+    reasons: Words
+
+    @classmethod
+    def of(cls, finding: FaceFinding) -> "Face":
+        """What was found about a face of a picture."""
+        box = finding.box
+        return cls(
+            box=[round(value, 1) for value in (box.x0, box.y0, box.x1, box.y1)],
+            score=_rounded(finding.score),
+            score_range=None if finding.score_range is None else [round(score, 4) for score in finding.score_range],
+            verdict=finding.verdict.value,
+            mask_area=_rounded(finding.mask_area),
+            reasons=list(finding.reasons),
+        )
 
 
 class FrameOfFace(Face):
     """One face in one judged frame of a video."""
 
-    seconds: float
+    seconds: Seconds
     frame: int = Field(description="counts decoded frames from 0")
+
+    @classmethod
+    def seen(cls, sighting: Sighting) -> "FrameOfFace":
+        """What was found about a face in a frame."""
+        return cls(**dict(Face.of(sighting.finding)), seconds=round(sighting.seconds, 3), frame=sighting.index)
 
 
 class Track(_Part):
@@ -85,13 +128,27 @@ class Track(_Part):
     face: int = Field(ge=1, description="numbers the file's faces in the order of appearance")
     verdict: VerdictName
     score: Share | None = Field(description="of all judged frames together; null where they are too few")
-    first: float = Field(description="second of its first judged frame")
-    last: float
-    raised: list[Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
+    first: Seconds = Field(description="second of its first judged frame")
+    last: Seconds
+    raised: list[Annotated[list[Seconds], Field(min_length=2, max_length=2)]] = Field(
         description="first and last second of each run of frames whose scores reach the doubt threshold"
     )
-    reasons: list[str]
+    reasons: Words
     frames: list[FrameOfFace]
+
+    @classmethod
+    def of(cls, track: FaceTrack) -> "Track":
+        """What was found about a face of a video."""
+        return cls(
+            face=track.number,
+            verdict=track.verdict.value,
+            score=_rounded(track.score),
+            first=round(track.sightings[0].seconds, 3),
+            last=round(track.sightings[-1].seconds, 3),
+            raised=[[round(first, 3), round(last, 3)] for first, last in track.raised],
+            reasons=list(track.reasons),
+            frames=[FrameOfFace.seen(sighting) for sighting in track.sightings],
+        )
 
 
 class Thresholds(_Part):
@@ -102,35 +159,108 @@ class Thresholds(_Part):
 
 
 class Rates(_Part):
-    """How often this model called pristine files manipulated when it was measured. From its model card."""
+    """How often this model called pristine faces manipulated when it was measured, and what that means for so many faces.
+
+    The rate is from its model card. A picture of many faces is more often called manipulated than one of a single face.
+    """
 
     subset: str
     called_manipulated: Share
     low: Share = Field(description="95 % interval")
     high: Share
-    count: int = Field(description="pristine files measured")
+    count: int = Field(description="pristine files, or their faces, measured")
+    faces: int | None = Field(default=None, description="judged faces of this file")
+    expected: float | None = Field(default=None, description="of these, how many would be called manipulated if none were")
+    expected_low: float | None = Field(default=None, description="by the ends of the rate's interval")
+    expected_high: float | None = None
+    at_least_one: Share | None = Field(
+        default=None, description="chance that at least one of them would be, if faces err independently"
+    )
+    at_least_one_low: Share | None = None
+    at_least_one_high: Share | None = None
+
+    @classmethod
+    def of(cls, alarms: AlarmRate, kind: str, faces: int) -> "Rates":
+        """A card's rate for ``kind`` ("photo" or "video"), and what it means for ``faces`` judged faces."""
+        rate, (low, high) = alarms.rate, alarms.interval
+        measured = f"pristine {kind}s" if alarms.counted == "files" else f"faces of pristine {kind}s"
+        return cls(
+            subset=f"{measured} ({'; '.join(alarms.sources)})",
+            called_manipulated=rate,
+            low=low,
+            high=high,
+            count=alarms.count,
+            faces=faces,
+            expected=round(faces * rate, 6),
+            expected_low=round(faces * low, 6),
+            expected_high=round(faces * high, 6),
+            at_least_one=round(1 - (1 - rate) ** faces, 6),
+            at_least_one_low=round(1 - (1 - low) ** faces, 6),
+            at_least_one_high=round(1 - (1 - high) ** faces, 6),
+        )
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a file was inspected with: the same for every file of a batch."""
+
+    settings: Settings
+    thresholds: Thresholds
+    rates: Mapping[str, AlarmRate] = field(default_factory=dict)  # by kind, "photo" or "video"; where measured
+    use: Mapping[str, Any] = field(default_factory=dict)  # what the model's card says on using it
+
+    def rates_for(self, kind: str, faces: int) -> Rates | None:
+        """The model's rate of false alarms, told for so many judged faces."""
+        return Rates.of(self.rates[kind], kind, faces) if kind in self.rates else None
 
 
 class _Inspected(_Part):
-    schema_: Literal["tamperlens.record/1"] = Field(SCHEMA, alias="schema")
-    path: str
+    schema_: Literal["tamperlens.record/1"] = Field(default=SCHEMA, alias="schema")
+    path: Annotated[str, NOT_COMPARED]
     verdict: VerdictName
     score: Share | None = Field(description="the highest score of any face; null where none was judged")
-    reasons: list[str]
+    reasons: Words
     model: str = Field(description="name and the start of the SHA-256 of the weights file")
     calibrated: bool = Field(description="whether scores are calibrated probabilities on the card's validation data")
-    limits: list[str] = Field(description="what the model is known to miss")
+    limits: Words = Field(description="what the model is known to miss")
     width: int = Field(ge=1, description="pixels of the upright picture")
     height: int = Field(ge=1)
-    file: FileFacts
-    settings: Settings
+    file: Annotated[FileFacts, Compared(but=("name",))]
+    settings: Annotated[Settings, Compared(but=("model",))]  # two names of one model are one model
     thresholds: Thresholds
     false_alarms: Rates | None = Field(description="null where the model's card has no such measurement")
-    versions: dict[str, str]
-    key: str = Field(
+    versions: Annotated[dict[str, str], _EXPLAINS]
+    key: Annotated[str, _EXPLAINS] = Field(
         description="SHA-256 of the file's hash, the model, its thresholds and the settings: equal keys mean equal work"
     )
-    outputs: dict[str, str] = Field({}, description="kind of file -> name of the file written beside this record")
+    outputs: Annotated[dict[str, str], NOT_COMPARED] = Field(
+        default={}, description="kind of file -> name of the file written beside this record"
+    )
+    not_written: Annotated[dict[str, str], NOT_COMPARED] = Field(
+        default={}, description="kind of file that could not be written -> why"
+    )
+
+
+def _common(
+    inspection: Inspection | VideoInspection, facts: FileFacts, setup: Setup, rates: Rates | None, size: tuple[int, int]
+) -> _Inspected:
+    return _Inspected(
+        path=readable(inspection.path),
+        verdict=inspection.verdict.value,
+        score=_rounded(inspection.score),
+        reasons=list(inspection.reasons),
+        model=inspection.model,
+        calibrated=inspection.calibrated,
+        limits=list(inspection.limits),
+        width=size[0],
+        height=size[1],
+        file=facts,
+        settings=setup.settings,
+        thresholds=setup.thresholds,
+        false_alarms=rates,
+        versions=versions(),
+        key=key_of(facts.sha256, inspection.model, setup.settings, setup.use),
+    )
 
 
 class PhotoRecord(_Inspected):
@@ -139,25 +269,51 @@ class PhotoRecord(_Inspected):
     kind: Literal["photo"]
     faces: list[Face]
 
+    @classmethod
+    def of(cls, inspection: Inspection, facts: FileFacts, setup: Setup) -> "PhotoRecord":
+        """What was found in a photo, with everything needed to find it again."""
+        judged = sum(face.score is not None for face in inspection.faces)
+        size = inspection.image.shape[1], inspection.image.shape[0]
+        common = _common(inspection, facts, setup, setup.rates_for("photo", judged), size)
+        return cls(**dict(common), kind="photo", faces=[Face.of(face) for face in inspection.faces])
+
 
 class VideoRecord(_Inspected):
     """A video or an animated picture. Times are seconds from its start."""
 
     kind: Literal["video"]
     tracks: list[Track]
-    every: float = Field(gt=0, description="seconds between judged frames")
-    first: float = Field(description="second of the first judged frame")
-    last: float
+    every: Seconds = Field(gt=0, description="seconds between judged frames")
+    first: Seconds = Field(description="second of the first judged frame")
+    last: Seconds
     frames: int = Field(ge=1, description="judged frames")
     decoded: int = Field(ge=1, description="decoded frames")
     complete: bool = Field(description="false where part of the file could not be read")
     rule: VideoRule
 
+    @classmethod
+    def of(cls, inspection: VideoInspection, facts: FileFacts, setup: Setup) -> "VideoRecord":
+        """What was found in a video, with everything needed to find it again."""
+        judged = sum(track.score is not None for track in inspection.tracks)
+        size = inspection.width, inspection.height
+        return cls(
+            **dict(_common(inspection, facts, setup, setup.rates_for("video", judged), size)),
+            kind="video",
+            tracks=[Track.of(track) for track in inspection.tracks],
+            every=round(inspection.every, 4),
+            first=round(inspection.first, 3),
+            last=round(inspection.last, 3),
+            frames=inspection.frames,
+            decoded=inspection.decoded,
+            complete=inspection.complete,
+            rule=inspection.rule,
+        )
+
 
 class FailureRecord(_Part):
     """A file that could not be inspected."""
 
-    schema_: Literal["tamperlens.record/1"] = Field(SCHEMA, alias="schema")
+    schema_: Literal["tamperlens.record/1"] = Field(default=SCHEMA, alias="schema")
     kind: Literal["failure"]
     path: str
     verdict: Literal["inconclusive"]
@@ -165,6 +321,12 @@ class FailureRecord(_Part):
     reasons: list[str]
     faces: list[Face]
     error: str
+
+    @classmethod
+    def of(cls, path: str, reason: str) -> "FailureRecord":
+        """A file and why it could not be inspected: inconclusive."""
+        why = readable(reason)
+        return cls(kind="failure", path=readable(path), verdict="inconclusive", score=None, reasons=[why], faces=[], error=why)
 
 
 Record = PhotoRecord | VideoRecord | FailureRecord
@@ -176,6 +338,14 @@ def parse_record(values: dict[str, Any] | str | bytes) -> Record:
     return _ANY.validate_json(values) if isinstance(values, str | bytes) else _ANY.validate_python(values)
 
 
+def path_of(record: Record) -> Path:
+    """Where a record's file was. Bytes of its name that are no text are spelled out in records, as in ``caf\\udce9.jpg``."""
+    path = Path(record.path)
+    if path.exists():
+        return path
+    return Path(re.sub(r"\\udc([89a-f][0-9a-f])", lambda found: chr(0xDC00 + int(found[1], 16)), record.path))
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) that every record follows."""
     schema = _ANY.json_schema(by_alias=True)
@@ -183,86 +353,16 @@ def json_schema() -> dict[str, Any]:
 
 
 def dump(record: Record) -> dict[str, Any]:
-    """The record's JSON values."""
-    return _ANY.dump_python(record, mode="json", by_alias=True)  # type: ignore[no-any-return]
+    """The record's JSON values. Letters that no text file can hold are spelled out."""
+    return _writable(_ANY.dump_python(record, mode="json", by_alias=True))  # type: ignore[no-any-return]
 
 
-def inspection_record(inspection: Inspection) -> dict[str, Any]:
-    """An inspection as JSON-able values. Boxes are in pixels of the upright picture; scores and areas are shares in [0, 1]."""
-    return {
-        "path": inspection.path,
-        "verdict": inspection.verdict.value,
-        "score": _rounded(inspection.score),
-        "reasons": list(inspection.reasons),
-        "faces": [_face(face) for face in inspection.faces],
-        "model": inspection.model,
-        "calibrated": inspection.calibrated,
-        "limits": list(inspection.limits),
-        "width": inspection.image.shape[1],
-        "height": inspection.image.shape[0],
-    }
-
-
-def _face(face: FaceFinding) -> dict[str, Any]:
-    return {
-        "box": [round(value, 1) for value in (face.box.x0, face.box.y0, face.box.x1, face.box.y1)],
-        "score": _rounded(face.score),
-        "score_range": None if face.score_range is None else [_rounded(score) for score in face.score_range],
-        "verdict": face.verdict.value,
-        "mask_area": _rounded(face.mask_area),
-        "reasons": list(face.reasons),
-    }
-
-
-def video_record(inspection: VideoInspection) -> dict[str, Any]:
-    """A video's inspection as JSON-able values; ``tracks`` are its faces through time. Times are seconds from its start."""
-    return {
-        "path": inspection.path,
-        "verdict": inspection.verdict.value,
-        "score": _rounded(inspection.score),
-        "reasons": list(inspection.reasons),
-        "tracks": [
-            {
-                "face": track.number,
-                "verdict": track.verdict.value,
-                "score": _rounded(track.score),
-                "first": round(track.sightings[0].seconds, 3),
-                "last": round(track.sightings[-1].seconds, 3),
-                "raised": [[round(first, 3), round(last, 3)] for first, last in track.raised],
-                "reasons": list(track.reasons),
-                "frames": [
-                    {"seconds": round(seen.seconds, 3), "frame": seen.index, **_face(seen.finding)} for seen in track.sightings
-                ],
-            }
-            for track in inspection.tracks
-        ],
-        "model": inspection.model,
-        "calibrated": inspection.calibrated,
-        "limits": list(inspection.limits),
-        "width": inspection.width,
-        "height": inspection.height,
-        "every": round(inspection.every, 4),
-        "first": round(inspection.first, 3),
-        "last": round(inspection.last, 3),
-        "frames": inspection.frames,
-        "decoded": inspection.decoded,
-        "complete": inspection.complete,
-        "rule": asdict(inspection.rule),
-    }
-
-
-def failure_record(path: str, reason: str) -> dict[str, Any]:
-    """The record of a file that could not be inspected: inconclusive, and the error said."""
-    return {
-        "schema": "tamperlens.record/1",
-        "kind": "failure",
-        "path": path,
-        "verdict": Verdict.INCONCLUSIVE.value,
-        "score": None,
-        "reasons": [reason],
-        "faces": [],
-        "error": reason,
-    }
+def _writable(value: Any) -> Any:
+    if isinstance(value, str):
+        return readable(value)
+    if isinstance(value, dict):
+        return {_writable(name): _writable(part) for name, part in value.items()}
+    return [_writable(part) for part in value] if isinstance(value, list) else value
 
 
 def _rounded(value: float | None) -> float | None:

@@ -1,13 +1,14 @@
 """A video's scores through time as one SVG picture, one curve per face."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 from tamperlens.types import FaceTrack, VideoInspection, VideoRule
 
-__all__ = ["draw_timeline"]
+__all__ = ["AXIS", "clock", "draw_timeline", "legend"]
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 960, 260, 52, 40, 26
+AXIS = LEFT / WIDTH, (WIDTH - 12) / WIDTH  # where the first and the last second lie, as shares of the width
 # Okabe and Ito's colours, darkened where needed to stand out from white at 3:1 or more.
 COLORS = ("#b34700", "#00639c", "#007a5a", "#8a4f7d", "#7a6a00", "#333333")
 DASHES = ("", "8 3", "2 3", "10 3 2 3", "5 5", "1 4")  # told apart without colour, too
@@ -26,11 +27,11 @@ def draw_timeline(inspection: VideoInspection) -> str:
     def y(score: float) -> float:
         return round(TOP + (HEIGHT - TOP - BOTTOM) * (1 - score), 1)
 
-    said = _said(shown, inspection)
+    text = _alternative_text(shown, inspection)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(said)}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(text)}" '
         'font-family="sans-serif" font-size="13">',
-        f"<title>{escape(said)}</title>",
+        f"<title>{escape(text)}</title>",
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
         *_axes(first, last, x, y),
         *_thresholds(inspection.rule, y),
@@ -52,7 +53,7 @@ def legend(inspection: VideoInspection) -> list[tuple[int, str, str]]:
     return [(number, COLORS[place], DASHES[place]) for place, number in enumerate(numbers)]
 
 
-def _axes(first: float, last: float, x, y) -> list[str]:  # type: ignore[no-untyped-def]
+def _axes(first: float, last: float, x: Callable[[float], float], y: Callable[[float], float]) -> list[str]:
     parts = []
     for score in (0.0, 0.25, 0.5, 0.75, 1.0):
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - 12}" y1="{y(score)}" y2="{y(score)}" stroke="#ddd"/>')
@@ -65,7 +66,7 @@ def _axes(first: float, last: float, x, y) -> list[str]:  # type: ignore[no-unty
     return parts
 
 
-def _thresholds(rule: VideoRule, y) -> list[str]:  # type: ignore[no-untyped-def]
+def _thresholds(rule: VideoRule, y: Callable[[float], float]) -> list[str]:
     parts = []
     for score, words, color in ((rule.score_threshold, "manipulated", "#b34700"), (rule.doubt_threshold, "doubt", "#595959")):
         parts.append(
@@ -78,7 +79,7 @@ def _thresholds(rule: VideoRule, y) -> list[str]:  # type: ignore[no-untyped-def
     return parts
 
 
-def _said(shown: Sequence[FaceTrack], inspection: VideoInspection) -> str:
+def _alternative_text(shown: Sequence[FaceTrack], inspection: VideoInspection) -> str:
     faces = "; ".join(
         f"face {track.number}: {track.verdict.value.replace('_', ' ')}"
         + ("" if track.score is None else f", score {track.score:.2f}")

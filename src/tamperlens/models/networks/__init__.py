@@ -12,6 +12,7 @@ from torch import nn
 from tamperlens.models.networks.contrast import Contrast
 from tamperlens.models.networks.fn3 import FN3
 from tamperlens.models.networks.mesoinception4 import MesoInception4
+from tamperlens.models.networks.twostream import TwoStream
 from tamperlens.models.networks.unet import unet4x, unet8x
 from tamperlens.models.networks.vgg import vgg3, vgg5, vgg8
 from tamperlens.models.networks.xception import Xception
@@ -27,5 +28,6 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "vgg5": vgg5,
     "vgg3": vgg3,
     "fn3": FN3,
-    "contrast": Contrast,  # ours: the default model's
+    "contrast": Contrast,  # ours
+    "twostream": TwoStream,  # ours
 }

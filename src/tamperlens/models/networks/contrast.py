@@ -67,8 +67,8 @@ class Contrast(nn.Module):
         self.look = nn.Sequential(*(_Look(CONTEXT_WIDTH, dilation) for dilation in DILATIONS))
         self.classifier = nn.Conv2d(2 * CONTEXT_WIDTH, 1, 1)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Normalised images ``(B, 3, H, W)`` -> logit map ``(B, 1, ceil(H / 4), ceil(W / 4))``."""
+    def features(self, images: Tensor) -> Tensor:
+        """Normalised images ``(B, 3, H, W)`` -> what the classifier sees, ``(B, 96, ceil(H / 4), ceil(W / 4))``."""
         residual = functional.conv2d(images, self.high_pass.to(images.dtype), padding=1, groups=3)
         # Residuals are small and heavy-tailed: amplified and squashed, faint noise stays visible beside edges.
         local = self.local(torch.cat([images, torch.tanh(4 * residual)], dim=1))
@@ -77,5 +77,9 @@ class Contrast(nn.Module):
         features = self.mix(torch.cat([local, (local - mean) / spread, mean.expand_as(local)], dim=1))
         features = self.look(features)
         around = features.mean(dim=(2, 3), keepdim=True).expand_as(features)
-        logits: Tensor = self.classifier(torch.cat([features, features - around], dim=1))
+        return torch.cat([features, features - around], dim=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images ``(B, 3, H, W)`` -> logit map ``(B, 1, ceil(H / 4), ceil(W / 4))``."""
+        logits: Tensor = self.classifier(self.features(images))
         return logits

@@ -1,24 +1,19 @@
-"""How a face's frames become one score in videos, chosen on clips of validation people and measured on clips of test people.
+"""How a face's frames become one score in videos: chosen on clips of validation people, measured on clips of test people.
 
-    python runs/choose_aggregation.py PHOTOS... [--model contrast-seg] [--people 100] [--test-people 100] [--write CARD]
-
-Each person, filmed by a moving camera, gives a pristine clip, and the first --forged-people one forged by each of two stand-in
-methods too, with another person of the same split as donor; clips are H.264 at a crf drawn from 18 to 23. Every clip goes
-through `inspect_video` as a user's would; "in part" takes the scores of its last 40 % of frames from a forged clip. Printed
-are, for each way to aggregate, the AUC, and at thresholds set for 1 % false alarms on one half of the validation people, false
-alarms and detections on the other half. The way of the best AUC, with thresholds from all of these, then judges the clips of
-test people. --write puts it, and what it gave on test people, into the model's card.
+Each person, filmed by a moving camera, gives a pristine clip, and the first of them one forged by each of two stand-in methods
+too, with another person of the same split as donor; clips are H.264 at a crf drawn from 18 to 23. Every clip goes through
+`inspect_video` as a user's would; "in part" takes the scores of its last 40 % of frames from a forged clip.
 """
 
-import argparse
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos
+from tamperlens.data.portraits import FacePhoto
 from tamperlens.data.synthesize import Footage, footage_of
 from tamperlens.errors import DataError
 from tamperlens.faces import VIDEO_SCALES, YuNet
@@ -28,52 +23,37 @@ from tamperlens.inspection.video import inspect_video
 from tamperlens.media import write_video
 from tamperlens.metrics import area_under_roc, false_positive_rate_threshold, wilson
 from tamperlens.metrics.outcomes import PRISTINE, share_row
-from tamperlens.metrics.rows import card_rows
-from tamperlens.models.card import ModelCard
-from tamperlens.models.runtime import DEFAULT_MODEL, load
-from tamperlens.types import FloatArray, Predictor, ResultRow, UInt8Array, VideoRule
+from tamperlens.models.card import CALLED_MANIPULATED, CardRow
+from tamperlens.types import FloatArray, Predictor, UInt8Array, VideoRule
+
+__all__ = ["Clips", "choose_video_rule", "judged_clips", "measure_video_rule"]
 
 FPS, CRF = 25, (18, 23)
 MIN_FRAMES = 3
 FALSE_ALARMS, DOUBT = 0.01, 0.05  # as for photos
 IN_PART = "in part"
 
-
-def main() -> None:
-    """Read the arguments, make clips, judge, choose, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path, nargs="+")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="a shipped model's name or the path of an .onnx file")
-    parser.add_argument("--people", type=int, default=100, help="of the validation split")
-    parser.add_argument("--test-people", type=int, default=100, help="of the test split")
-    parser.add_argument("--forged-people", type=int, default=20, help="of each split's, who give forged clips too")
-    parser.add_argument("--frames", type=int, default=25, help="of each clip")
-    parser.add_argument("--longest", type=int, default=720, help="pixels: longer side of the clips")
-    parser.add_argument("--cache", type=Path, help="where the found faces and the scores of judged clips are kept")
-    parser.add_argument("--write", type=Path, metavar="CARD", help="the model card (.json) that gets the choice")
-    arguments = parser.parse_args()
-
-    predictor = load(arguments.model, threads=1)
-    found = find_face_photos(arguments.photos, YuNet(scales=(480,)), arguments.cache and arguments.cache / "faces.json")
-    kept = arguments.cache and arguments.cache / f"clips.{predictor.name.replace(' ', '.')}.jsonl"
-    clips = {}
-    for split, count in (("val", arguments.people), ("test", arguments.test_people)):
-        people = by_split(found)[split]
-        people = [people[place] for place in np.random.default_rng(0).permutation(len(people))[:count]]
-        judged = judged_clips(people, predictor, arguments, kept)
-        clips[split] = [clip for clip in judged if len(clip[2]) >= MIN_FRAMES]
-        clips[split] += _forged_in_part(clips[split])
-    rule = choose(clips["val"], predictor)
-    rows = measured(clips["test"], rule, predictor.name)
-    if arguments.write:
-        card = ModelCard.load(arguments.write)
-        card.model_copy(update={"video": rule}).with_results(video=card_rows(rows)).save(arguments.write)
+JudgedClip = tuple[str, str, FloatArray]  # person, method ("pristine" for none), scores of the largest face's frames
 
 
-def judged_clips(
-    people: Sequence[FacePhoto], predictor: Predictor, arguments: argparse.Namespace, kept: Path | None
-) -> Iterator[tuple[str, str, FloatArray]]:
-    """Person, method ("pristine" for none) and the scores of the largest face's frames, of every clip."""
+@dataclass(frozen=True)
+class Clips:
+    """Which clips are made of a split's people."""
+
+    people: int = 100
+    forged_people: int = 20  # who give forged clips too
+    frames: int = 25
+    longest: int = 720  # pixels: longer side
+
+
+def judged_clips(photos: Sequence[FacePhoto], predictor: Predictor, clips: Clips, kept: Path | None) -> list[JudgedClip]:
+    """The clips of a split's people that have enough judged frames; scores are kept in the file ``kept`` (JSON lines)."""
+    chosen = [photos[place] for place in np.random.default_rng(0).permutation(len(photos))[: clips.people]]
+    judged = [clip for clip in _judged(chosen, predictor, clips, kept) if len(clip[2]) >= MIN_FRAMES]
+    return judged + _forged_in_part(judged)
+
+
+def _judged(people: Sequence[FacePhoto], predictor: Predictor, clips: Clips, kept: Path | None) -> Iterator[JudgedClip]:
     known = {}
     if kept and kept.exists():
         known = {(row[0], row[1]): row[2] for row in map(json.loads, kept.read_text().splitlines())}
@@ -81,14 +61,14 @@ def judged_clips(
     for number, photo in enumerate(people):
         rng = np.random.default_rng([11, number])
         kinds = [PRISTINE]
-        if number < arguments.forged_people:
+        if number < clips.forged_people:
             kinds += [methods[number % len(methods)], methods[(number + 1) % len(methods)]]
         if all((photo.person, kind) in known for kind in kinds):
             yield from ((photo.person, kind, np.array(known[photo.person, kind])) for kind in kinds)
             continue
         try:
             target, donor = (
-                footage_of(Path(one.path), YuNet(scales=(480,)), count=arguments.frames, longest=arguments.longest, rng=rng)
+                footage_of(Path(one.path), YuNet(scales=(480,)), count=clips.frames, longest=clips.longest, rng=rng)
                 for one in (photo, people[(number + 1) % len(people)])
             )
         except DataError:
@@ -119,15 +99,18 @@ def _images(target: Footage, donor: Footage, method: str, number: int) -> Iterat
         yield standin(image, target.landmarks[index], target.boxes[index], index / FPS)[0]
 
 
-def choose(clips: Sequence[tuple[str, str, FloatArray]], predictor: Predictor) -> VideoRule:
-    """The way to aggregate with the best AUC, and its thresholds; prints each way's figures."""
+def choose_video_rule(clips: Sequence[JudgedClip], predictor: Predictor, say: Callable[[str], None] = print) -> VideoRule:
+    """The way to aggregate with the best AUC, and its thresholds for 1 % and 5 % false alarms; says each way's figures.
+
+    False alarms and detections are said of one half of the people at thresholds of the other half.
+    """
     people = sorted({person for person, _, _ in clips})
     pristine = np.array([method == PRISTINE for _, method, _ in clips])
     kinds = {method: np.array([own == method for _, own, _ in clips]) for method in (*STANDINS, IN_PART)}
     half = np.array([people.index(person) % 2 == 0 for person, _, _ in clips])
-    print(f"{predictor.name}: {pristine.sum()} pristine, {(~pristine).sum()} forged clips of {len(people)} validation people\n")
-    print("| aggregation | AUC | " + " | ".join(f"AUC {kind}" for kind in kinds) + " | false alarms | detected |")
-    print("|---|---|" + "---|" * len(kinds) + "---|---|")
+    say(f"{predictor.name}: {pristine.sum()} pristine, {(~pristine).sum()} forged clips of {len(people)} validation people\n")
+    say("| aggregation | AUC | " + " | ".join(f"AUC {kind}" for kind in kinds) + " | false alarms | detected |")
+    say("|---|---|" + "---|" * len(kinds) + "---|---|")
     figures = {}
     for name, aggregate in AGGREGATIONS.items():
         scores = np.array([aggregate(scores) for _, _, scores in clips])
@@ -137,7 +120,7 @@ def choose(clips: Sequence[tuple[str, str, FloatArray]], predictor: Predictor) -
         for side in (half, ~half):  # each half is judged at the threshold of the other
             alarms[side] = scores[side] >= false_positive_rate_threshold(scores[~side & pristine], FALSE_ALARMS)
         figures[name] = auc, scores
-        print(f"| {name} | {auc:.3f} | {' | '.join(cells)} | {_share(alarms[pristine])} | {_share(alarms[~pristine])} |")
+        say(f"| {name} | {auc:.3f} | {' | '.join(cells)} | {_share(alarms[pristine])} | {_share(alarms[~pristine])} |")
     # Never the maximum, however well it does on clips of a second: it rises with every frame that a long video adds.
     chosen = max((name for name in figures if name != "max"), key=lambda name: figures[name][0])
     scores = figures[chosen][1]
@@ -147,24 +130,28 @@ def choose(clips: Sequence[tuple[str, str, FloatArray]], predictor: Predictor) -
     # Never below those of photos: real clips score higher than these, whose every frame is one still photo (docs/log.md).
     thresholds = list(np.maximum(thresholds, [predictor.score_threshold, predictor.doubt_threshold]))
     rule = VideoRule(chosen, round(float(thresholds[0]), 6), round(float(min(thresholds)), 6), MIN_FRAMES)
-    print(f"\nchosen: {rule}")
+    say(f"\nchosen: {rule}")
     return rule
 
 
-def measured(clips: Sequence[tuple[str, str, FloatArray]], rule: VideoRule, model: str) -> list[ResultRow]:
+def measure_video_rule(
+    clips: Sequence[JudgedClip], rule: VideoRule, model: str, say: Callable[[str], None] = print
+) -> list[CardRow]:
     """How many clips of each kind the rule calls manipulated."""
     rows = []
     for kind in (PRISTINE, *STANDINS, IN_PART):
         scores = np.array([AGGREGATIONS[rule.aggregation](scores) for _, method, scores in clips if method == kind])
         if len(scores):
-            subset, alarms = f"{kind}: clips of test people, H.264 {CRF[0]} to {CRF[1]}", scores >= rule.score_threshold
-            rows.append(share_row(model, subset, "called manipulated", int(alarms.sum()), len(alarms)))
+            alarms = scores >= rule.score_threshold
+            row = share_row(model, kind, CALLED_MANIPULATED, int(alarms.sum()), len(alarms))
+            delivery = f"H.264 {CRF[0]} to {CRF[1]}"
+            rows.append(CardRow.of(row, "clips", source="clips of test people", delivery=delivery))
             doubtful = ((scores >= rule.doubt_threshold) & ~alarms).sum()
-            print(f"{subset}: {_share(alarms)} of {len(alarms)}, {doubtful} inconclusive")
+            say(f"{rows[-1].label}: {_share(alarms)} of {len(alarms)}, {doubtful} inconclusive")
     return rows
 
 
-def _forged_in_part(clips: Sequence[tuple[str, str, FloatArray]]) -> list[tuple[str, str, FloatArray]]:
+def _forged_in_part(clips: Sequence[JudgedClip]) -> list[JudgedClip]:
     """Of each forged clip the last 40 % of its frames' scores, after those of the same person's pristine clip."""
     pristine = {person: scores for person, method, scores in clips if method == PRISTINE}
     mixed = []
@@ -178,7 +165,3 @@ def _forged_in_part(clips: Sequence[tuple[str, str, FloatArray]]) -> list[tuple[
 def _share(alarms: np.ndarray) -> str:
     low, high = wilson(int(alarms.sum()), len(alarms))
     return f"{alarms.mean():.3f} [{low:.3f}, {high:.3f}]" if len(alarms) else "-"
-
-
-if __name__ == "__main__":
-    main()

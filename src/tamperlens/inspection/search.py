@@ -1,0 +1,168 @@
+"""Which files are meant by paths, folders and patterns: what is a photo or a video by its content, each file once.
+
+What is left out is never lost in silence: it is counted and named by `Found.left_out`.
+"""
+
+import fnmatch
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tamperlens.errors import DataError
+from tamperlens.files import MEDIA_SUFFIXES
+from tamperlens.media import readable, sniff
+
+__all__ = ["Found", "find_files"]
+
+_NAMED = 5  # files of a kind that are named
+_CODE = {".ts", ".mts"}  # suffixes of videos that programs' texts have, too
+
+
+@dataclass
+class Found:
+    """What a search gave."""
+
+    files: list[Path] = field(default_factory=list)
+    left_out: dict[str, list[Path]] = field(default_factory=dict)  # what such files are -> the files
+
+    def leave_out(self, path: Path, words: str) -> None:
+        """Note a file that is not inspected, and what it is."""
+        self.left_out.setdefault(words, []).append(path)
+
+    def sentences(self) -> list[str]:
+        """A line for each kind of file that was left out."""
+        lines = []
+        for words, paths in self.left_out.items():
+            named = ", ".join(readable(path) for path in paths[:_NAMED])
+            more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+            lines.append(f"left out {len(paths)} file{'s' if len(paths) > 1 else ''} ({words}): {named}{more}")
+        return lines
+
+
+def find_files(sources: Sequence[Path], results: Path | None = None) -> Found:
+    """The files meant by paths, folders and patterns such as ``a/**/*.jpg``, in the order given, by name within each.
+
+    Of folders and patterns, whatever is a photo or a video by its first bytes, and what is called like one, so that a broken
+    file is not passed over. Links are followed, loops end, and a file that is reached twice is done once. Nothing below
+    ``results``, where results go (`DataError` where everything lies there). What is neither there nor a pattern stays, so that
+    somebody is told, and so does a folder without a photo or video.
+    """
+    found, seen = Found(), dict[tuple[object, ...], Path]()
+    for source in sources:
+        if source.is_dir():
+            inside = _within(source, found)
+        elif not source.exists() and _is_pattern(os.fspath(source)):
+            inside = [path for path in _matching(source, found) if not path.is_dir()]
+        else:
+            inside = None
+        if inside is None:
+            if _first_time(source, seen, found):
+                found.files.append(source)
+            continue
+        wanted = [path for path in sorted(set(inside)) if _wanted(path, found, results)]
+        if results is not None and not wanted and any(_lies_in(path, results) and _is_media(path) for path in inside):
+            raise DataError(
+                f"all files of {source} lie in {results}, where results go, and cannot be told from results; give another --out"
+            )
+        found.files += [path for path in wanted if _first_time(path, seen, found)] or ([] if wanted else [source])
+    return found
+
+
+def _wanted(path: Path, found: Found, results: Path | None) -> bool:
+    """Whether a file of a folder is to be inspected; notes why it is not."""
+    if results is not None and _lies_in(path, results):
+        return False
+    words = _other_kind(path)
+    if words:
+        found.leave_out(path, words)
+    return not words
+
+
+def _other_kind(path: Path) -> str:
+    """What a file is that is neither photo nor video; empty where it is one, or is called like one."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would keep its reader waiting
+            return "not a regular file"
+        kind = sniff(path)
+    except OSError as error:
+        return "" if _called_media(path) else f"cannot be read: {error.strerror}"
+    if kind.reader in ("photo", "video") or (_called_media(path) and not path.name.startswith("._")):
+        return ""
+    return kind.words
+
+
+def _is_media(path: Path) -> bool:
+    return not _other_kind(path)
+
+
+def _called_media(path: Path) -> bool:
+    return path.suffix.lower() in MEDIA_SUFFIXES - _CODE
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    return folder.resolve() in path.resolve().parents
+
+
+def _first_time(path: Path, seen: dict[tuple[object, ...], Path], found: Found) -> bool:
+    """Whether a file was not reached before, by this name or another."""
+    try:
+        status = path.stat()
+        key: tuple[object, ...] = (status.st_dev, status.st_ino) if status.st_ino else (path.resolve(),)
+    except (OSError, ValueError):
+        key = (path,)
+    before = seen.setdefault(key, path)
+    if before is path:
+        return True
+    if before != path:
+        found.leave_out(path, "the same file under another name")
+    return False
+
+
+def _within(folder: Path, found: Found) -> list[Path]:
+    """All files below a folder; links to folders are followed, but no folder is entered twice."""
+    return [place / name for place, names in _walk(folder, found) for name in names]
+
+
+def _walk(folder: Path, found: Found) -> Iterator[tuple[Path, list[str]]]:
+    entered = set[tuple[int, int]]()
+
+    def unreadable(error: OSError) -> None:
+        found.leave_out(Path(error.filename), "a folder that cannot be read")
+
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
+        status = os.stat(place)
+        if (status.st_dev, status.st_ino) in entered:
+            folders.clear()
+            continue
+        entered.add((status.st_dev, status.st_ino))
+        folders.sort()
+        yield Path(place), names
+
+
+def _is_pattern(name: str) -> bool:
+    return re.search(r"[*?\[]", name) is not None
+
+
+def _matching(pattern: Path, found: Found) -> list[Path]:
+    """What a pattern matches, as `glob.glob` does, but loops of links end."""
+    places = [Path(pattern.anchor)]
+    for number, part in enumerate(pattern.parts[1:] if pattern.anchor else pattern.parts):
+        if part == "**":
+            walked = [one for place in places for one in _walk(place, found)]
+            last = number == len(pattern.parts) - 1 - bool(pattern.anchor)
+            places = [place / name for place, names in walked for name in names] if last else [place for place, _ in walked]
+        elif _is_pattern(part):
+            hidden = part.startswith(".")
+            places = [
+                place / name
+                for place in places
+                if place.is_dir()
+                for name in fnmatch.filter(sorted(os.listdir(place)), part)
+                if hidden or not name.startswith(".")
+            ]
+        else:
+            places = [place / part for place in places if (place / part).exists()]
+    return list(dict.fromkeys(places))

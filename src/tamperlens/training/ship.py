@@ -1,0 +1,230 @@
+"""From a training run to a model that can be shipped: calibration and thresholds, chosen on people of the validation split.
+
+Thresholds are set where at most so many pristine photos raise an alarm, for each source of photos by itself; the worst source
+decides. A pool of sources would let a large one, whose pictures the model knows well, speak for a small one.
+"""
+
+import json
+import subprocess
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
+from tamperlens.errors import DataError
+from tamperlens.faces import YuNet
+from tamperlens.forge import FAMILIES
+from tamperlens.forge.recipes import RECIPES
+from tamperlens.inspection.photo import inspect_frame
+from tamperlens.media import read_photo
+from tamperlens.metrics import PixelCounts, area_under_roc, expected_calibration_error, peak
+from tamperlens.metrics.calibration import NEAREST
+from tamperlens.metrics.outcomes import PRISTINE, Outcome
+from tamperlens.metrics.thresholds import best_map_threshold, fit_calibration, operating_point
+from tamperlens.models.card import Families, ModelCard, Origin
+from tamperlens.models.export import to_onnx
+from tamperlens.models.model import Model, load, save
+from tamperlens.models.runtime import OnnxPredictor
+from tamperlens.training.config import TrainConfig
+from tamperlens.training.pair_batches import forged_pairs
+from tamperlens.types import Frame, LabelledCrop, UInt8Array
+
+__all__ = ["DOUBT", "FALSE_ALARMS", "About", "people_of", "read_about", "ship", "worst_source"]
+
+Control = Callable[[UInt8Array], UInt8Array]
+Say = Callable[[str], None]
+
+PEAK_SHARES = (
+    None,
+    0.005,
+    0.01,
+    0.02,
+    0.05,
+    0.1,
+)  # ways to score a crop: the task's, or the mean of so many of its surest pixels
+FALSE_ALARMS, DOUBT = 0.01, 0.05  # shares of a source's pristine photos above the two thresholds
+SIDES = (128, 512)  # pixels, of validation crops
+
+
+class About(BaseModel):
+    """What no code can find out: where data and first weights come from, on what terms, and what is known to limit a model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limits: tuple[str, ...] = ()  # of every model
+    limits_of: dict[str, tuple[str, ...]] = {}  # by model
+    data: dict[str, str] = {}  # data set -> origin and terms
+    initialised_from: dict[str, tuple[Origin, ...]] = {}  # by model
+
+
+def read_about(path: Path) -> About:
+    """`About` from a TOML file; `DataError` names the file and what is wrong in it."""
+    try:
+        return About.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+        raise DataError(f"{path} does not say what the data are ({_plain(error)}); see runs/data.toml") from error
+
+
+def _plain(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+    return str(error)
+
+
+def people_of(folders: Sequence[Path], cache: Path | None = None) -> dict[str, list[FacePhoto]]:
+    """The photos of ``train``, ``val`` and ``test`` people in these folders."""
+    return by_split(find_face_photos(folders, YuNet(scales=(480,)), cache))
+
+
+def ship(
+    run: Path,
+    folders: Sequence[Path],
+    out: Path,
+    about: About,
+    controls: Mapping[str, Control],
+    *,
+    crops_per_family: int = 60,
+    photos_per_source: int = 60,
+    say: Say = print,
+) -> Path:
+    """Choose calibration and thresholds for the best model of ``run``; write weights, ONNX file and card into ``out``.
+
+    ``folders`` are the sources of photos: those that were trained on, of whose people the validation split is used, in the same
+    order. ``controls`` are changes of whole pristine photos under which false alarms are counted, by name. What photos score is
+    kept in the run's folder, so that a cut costs little. Returns the path stem of the model.
+    """
+    model, card = load(run / "best")
+    config = TrainConfig.model_validate(card.training.config)
+    people = people_of(folders, run / "faces.json")
+    crops = list(_validation_crops(config, people["val"], crops_per_family))
+    raw = card.model_copy(
+        update={"calibration": None, "doubt_threshold": None, "peak_share": None, "max_side": config.max_side}
+    )
+    work = run / "shipping"
+    work.mkdir(exist_ok=True)
+    judged = [_exported(model, raw, work / "raw.onnx")(crop.image) for crop in crops]
+    tau = model.map_threshold = best_map_threshold([prediction.pixel_map for prediction in judged], crops)
+    ways = {share: _outcomes(crops, [peak(p.pixel_map, share) if share else p.score for p in judged]) for share in PEAK_SHARES}
+    for share, own in ways.items():
+        say(f"validation AUC of the score by {f'the surest {share:.1%} of pixels' if share else 'the task'}: {_auc(own):.3f}")
+    peak_share = max(ways, key=lambda share: _auc(ways[share]))
+    outcomes, calibration = ways[peak_share], fit_calibration(ways[peak_share])
+    predictor = _exported(model, raw.model_copy(update={"peak_share": peak_share}), work / "raw.onnx")
+    by_source = photo_outcomes(predictor, _by_source(people["val"], folders, photos_per_source), controls, work, say)
+    thresholds = []
+    for rate in (FALSE_ALARMS, DOUBT):
+        threshold, source = worst_source(by_source, rate)
+        say(f"raw score at {rate:.0%} false alarms: {threshold:.6f}, decided by {source}")
+        thresholds.append(max(2 * NEAREST, threshold))
+    model.score_threshold = thresholds[0]
+    scores, labels = np.array([calibration(o.score) for o in outcomes]), np.array([o.label for o in outcomes])
+    way = f"mean of the surest {peak_share:.1%} of pixels" if peak_share else "the task's"
+    card = card.model_copy(
+        update={
+            "calibration": calibration,
+            "peak_share": peak_share,
+            "doubt_threshold": min(thresholds),
+            "max_side": raw.max_side,
+            "initialised_from": about.initialised_from.get(config.model, ()),
+            "families": Families(trained=_trained(config), unseen=tuple(f for f in FAMILIES if f not in _trained(config))),
+            "calibration_error": round(expected_calibration_error(scores, labels), 4),
+            "limits": [*about.limits, *about.limits_of.get(config.model, ())],
+            "training": card.training.model_copy(
+                update={
+                    "data": about.data,
+                    "photos": {split: len(own) for split, own in people.items()},
+                    "date": date.today().isoformat(),
+                    "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
+                    "thresholds": f"score thresholds at {FALSE_ALARMS:.0%} (manipulated) and {DOUBT:.0%} (inconclusive) false "
+                    f"alarms of the worst of {len(by_source)} sources ({', '.join(by_source)}), on photos of validation people "
+                    f"inspected whole: {', '.join(controls)}; Platt scaling, the map threshold of the best mIoU and the score "
+                    f"({way}) of the best AUC on {len(crops)} crops of theirs",
+                }
+            ),
+        }
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    stem = out / config.model
+    save(model, stem, card)
+    difference = to_onnx(model, stem.with_suffix(".onnx"))
+    say(f"map threshold {tau}; ONNX parity with PyTorch: largest difference {difference:.2g}")
+    return stem
+
+
+def worst_source(outcomes: Mapping[str, Sequence[Outcome]], rate: float) -> tuple[float, str]:
+    """The lowest threshold at which no source has more than ``rate`` false alarms, and the source that asks for it.
+
+    ``outcomes`` are of pristine photos, by source. A source of fewer than 1 / ``rate`` photos allows none.
+    """
+    points = {source: operating_point(own, rate) for source, own in outcomes.items()}
+    source = max(points, key=points.__getitem__)
+    return points[source], source
+
+
+def photo_outcomes(
+    predictor: OnnxPredictor,
+    sources: Mapping[str, Sequence[FacePhoto]],
+    controls: Mapping[str, Control],
+    work: Path,
+    say: Say = print,
+) -> dict[str, list[Outcome]]:
+    """The raw scores of pristine photos inspected whole, as they are and changed, by source; kept in ``work``."""
+    kept = work / f"photos.{predictor.name.split()[-1]}.jsonl"
+    known: dict[tuple[str, str], float | None] = {}
+    if kept.exists():
+        known = {(row[0], row[1]): row[2] for row in map(json.loads, kept.read_text().splitlines())}
+    detector, found = YuNet(), {source: list[Outcome]() for source in sources}
+    with kept.open("a") as file:
+        for source, photos in sources.items():
+            for photo in photos:
+                image = None if all((photo.path, name) in known for name in controls) else read_photo(photo.path).image
+                for name, change in controls.items():
+                    if image is not None and (photo.path, name) not in known:
+                        changed = change(image)
+                        score = inspect_frame(Frame(changed), detector(changed), predictor).score
+                        known[photo.path, name] = score
+                        file.write(json.dumps([photo.path, name, score]) + "\n")
+                        file.flush()
+                    score = known[photo.path, name]
+                    if score is not None:
+                        found[source].append(Outcome(PRISTINE, photo.person, False, score, PixelCounts()))
+            say(f"{source}: {len(photos)} photos, {len(found[source])} judged")
+    return {source: own for source, own in found.items() if own}
+
+
+def _by_source(photos: Iterable[FacePhoto], folders: Sequence[Path], most: int) -> dict[str, list[FacePhoto]]:
+    """At most so many photos of each folder, drawn by a fixed seed."""
+    own = {folder.name: [photo for photo in photos if Path(photo.path).is_relative_to(folder)] for folder in folders}
+    rng = np.random.default_rng(0)
+    return {name: [held[i] for i in sorted(rng.permutation(len(held))[:most])] for name, held in own.items() if held}
+
+
+def _trained(config: TrainConfig) -> tuple[str, ...]:
+    return config.families or (tuple(RECIPES) if config.pairs else ())
+
+
+def _validation_crops(config: TrainConfig, photos: Sequence[FacePhoto], count: int) -> Iterable[LabelledCrop]:
+    if config.pairs:
+        return forged_pairs(photos, _trained(config), count, sides=SIDES, seed=3)
+    return forged_crops(photos, config.families, count, sides=SIDES, seed=3, compressed=config.compressed)
+
+
+def _exported(model: Model, card: ModelCard, path: Path) -> OnnxPredictor:
+    to_onnx(model, path)
+    card.save(path.with_suffix(".json"))
+    return OnnxPredictor(path)
+
+
+def _outcomes(crops: Sequence[LabelledCrop], scores: Sequence[float]) -> list[Outcome]:
+    return [
+        Outcome(crop.subset, crop.group, bool(crop.mask.any()), score, PixelCounts())
+        for crop, score in zip(crops, scores, strict=True)
+    ]
+
+
+def _auc(outcomes: Sequence[Outcome]) -> float:
+    return area_under_roc(np.array([o.score for o in outcomes]), np.array([o.label for o in outcomes]))

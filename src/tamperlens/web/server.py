@@ -1,0 +1,139 @@
+"""Starting the server: its settings checked, its folder opened, files given at the start sent in as if by a visitor."""
+
+import contextlib
+import ipaddress
+import json
+import logging
+import os
+import shutil
+import socket
+import webbrowser
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from tamperlens.errors import DataError
+from tamperlens.web.app import STATIC, make_app, shown_name
+from tamperlens.web.guard import LOOPBACK
+from tamperlens.web.jobs import Jobs
+from tamperlens.web.limits import Limits
+from tamperlens.web.supervisor import Supervisor
+
+__all__ = ["Settings", "default_folder", "read_words", "serve"]
+
+MIN_TOKEN = 20  # letters
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one server runs."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000  # 0: any that is free
+    folder: Path = Path()
+    limits: Limits = field(default_factory=Limits)
+    model: str = ""
+    token: str = field(default="", repr=False)
+    allowed_hosts: tuple[str, ...] = ()  # names under which it is reached, beside its address
+    https: bool = False  # whether a proxy in front speaks HTTPS
+    words: Path | None = None
+
+    def hosts(self) -> frozenset[str]:
+        """Names that a request may give this server. Raises `DataError` where it would be open to others without a token."""
+        if self.token and len(self.token) < MIN_TOKEN:
+            raise DataError(f"the token has {len(self.token)} letters; expected at least {MIN_TOKEN} that nobody can guess")
+        if self.host in LOOPBACK:
+            return LOOPBACK | {host.lower() for host in self.allowed_hosts}
+        if not self.token:
+            raise DataError(
+                f"on {self.host} others can reach this server, which needs a token: give one by --token-file FILE or in "
+                f"TAMPERLENS_TOKEN, for example of: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+            )
+        own = {self.host, socket.gethostname(), *self.allowed_hosts}
+        return LOOPBACK | {host.lower() for host in own} - {"0.0.0.0", "::"}
+
+
+def default_folder() -> Path:
+    """Where jobs lie unless another folder is given."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "tamperlens"
+
+
+def read_words(path: Path | None) -> dict[str, Any]:
+    """The page's words: English, or a translation with the same keys."""
+    english: dict[str, Any] = json.loads((STATIC / "words.json").read_text(encoding="utf-8"))
+    if path is None:
+        return english
+    try:
+        words = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as words ({error}); copy and translate words.json") from error
+    missing = sorted(set(english) - set(words if isinstance(words, dict) else ()))
+    if missing:
+        raise DataError(f"{path} lacks the words for {', '.join(missing)}; expected the keys of words.json")
+    return {key: str(words[key]) for key in english}
+
+
+def serve(settings: Settings, files: Sequence[Path], say: Callable[[str], None], *, open_browser: bool = False) -> None:
+    """Serves until it is stopped; ``say`` is told, once it listens, where. Raises `DataError` where that cannot be, or ends."""
+    hosts, words = settings.hosts(), read_words(settings.words)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    os.umask(0o077)
+    listener = _listen(settings.host, settings.port)
+    port = listener.getsockname()[1]
+    jobs = Jobs(settings.folder, settings.limits)
+    first = [_send(jobs, path) for path in files]
+    supervisor = Supervisor(jobs, settings.model)
+    away = settings.host not in LOOPBACK
+    app = make_app(jobs, supervisor, words, hosts=hosts, addresses=away, token=settings.token, https=settings.https)
+    # Names of files and addresses of people are in no log: there is none of requests.
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=1000,
+        timeout_graceful_shutdown=2,
+    )
+    shown = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host
+    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
+    link = address + ("login" if settings.token else "") + (f"#jobs={','.join(first)}" if first and not settings.token else "")
+    say(f"tamperlens is at {link}")
+    if settings.token:
+        say("it asks for the token once; a link that brings it along: the address above, then #token=TOKEN")
+    if open_browser:
+        webbrowser.open(link)
+    server = uvicorn.Server(config)
+    supervisor.on_failure = lambda: setattr(server, "should_exit", True)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    if supervisor.failure:
+        raise DataError(f"no file can be inspected: {supervisor.failure}")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if _is_six(host) else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=256)
+    except OSError as error:
+        raise DataError(f"port {port} of {host} cannot be used ({error.strerror or error}); give another --port") from error
+
+
+def _is_six(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:
+        return False
+
+
+def _send(jobs: Jobs, path: Path) -> str:
+    """A file given at the start; it stays where it is, a copy is inspected."""
+    identity, incoming = jobs.new_upload()
+    try:
+        shutil.copyfile(path, incoming)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); check the name") from error
+    return jobs.accept(identity, shown_name(path.name), incoming.stat().st_size, "").id

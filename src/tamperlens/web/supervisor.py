@@ -1,0 +1,184 @@
+"""Keeps the workers: gives them jobs, hears how far they are, and ends those that crash, hang or are no longer wanted."""
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import wait
+from typing import Any
+
+from tamperlens.web.jobs import Job, Jobs
+from tamperlens.web.worker import work
+
+__all__ = ["Supervisor"]
+
+_BEAT = 1.0  # seconds between two looks at the clock, where nothing happens
+_SWEEP = 5.0  # seconds between two rounds of tidying
+_WORN = 200  # jobs after which a worker is replaced: what decoders leak does not add up
+_CRASHED = "the program crashed on this file, or had no memory left, each time it was tried; it may be damaged"
+_log = logging.getLogger(__name__)
+
+
+class _Worker:
+    """One process, and the job it has in hand."""
+
+    def __init__(self, jobs: Jobs, model: str) -> None:
+        context = get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=work, args=(theirs, jobs.limits, model), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.ready, self.ended = False, False
+        self.job: Job | None = None
+        self.done, self.deadline = 0, 0.0
+
+    def order(self, job: Job, jobs: Jobs) -> None:
+        self.job, self.deadline = job, time.monotonic() + jobs.limits.time
+        order = {"upload": str(jobs.upload(job.id)), "out": str(jobs.work(job)), "name": job.name, "example": job.example}
+        self.connection.send_bytes(json.dumps(order).encode())
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+        self.process.close()
+
+
+class Supervisor(threading.Thread):
+    """The thread that runs a server's workers. ``failure`` says why no job can be done, where that is so."""
+
+    def __init__(self, jobs: Jobs, model: str = "") -> None:
+        super().__init__(name="supervisor", daemon=True)
+        self.jobs, self.model, self.failure, self.beat = jobs, model, "", time.monotonic()
+        self._workers: list[_Worker] = []
+        self.on_failure: Callable[[], None] = lambda: None
+        self._stop_asked = False
+        self._waker, self._wake = os.pipe()
+        os.set_blocking(self._wake, False)
+        self._swept, self._deaths = 0.0, 0
+
+    def wake(self) -> None:
+        """There is something to do: a job came, or one was cancelled."""
+        try:
+            os.write(self._wake, b".")
+        except OSError:  # full: it is awake
+            return
+
+    def stop(self) -> None:
+        """Ends the workers; what they had in hand waits again."""
+        self._stop_asked = True
+        self.wake()
+        if self.is_alive():
+            self.join()
+        os.close(self._wake)
+        os.close(self._waker)
+
+    def healthy(self) -> bool:
+        """Whether jobs are being done."""
+        return self.is_alive() and not self.failure and time.monotonic() - self.beat < 30
+
+    def run(self) -> None:
+        """Until `stop`."""
+        try:
+            while not self._stop_asked:
+                self.beat = time.monotonic()
+                self._tidy()
+                self._staff()
+                self._assign()
+                sources: list[Any] = [self._waker, *(worker.connection for worker in self._workers)]
+                for source in wait(sources, timeout=_BEAT):
+                    if isinstance(source, int):
+                        os.read(source, 4096)
+                    else:
+                        self._hear(source)
+                self._end_overdue()
+        except Exception as error:
+            _log.exception("the supervisor ended")
+            self._fail(f"{type(error).__name__}: {error}")
+        finally:
+            for worker in self._workers:
+                worker.kill()
+
+    def _tidy(self) -> None:
+        if time.monotonic() - self._swept > _SWEEP:
+            self.jobs.recover()
+            self.jobs.sweep()
+            self._swept = time.monotonic()
+
+    def _staff(self) -> None:
+        if self.failure:
+            return
+        while len(self._workers) < self.jobs.limits.workers:
+            self._workers.append(_Worker(self.jobs, self.model))
+
+    def _assign(self) -> None:
+        for worker in self._workers:
+            if worker.ready and worker.job is None and (job := self.jobs.claim()) is not None:
+                worker.order(job, self.jobs)
+
+    def _hear(self, connection: Any) -> None:
+        worker = next(worker for worker in self._workers if worker.connection is connection)
+        try:
+            news = json.loads(connection.recv_bytes(1 << 20))
+        except (EOFError, OSError, ValueError):
+            self._bury(worker)
+            return
+        job = worker.job
+        if "fatal" in news:
+            self._fail(str(news["fatal"]))
+        elif "ready" in news:
+            worker.ready, self._deaths = True, 0
+        elif job is not None and "stage" in news:
+            self.jobs.advance(job.id, str(news["stage"]), float(news["progress"]))
+        elif job is not None and "done" in news:
+            self._ended(worker, job, "done", **_found(news["done"]))
+        elif job is not None and "failed" in news:
+            self._ended(worker, job, "failed", error=str(news["failed"])[:2000], status=int(news["status"]))
+
+    def _ended(self, worker: _Worker, job: Job, state: str, **values: Any) -> None:
+        self.jobs.finish(job, state, **values)
+        _log.info("job %s %s", job.id[:6], state)
+        worker.job, worker.done = None, worker.done + 1
+        if worker.done >= _WORN:
+            self._bury(worker)
+
+    def _bury(self, worker: _Worker) -> None:
+        """A worker is gone, or is to go: its job waits again, and another worker comes."""
+        self._workers.remove(worker)
+        if not worker.ready:
+            self._deaths += 1
+            if self._deaths >= 3:
+                self._fail("the workers do not start; is --memory too low?")
+        worker.kill()
+        if worker.job is not None:
+            self.jobs.give_back(worker.job, _CRASHED)
+
+    def _fail(self, reason: str) -> None:
+        if not self.failure:
+            self.failure = reason
+            self.on_failure()
+
+    def _end_overdue(self) -> None:
+        stopping = self.jobs.stopping() if any(worker.job for worker in self._workers) else set[str]()
+        for worker in list(self._workers):
+            job = worker.job
+            if job is None:
+                continue
+            if job.id in stopping:
+                self.jobs.finish(job, "cancelled")
+            elif time.monotonic() > worker.deadline:
+                self.jobs.finish(job, "failed", error=self.jobs.limits.refuse_time(), status=422)
+            else:
+                continue
+            worker.job = None
+            self._workers.remove(worker)
+            worker.kill()
+
+
+def _found(news: dict[str, Any]) -> dict[str, Any]:
+    """What a worker says of a result, and nothing else it may say."""
+    outputs = {str(kind): str(name) for kind, name in news["outputs"].items()}
+    return {**{key: str(news[key]) for key in ("kind", "verdict", "sentence")}, "outputs": outputs}

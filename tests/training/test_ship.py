@@ -1,0 +1,95 @@
+"""From a run to a shipped model: thresholds by source, and the whole way on three people."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from faces_at_hand import hopper
+from tamperlens.errors import DataError
+from tamperlens.metrics import PixelCounts
+from tamperlens.metrics.outcomes import PRISTINE, Outcome
+
+pytest.importorskip("torch")
+
+from typer.testing import CliRunner
+
+from tamperlens.cli import app
+from tamperlens.data.portraits import split_of
+from tamperlens.models.card import ModelCard
+from tamperlens.models.runtime import load
+from tamperlens.training.ship import read_about, worst_source
+
+ROOT = Path(__file__).parents[2]
+
+
+def pristine(scores) -> list[Outcome]:
+    return [Outcome(PRISTINE, "somebody", False, float(score), PixelCounts()) for score in scores]
+
+
+def test_the_worst_source_decides_the_threshold() -> None:
+    easy, hard = pristine(np.linspace(0, 0.3, 200)), pristine(np.linspace(0, 0.9, 50))
+    threshold, source = worst_source({"large and easy": easy, "small and hard": hard}, 0.05)
+    assert source == "small and hard"
+    assert np.mean([o.score >= threshold for o in hard]) <= 0.05 < np.mean([o.score >= threshold - 0.05 for o in hard])
+    pooled, _ = worst_source({"pooled": easy + hard}, 0.05)
+    assert pooled < threshold  # what a pool of sources would have allowed
+    few, _ = worst_source({"three": pristine([0.1, 0.2, 0.4])}, 0.01)
+    assert few > 0.4  # too few photos for a share of one in a hundred: none may raise an alarm
+
+
+def test_the_projects_own_data_are_described() -> None:
+    about = read_about(ROOT / "runs" / "data.toml")
+    assert about.limits and {"congress", "london", "capitol", "grid"} <= set(about.data)
+    assert {origin.part for origin in about.initialised_from["twostream-joint"]} == {"trunk", "local"}
+
+
+def test_a_wrong_description_is_refused(tmp_path) -> None:
+    (tmp_path / "about.toml").write_text("limit = ['x']")
+    with pytest.raises(DataError, match=r"about.toml does not say what the data are .*limit"):
+        read_about(tmp_path / "about.toml")
+
+
+def people(folder: Path, split: str, count: int) -> None:
+    """Photos of so many people of a split: one face in several lights."""
+    names = [name for name in (f"p{number}" for number in range(400)) if split_of(f"{folder.name}/{name}") == split][:count]
+    for number, name in enumerate(names):
+        image = (255 * (hopper() / 255.0) ** (0.8 + 0.1 * number)).astype(np.uint8)
+        Image.fromarray(image).save(folder / f"{name}.jpg", quality=95)
+
+
+def test_the_whole_way_from_photos_to_a_shipped_model(tmp_path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for split, count in (("train", 3), ("val", 3), ("test", 2)):
+        people(photos, split, count)
+    (tmp_path / "run.toml").write_text(
+        'model = "contrast-seg"\nbatch_size = 2\nmicro_batch = 2\nsteps = 1\nwindows = [64]\nmax_side = 96\nworkers = 0\n'
+        'threads = 1\nfamilies = ["self_blend"]\nvalidate_every = 1\ncheckpoint_every = 1\n'
+    )
+    (tmp_path / "about.toml").write_text('limits = ["a test"]\n[data]\nphotos = "made by a test"\n')
+    (tmp_path / "labels.csv").write_text("person,glasses,facial_hair\n")
+    run = CliRunner().invoke
+    trained = run(app, ["train", str(photos), "--config", str(tmp_path / "run.toml"), "--out", str(tmp_path / "run")])
+    assert trained.exit_code == 0, trained.output
+    arguments = [
+        "ship", str(tmp_path / "run"), str(photos), "--out", str(tmp_path / "out"), "--about", str(tmp_path / "about.toml"),
+        "--labels", str(tmp_path / "labels.csv"), "--per-family", "1", "--per-source", "1", "--clips", "2",
+        "--delivery", "JPEG 75", "--change", "as photographed", "--change", "JPEG 75", "--control", f"{photos}=3",
+    ]  # fmt: skip
+    shipped = run(app, [*arguments, "--only", "thresholds", "--only", "photos", "--only", "forgeries"])
+    assert shipped.exit_code == 0, shipped.output + str(shipped.exception)
+    card = ModelCard.load(tmp_path / "out" / "contrast-seg.json")
+    assert card.calibration and card.families.trained == ("self_blend",) and "swap" in card.families.unseen
+    assert card.limits == ["a test"] and card.training.photos == {"train": 3, "val": 3, "test": 2}
+    assert {row.table for row in card.results} == {"crops", "photos"}
+    assert {row.source for row in card.results if row.table == "photos"} == {"photos, test people", "photos"}
+    assert card.false_alarms.photo and card.false_alarms.photo.count >= 1
+    predictor = load(tmp_path / "out" / "contrast-seg.onnx")
+    assert predictor.score_threshold == card.calibration(card.score_threshold)
+    kept = next((tmp_path / "run" / "shipping").glob("photos.*.jsonl"))
+    before = kept.read_text()
+    again = run(app, [*arguments, "--only", "thresholds"])
+    assert again.exit_code == 0 and kept.read_text() == before  # photos were not scored again
+    assert run(app, [*arguments, "--only", "everything"]).exit_code != 0

@@ -1,0 +1,118 @@
+"""The server as people start it, with its workers: many at once, what takes too long or too much, and the server killed."""
+
+import json
+import os
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from tamperlens.inspection.casefile.record import parse_record
+
+ENDED = ("done", "failed", "cancelled")
+
+
+def ended(server, identity: str) -> dict:
+    for _ in range(1200):
+        job = server.ask(f"/api/jobs/{identity}")
+        if job["state"] in ENDED:
+            return job
+        time.sleep(0.1)
+    raise AssertionError(job)
+
+
+def refused(server, path: str) -> tuple[int, str]:
+    with pytest.raises(urllib.error.HTTPError) as error:
+        server.ask(path)
+    with error.value as answer:
+        return answer.code, json.loads(answer.read())["detail"]
+
+
+def test_photo_clip_and_example_give_the_record_that_the_command_gives(server, files) -> None:
+    ids = {name: server.ask("/api/jobs", files[name].read_bytes())["id"] for name in ("face.jpg", "clip.mp4", "no face.png")}
+    example = server.ask("/api/examples/forgery", b"")["id"]
+    jobs = {name: ended(server, identity) for name, identity in ids.items()}
+    assert [job["state"] for job in jobs.values()] == ["done"] * 3
+    records = {name: parse_record(json.dumps(server.ask(f"/api/jobs/{identity}/record"))) for name, identity in ids.items()}
+    assert records["face.jpg"].path == "file" and len(records["face.jpg"].faces) == 1
+    assert records["clip.mp4"].kind == jobs["clip.mp4"]["kind"] == "video" and len(records["clip.mp4"].tracks) == 1
+    assert records["no face.png"].verdict == jobs["no face.png"]["verdict"] == "inconclusive"
+    assert ended(server, example)["verdict"] == "manipulated"
+    text = json.dumps([*jobs.values(), *(record.model_dump_json() for record in records.values())])
+    assert str(server.folder) not in text  # where things lie on the server is nobody's business
+    for part in ("uploads", "incoming", "work"):
+        assert not list((server.folder / part).iterdir())
+
+
+def test_limits_that_only_a_decoder_knows_end_in_a_word_and_its_status(server, files) -> None:
+    for name, status, words in (
+        ("wide.png", 413, "1200 x 1000 pixels, expected at most 1 million"),
+        ("broken.jpg", 422, "no pixels can be read"),
+    ):
+        identity = server.ask("/api/jobs", files[name].read_bytes())["id"]
+        job = ended(server, identity)
+        assert (job["state"], job["status"]) == ("failed", status) and words in job["error"], job
+        assert refused(server, f"/api/jobs/{identity}/record") == (status, job["error"])
+
+
+def test_a_job_in_work_is_cancelled_by_ending_its_process(server, files) -> None:
+    workers = server.workers()
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)  # as one that hangs in a decoder
+    identity = server.ask("/api/jobs", files["face.jpg"].read_bytes())["id"]
+    while server.ask(f"/api/jobs/{identity}")["state"] == "queued":
+        time.sleep(0.01)
+    server.ask(f"/api/jobs/{identity}/cancel", b"")
+    assert ended(server, identity)["state"] == "cancelled"
+    assert refused(server, f"/api/jobs/{identity}/record") == (409, "the job was cancelled")
+    (left,) = set(workers) & set(server.workers())
+    os.kill(left, signal.SIGCONT)
+    assert ended(server, server.ask("/api/jobs", files["face.jpg"].read_bytes())["id"])["state"] == "done"
+
+
+def test_raw_paths_with_dots_lead_nowhere(server) -> None:
+    host, port = server.address.removeprefix("http://").split(":")
+    for path in ("/../../etc/passwd", "/api/jobs/../../../../etc/passwd", "//etc/passwd", "/page.css/../../jobs.sqlite", "*"):
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert answer.split(b" ")[1] in (b"400", b"404") and b"root:" not in answer, (path, answer)
+
+
+def test_nothing_that_people_send_or_are_is_logged(server, files) -> None:
+    request_name = "a-very-private-name.jpg"
+    request = urllib.request.Request(
+        server.address + "/api/jobs", files["face.jpg"].read_bytes(), {"X-File-Name": request_name}, method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        job = json.loads(answer.read())
+    assert job["name"] == request_name
+    ended(server, job["id"])
+    server.ask(f"/api/jobs/{job['id']}", method="DELETE")
+    log = "".join(server.lines)
+    assert f"job {job['id'][:6]} done" in log and request_name not in log and "127.0.0.1 -" not in log and job["id"] not in log
+
+
+def test_a_worker_that_hangs_or_dies_is_replaced(benchmark, tmp_path, files) -> None:
+    server = benchmark.Server(tmp_path / "jobs", "--workers", 1, "--time-limit", 4)
+    try:
+        body = files["no face.png"].read_bytes()
+        while ended(server, server.ask("/api/jobs", body)["id"])["state"] != "done":
+            pass  # a slow machine
+        (worker,) = server.workers()
+        os.kill(worker, signal.SIGSTOP)
+        hanging = ended(server, server.ask("/api/jobs", body)["id"])
+        assert hanging["state"] == "failed" and "longer than 4 seconds" in hanging["error"]
+        assert worker not in server.workers()
+    finally:
+        server.stop()
+
+
+def test_many_at_once_and_the_server_killed_in_the_middle(benchmark, tmp_path) -> None:
+    found = benchmark.measure(8, 2, True, tmp_path)
+    assert found["done"] == 8 and found["lost"] == 0 and found["ended more than once"] == 0, found
+    assert found["server, most MB"] < 400 and found["worker, most MB"] < 1200, found
+    assert found["health, median ms"] < 200, found
