@@ -18,10 +18,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tamperlens.faces import YuNet
+from tamperlens.faces import detector_for
 from tamperlens.inspection.video import inspect_video
 from tamperlens.media import VideoSampler, write_video
-from tamperlens.types import FaceBox, Prediction, UInt8Array
+from tamperlens.types import FaceBox, FaceDetector, Prediction, UInt8Array
 
 SIDE = 384  # pixels: longest side of the treated clips
 RATE = 25.0
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=6, help="clips of each folder at most")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each clip")
     arguments = parser.parse_args()
-    detector = YuNet(scales=(640,))
+    detector = detector_for("video")
     groups = [read_group(path, arguments.count, arguments.seconds) for path in arguments.clips]
     print("| treatment | clips | faces per clip | right | scored frames | that count | wrong joins | wrong splits |")
     print("|---|---|---|---|---|---|---|---|")
@@ -80,7 +80,7 @@ def read(path: Path, seconds: float) -> Iterator[UInt8Array]:
         yield np.asarray(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def line(what: str, treated: Sequence[Treated], detector: YuNet, folder: Path) -> str:
+def line(what: str, treated: Sequence[Treated], detector: FaceDetector, folder: Path) -> str:
     faces, right, scored, counting, joins, splits = [], 0, 0, 0, 0, 0
     for clip in treated:
         path = folder / "clip.mp4"
@@ -149,7 +149,7 @@ def jump_cut(clip: Clip) -> Treated:
     return Treated(frames, [0] * len(frames))
 
 
-def put_in_place(other: Clip, one: Clip, detector: YuNet) -> Clip:
+def put_in_place(other: Clip, one: Clip, detector: FaceDetector) -> Clip:
     """Another person's clip, its first face where the face in the middle of ``one`` is, in pictures of that size."""
     place, face = (largest(detector, clip[at]) for clip, at in ((one, len(one) // 2), (other, 0)))
     scale = place.size / face.size
@@ -159,7 +159,7 @@ def put_in_place(other: Clip, one: Clip, detector: YuNet) -> Clip:
     return [np.asarray(cv2.warpAffine(image, warp, size, borderMode=cv2.BORDER_REFLECT_101), np.uint8) for image in other]
 
 
-def largest(detector: YuNet, image: UInt8Array) -> FaceBox:
+def largest(detector: FaceDetector, image: UInt8Array) -> FaceBox:
     return detector(image)[0]
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tamperlens.faces import VIDEO_SCALES, YuNet
+from tamperlens.faces import detector_for
 from tamperlens.inspection.photo import inspect_faces
 from tamperlens.media import VideoSampler, moves, moving_length, read_photo
 from tamperlens.metrics import area_under_roc, bootstrap, count_pixels, mean_defined
@@ -35,7 +35,7 @@ Clips = dict[tuple[str, str, str], np.ndarray]  # source, original and file -> i
 MEDIA = {".jpg", ".jpeg", ".png", ".webp", ".mp4", ".mpg"}
 ROUGH = ("infoswap",)
 THRESHOLD = 20  # grey levels: what WebP leaves of a difference outside the face stays below it
-PHOTOS, CLIPS = YuNet(), YuNet(scales=VIDEO_SCALES)  # searched as in use
+PHOTOS, CLIPS = detector_for("photo"), detector_for("video")  # searched as in use
 EVERY = 6  # frames from one to the next of the GHOST clips
 MEAN = "mean of logits"
 PAIRS_HEAD = ("model", "set", "fakes", "AUC", "AUC against all pristine", "rank", "rank by frame", "Fg-IoU")
