@@ -1,6 +1,6 @@
 """How faces are followed through flashes, shake, whip pans and cuts, on real clips that are treated here.
 
-    python benchmarks/cuts.py CLIPS... [--count 6] [--seconds 3]
+    python benchmarks/cuts.py CLIPS... [--count 6] [--seconds 2]
 
 CLIPS are videos of one person each, or folders of them. Every clip is shrunk, treated and encoded anew (H.264), then inspected
 with a predictor that always says the same, so that what is measured is the tracking alone. A line per treatment: the faces that
@@ -23,7 +23,7 @@ from tamperlens.inspection.video import inspect_video
 from tamperlens.media import VideoSampler, write_video
 from tamperlens.types import FaceBox, FaceDetector, Prediction, UInt8Array
 
-SIDE = 384  # pixels: longest side of the treated clips
+SIDE = 320  # pixels: longest side of the treated clips
 RATE = 25.0
 Clip = list[UInt8Array]
 
@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path, nargs="+")
     parser.add_argument("--count", type=int, default=6, help="clips of each folder at most")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each clip")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each clip")
     arguments = parser.parse_args()
     detector = detector_for("video")
     groups = [read_group(path, arguments.count, arguments.seconds) for path in arguments.clips]

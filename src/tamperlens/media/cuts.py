@@ -36,8 +36,10 @@ def with_cuts(
     def settled(ended: bool) -> Iterator[tuple[float, Picture, bool]]:
         nonlocal scene
         while held:
-            back = next((k for k, (_, _, small) in enumerate(held) if _continues(scene, small, first=k == 0)), None)
-            lasts = ended or len(held) >= MAX_HELD or held[-1][0] - held[0][0] > FLASH
+            began = held[0][0]
+            soon = (k for k, (second, _, _) in enumerate(held) if second - began <= FLASH + 1e-6)
+            back = next((k for k in soon if _continues(scene, held[k][2], first=k == 0)), None)
+            lasts = ended or len(held) >= MAX_HELD or held[-1][0] - began > FLASH + 1e-6
             if back is None and not lasts:
                 return
             count = 1 if back is None else back + 1
