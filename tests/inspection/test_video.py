@@ -11,14 +11,14 @@ import clips_at_hand as clips
 from faces_at_hand import hopper
 from predictor_at_hand import FakePredictor
 from tamperlens.errors import MediaError, ModelError, UnsupportedMedia
-from tamperlens.faces import VIDEO_SCALES, FaceTracks, YuNet
+from tamperlens.faces import FaceTracks, detector_for
 from tamperlens.inspection.verdict import AGGREGATIONS, judge_track, rule_of
-from tamperlens.inspection.video import default_every, heat_of, inspect_video
+from tamperlens.inspection.video import boxes_at, default_every, heat_of, inspect_video
 from tamperlens.media import VideoSampler, moves, write_video
 from tamperlens.types import FaceBox, FaceFinding, Sighting, Verdict, VideoRule
 
 RULE = VideoRule("median", 0.6, 0.4, 3)
-DETECTOR = YuNet(scales=VIDEO_SCALES)
+DETECTOR = detector_for("video")
 
 
 def inspected(path: Path, *scores: float, detector=DETECTOR, **options):
@@ -120,10 +120,10 @@ def test_one_face_is_one_track_through_the_clip(clip: Path) -> None:
     assert inspection.verdict is track.verdict is Verdict.MANIPULATED and inspection.score == pytest.approx(0.7)
     assert track.raised == ((pytest.approx(0.4), pytest.approx(0.8)), (pytest.approx(1.6), pytest.approx(1.6)))
     assert "face 1 (second 0.0 to 1.6)" in inspection.reasons[0] and "second 0.4 to 0.8, 1.6" in inspection.reasons[0]
-    assert track.number in inspection.pictures and len(inspection.worst) == 5
+    assert track.number in inspection.pictures and len(inspection.highest) == 5
     heat = heat_of(track.sightings[0])
     assert heat is not None and heat[:, :24].min() > 0.8 and heat[:, 40:].max() < 0.1
-    between = inspection.boxes(0.5)[1]
+    between = boxes_at(inspection, 0.5)[1]
     assert abs(between.center[0] - track.sightings[1].finding.box.center[0]) < 0.05 * between.size
 
 
@@ -152,7 +152,8 @@ def test_no_face_is_inconclusive(tmp_path: Path) -> None:
     [([0.6] * 3, "manipulated"), ([0.59] * 3, "inconclusive"), ([0.39] * 3, "no_evidence"), ([0.9] * 2, "inconclusive")],
 )
 def test_a_tracks_score_decides_at_the_rules_thresholds(scores: list[float], verdict: str) -> None:
-    seen = [Sighting(k, k, FaceFinding(box(), Verdict.NO_EVIDENCE, score, 0.1, ())) for k, score in enumerate(scores)]
+    findings = [FaceFinding(box(), Verdict.NO_EVIDENCE, score, 0.1, ("a reason",)) for score in scores]
+    seen = [Sighting(k, k, finding) for k, finding in enumerate(findings)]
     track = judge_track(1, seen, RULE)
     assert track.verdict == verdict
     assert ("authentic" in track.reasons[0]) == (verdict == "no_evidence")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tamperlens.errors import TamperlensError
-from tamperlens.faces import VIDEO_SCALES, YuNet
+from tamperlens.faces import detector_for
 from tamperlens.inspection.casefile.record import (
     FailureRecord,
     PhotoRecord,
@@ -49,7 +49,7 @@ class Examiner:
         self.predictor: Predictor = load(settings.model or DEFAULT_MODEL, threads=threads)
         self.card: ModelCard | None = getattr(self.predictor, "card", None)
         self.setup = _setup(settings, self.predictor, self.card)
-        self._in_photos, self._in_videos = YuNet(), YuNet(scales=VIDEO_SCALES)
+        self._in_photos, self._in_videos = (detector_for(kind, settings.detector) for kind in ("photo", "video"))
 
     def __call__(self, path: Path, stem: str, name: str = "") -> Record:
         """The file's record, its casefile written under ``stem``, or another where files of other origin lie under that.

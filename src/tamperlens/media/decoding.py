@@ -246,7 +246,7 @@ class VideoDecoder:
         self.decoded += 1
 
         def grey(width: int, height: int) -> UInt8Array:
-            small = raw.reformat(width, height, format="gray", interpolation="POINT")
+            small = raw.reformat(width, height, format="gray", interpolation="AREA")
             return np.asarray(small.to_ndarray(), np.uint8)
 
         def frame() -> Frame:
