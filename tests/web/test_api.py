@@ -341,11 +341,12 @@ def ask_everything(client: TestClient, jobs: Jobs) -> None:
     schema = schemathesis.openapi.from_dict(client.get("/openapi.json").json())
     statuses, failures, known_jobs = set(), [], [add_result(jobs)]
     for operation in (found.ok() for found in schema.get_all_operations()):
+        malformed = operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE)
 
         @hypothesis.settings(
             max_examples=8, derandomize=True, database=None, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
         )
-        @hypothesis.given(case=operation.as_strategy(), known=hypothesis.strategies.booleans())
+        @hypothesis.given(case=operation.as_strategy() | malformed, known=hypothesis.strategies.booleans())
         def ask(case, known: bool) -> None:
             if known and "identity" in (case.path_parameters or {}):
                 if jobs.get(known_jobs[-1].id) is None:  # deleted by a request before
