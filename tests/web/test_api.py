@@ -11,12 +11,13 @@ import schemathesis
 from starlette.testclient import TestClient
 
 from tamperlens.errors import DataError
-from tamperlens.web.app import make_app, shown_name
+from tamperlens.web.app import make_app
 from tamperlens.web.guard import COOKIE, LOOPBACK
 from tamperlens.web.jobs import Job, Jobs
 from tamperlens.web.limits import Limits
 from tamperlens.web.server import Settings, read_words
 from tamperlens.web.supervisor import Supervisor
+from tamperlens.web.uploads import shown_name
 
 TOKEN = "a-token-that-nobody-can-guess"
 JPEG = b"\xff\xd8\xff\xe0" + bytes(60)
