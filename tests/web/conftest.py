@@ -1,6 +1,7 @@
 """A server in a process of its own, as people start it, and small files to give it. Chromium is the system's own."""
 
 import importlib.util
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +59,8 @@ def chromium() -> Iterator[object]:
     """The browser, or a skip where it cannot be had."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     if CHROMIUM is None:
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing("Chromium is not installed (Debian: apt-get install chromium)")
     switches = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
     with playwright.sync_playwright() as running:
         browser = running.chromium.launch(

@@ -72,6 +72,7 @@ def test_two_servers_share_a_folder_and_no_job_is_done_twice(jobs: Jobs) -> None
 
 CRASHING = """
 import os, sys
+from pathlib import Path
 from tamperlens.web.jobs import Jobs
 from tamperlens.web.limits import Limits
 jobs = Jobs(Path(sys.argv[1]), Limits())
