@@ -39,8 +39,8 @@ class FaceTracks:
 
     ``overlap``: a detection belongs to a face whose last box it meets with at least this intersection over union. Where
     appearances are handed in, too (see `appearance`), a face also goes on over a cut, over a gap and after a jerk of the
-    camera where it still looks the same, and ends without a cut where somebody else is in its place. Without them a cut ends
-    all faces.
+    camera where it still looks the same, and ends without a cut where somebody else is in its place. Without them the place
+    decides alone, and a cut ends all faces; some frames may come with appearances and some without.
     """
 
     def __init__(self, stride: int = 5, overlap: float = 0.3) -> None:
