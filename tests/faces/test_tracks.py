@@ -3,7 +3,8 @@ import pickle
 import numpy as np
 import pytest
 
-from tamperlens.faces import FaceTracks, box_at
+from faces_at_hand import hopper, hopper_face, somebody_else
+from tamperlens.faces import FaceTracks, appearance, box_at, detector_for
 from tamperlens.types import FaceBox
 
 
@@ -150,3 +151,16 @@ def test_a_path_gives_the_boxes_that_tracks_give() -> None:
         assert (before is None) == (now is None)
         if before is not None and now is not None:
             assert (now.x0, now.y1) == (pytest.approx(before.x0, abs=0.02), pytest.approx(before.y1, abs=0.02))
+
+
+def test_a_face_that_fades_into_another_ends() -> None:
+    (theirs,) = detector_for("photo")(somebody_else())
+
+    def fading(weight: float) -> np.ndarray:
+        one, other = appearance(hopper(), hopper_face()), appearance(somebody_else(), theirs)
+        mixed = (1 - weight) * one + weight * other
+        return (mixed / np.linalg.norm(mixed)).astype(np.float32)
+
+    steps = [(10, fading(weight)) for weight in (*[0.0] * 8, *np.linspace(0, 1, 14), *[1.0] * 8)]
+    found = numbers(*steps)
+    assert set(found) == {0, 1} and found[:10] == [0] * 10 and found[-8:] == [1] * 8
