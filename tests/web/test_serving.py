@@ -18,7 +18,7 @@ ENDED = ("done", "failed", "cancelled")
 
 
 def ended(server, identity: str) -> dict:
-    for _ in range(1200):
+    for _ in range(2400):
         job = server.ask(f"/api/jobs/{identity}")
         if job["state"] in ENDED:
             return job
