@@ -315,14 +315,14 @@ def test_a_run_that_is_stopped_leaves_a_name_that_is_known_to_be_its_own(
 
 def test_a_batch_that_is_stopped_has_an_index_of_what_was_reached(tmp_path: Path, monkeypatch) -> None:
     photos, out = [plain(tmp_path / "in" / f"{number}.png", number) for number in range(3)], tmp_path / "out"
-    inspect = Examiner._inspect
+    inspect = Examiner.inspect
 
     def stop(self: Examiner, source: os.PathLike):
         if os.fspath(source) == str(photos[1]):
             raise KeyboardInterrupt
         return inspect(self, source)
 
-    monkeypatch.setattr(Examiner, "_inspect", stop)
+    monkeypatch.setattr(Examiner, "inspect", stop)
     result = CliRunner().invoke(console.app, ["inspect", *map(str, photos), "--out", str(out)])
     assert result.exit_code != 0
     summary = json.loads((out / "summary.json").read_text())
@@ -332,13 +332,13 @@ def test_a_batch_that_is_stopped_has_an_index_of_what_was_reached(tmp_path: Path
 
 def test_a_file_deleted_during_a_batch_is_a_failure_and_no_end(tmp_path: Path, monkeypatch) -> None:
     photos, out = [plain(tmp_path / "in" / f"{number}.png", number) for number in range(3)], tmp_path / "out"
-    inspect = Examiner._inspect
+    inspect = Examiner.inspect
 
     def deleting(self: Examiner, source: os.PathLike):
         photos[1].unlink(missing_ok=True)
         return inspect(self, source)
 
-    monkeypatch.setattr(Examiner, "_inspect", deleting)
+    monkeypatch.setattr(Examiner, "inspect", deleting)
     code, _, complaints = run("inspect", *photos, "--out", out)
     assert code == console.NOT_INSPECTED and complaints.count("error: ") == 1 and "no such file" in complaints
     assert json.loads((out / "summary.json").read_text())["failed"] == 1 and "1 could not" in (out / "index.html").read_text()
@@ -350,7 +350,7 @@ def test_a_file_that_breaks_its_decoder_is_a_failure_and_no_end(tmp_path: Path, 
     def breaking(source: os.PathLike):
         raise IndexError("list index out of range")
 
-    monkeypatch.setattr(own, "_inspect", breaking, raising=False)
+    monkeypatch.setattr(own, "inspect", breaking)
     record = own(plain(tmp_path / "a.png"), "a")
     assert isinstance(record, FailureRecord) and record.error == "IndexError: list index out of range"
     assert parse_record(dump(record)) == record
@@ -359,7 +359,7 @@ def test_a_file_that_breaks_its_decoder_is_a_failure_and_no_end(tmp_path: Path, 
 def test_finished_files_are_not_done_again(tmp_path: Path, monkeypatch, examiner) -> None:
     photo, out = plain(tmp_path / "a.png"), tmp_path / "out"
     first = examine(examiner, out, photo)[photo]
-    monkeypatch.setattr(Examiner, "_inspect", lambda self, source: pytest.fail("inspected again"))
+    monkeypatch.setattr(Examiner, "inspect", lambda self, source: pytest.fail("inspected again"))
     assert examine(examiner, out, photo)[photo] == first
     other = plain(tmp_path / "b" / "a.png", 91)
     assert casefile_stems([photo, other], out) == {photo: "a", other: "a.png"} == casefile_stems([photo, other], out)

@@ -27,7 +27,7 @@ Server = serving_benchmark.Server  # `tamperlens serve` in a process of its own
 @pytest.fixture(scope="session")
 def server(tmp_path_factory) -> Iterator:
     """The server that most tests share: small limits, so that they can be passed by small files."""
-    limits = ("--max-mb", 2, "--max-megapixels", 1, "--max-seconds", 20, "--time-limit", 60, "--workers", 2)
+    limits = ("--max-mb", 2, "--max-megapixels", 1, "--max-seconds", 20, "--time-limit", 300, "--workers", 2)
     server = Server(tmp_path_factory.mktemp("serve") / "jobs", *limits)
     yield server
     server.stop()
