@@ -8,7 +8,7 @@ import numpy as np
 from tamperlens.bench.held_out import DELIVERIES, false_alarm_rows, forgery_rows, mean_mask_of, unseen_families
 from tamperlens.data import seeds
 from tamperlens.data.portraits import FacePhoto
-from tamperlens.faces import YuNet
+from tamperlens.faces import detector_for
 from tamperlens.files import PHOTO_SUFFIXES
 from tamperlens.forge import FAMILIES
 from tamperlens.metrics.outcomes import judge
@@ -62,7 +62,7 @@ def measure_photos(
     rows: list[CardRow] = []
     for source, paths in sources.items():
         border = (borders or {}).get(source, 0)
-        rows += false_alarm_rows(predictor, YuNet(), list(paths), source, controls=controls, border=border)
+        rows += false_alarm_rows(predictor, detector_for("photo"), list(paths), source, controls=controls, border=border)
     say(f"\n{rows_to_markdown(rows_of_card(rows, predictor.name))}")
     return rows
 

@@ -13,7 +13,7 @@ from tamperlens.data import seeds
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
 from tamperlens.data.store import Store
 from tamperlens.errors import DataError
-from tamperlens.faces import YuNet
+from tamperlens.faces import detector_for
 from tamperlens.forge.recipes import RECIPES
 from tamperlens.metrics import area_under_roc
 from tamperlens.metrics.outcomes import judge
@@ -46,7 +46,7 @@ def train_on_photos(folders: list[Path], out: Path, config: TrainConfig, console
     def scan(paths: Iterable[Path]) -> Iterable[Path]:
         return track(list(paths), description="finding faces", console=console)
 
-    photos = find_face_photos(folders, YuNet(scales=(480,)), out / "faces.json", scan)
+    photos = find_face_photos(folders, detector_for("portrait"), out / "faces.json", scan)
     people = by_split(photos)
     console.print(", ".join(f"{split} {len(own)} photos" for split, own in people.items()), markup=False)
     if not people["train"] or not people["val"]:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tamperlens.data import seeds
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
 from tamperlens.errors import DataError
-from tamperlens.faces import YuNet
+from tamperlens.faces import detector_for
 from tamperlens.forge import FAMILIES
 from tamperlens.forge.recipes import RECIPES
 from tamperlens.inspection.photo import inspect_frame
@@ -78,7 +78,7 @@ def _plain(error: Exception) -> str:
 
 def people_of(folders: Sequence[Path], cache: Path | None = None) -> dict[str, list[FacePhoto]]:
     """The photos of ``train``, ``val`` and ``test`` people in these folders."""
-    return by_split(find_face_photos(folders, YuNet(scales=(480,)), cache))
+    return by_split(find_face_photos(folders, detector_for("portrait"), cache))
 
 
 def ship(
@@ -178,14 +178,15 @@ def photo_outcomes(
     known: dict[tuple[str, str], float | None] = {}
     if kept.exists():
         known = {(row[0], row[1]): row[2] for row in map(json.loads, kept.read_text().splitlines())}
-    detector, found = YuNet(), {source: list[Outcome]() for source in sources}
+    detector, found = detector_for("photo"), {source: list[Outcome]() for source in sources}
     with kept.open("a") as file:
         for source, photos in sources.items():
             for photo in photos:
                 image = None if all((photo.path, name) in known for name in controls) else read_photo(photo.path).image
                 for name, change in controls.items():
                     if image is not None and (photo.path, name) not in known:
-                        score = inspect_frame(photo.path, Frame(change(image)), detector, predictor).score
+                        changed = change(image)
+                        score = inspect_frame(Frame(changed), detector(changed), predictor).score
                         known[photo.path, name] = score
                         file.write(json.dumps([photo.path, name, score]) + "\n")
                         file.flush()
