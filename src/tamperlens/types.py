@@ -49,6 +49,11 @@ class Verdict(StrEnum):
     NO_EVIDENCE = "no_evidence"
     INCONCLUSIVE = "inconclusive"
 
+    @property
+    def words(self) -> str:
+        """As people read it: "manipulated", "no evidence" or "inconclusive"."""
+        return self.value.replace("_", " ")
+
 
 @dataclass(frozen=True)
 class Frame:

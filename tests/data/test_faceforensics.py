@@ -238,3 +238,76 @@ def test_people_of_one_group_never_meet_those_of_another():
     two = Splits({"train": (("a", "b"),), "val": (("c",),), "test": ()})
     assert two.shared == {} and two.split_of(["c"]) == "val" and two.split_of(["a", "z"]) is None
     assert READERS["faceforensics"].read is read
+
+
+# ------------------------------------------------------------------------------------------------- folders by other names
+
+
+@pytest.mark.parametrize(
+    ("folder", "meant"),
+    [
+        ("face2face", "Face2Face"),
+        ("NeuralTexture", "NeuralTextures"),
+        ("FaceSwap_c23", "FaceSwap"),
+        ("Deep-fakes", "Deepfakes"),
+        ("Own", None),
+    ],
+)
+@pytest.mark.parametrize("flat", [False, True])
+def test_folders_of_methods_that_are_not_known_are_told(tmp_path, folder, meant, flat):
+    if flat:
+        touch(tmp_path, "original/000.mp4", f"{folder}/000_003.mp4", "csv/list.csv")
+    else:
+        touch(tmp_path, original("000"), fake("000_003", method=folder), "landmarks/000/0000.npy")
+    left_out: list[LeftOut] = []
+    assert [clip.id for clip in read(tmp_path, left_out=left_out)] == ["P/c23/000"]
+    assert [(one.code, one.path.name) for one in left_out] == [("unread-folder", folder)]
+    assert (f"rename it to {meant}" in left_out[0].fix) == (meant is not None)
+    with pytest.raises(DataError, match=f"{folder} would be left out"):
+        read(tmp_path)
+    assert read(tmp_path, methods=["P"])  # whoever names the methods wants no others
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("original_sequences/Youtube2/c23/videos/001.mp4", "Youtube2"),
+        ("manipulated_sequences/Deepfakes/C23/videos/000_003.mp4", "C23"),
+        ("manipulated_sequences/Deepfakes/c23/video/000_003.mp4", "video"),
+        ("manipulated_sequences/Deepfakes/c23/000_003.mp4", "000_003.mp4"),
+        ("Deepfakes/000_003.mp4", "Deepfakes"),
+    ],
+)
+def test_media_at_other_places_of_the_tree_are_told(tmp_path, name, told):
+    touch(tmp_path, original("000"), name)
+    left_out: list[LeftOut] = []
+    read(tmp_path, left_out=left_out)
+    assert [(one.code, one.path.name) for one in left_out] == [("unread-folder", told)]
+
+
+def test_every_known_folder_may_hold_media(tmp_path):
+    base = "manipulated_sequences/Deepfakes"
+    touch(
+        tmp_path,
+        original("000"),
+        original("000", "c40"),
+        fake("000_003"),
+        mask("000_003"),
+        f"{base}/c40/images/000_003/0000.png",
+    )
+    touch(tmp_path, f"{base}/masks/images/003_000/0000.png", f"{base}/raw/masks/videos/000_003.mp4")
+    assert len(read(tmp_path)) == 4 and len(read(tmp_path, compression="c23")) == 2
+
+
+def test_a_frame_folder_may_bear_the_name_of_its_video(tmp_path):
+    touch(tmp_path, "original/000.mp4/0000.png", "Deepfakes/000_003.mp4/0000.png")
+    clips = {clip.id: clip for clip in read(tmp_path)}
+    assert set(clips) == {"P/c23/000", "DF/c23/000_003"}
+    assert clips["DF/c23/000_003"].original == tmp_path / "original/000.mp4" and clips["P/c23/000"].layout is Layout.FRAMES
+
+
+def test_downloads_of_masks_that_did_not_end_are_told_once(tmp_path):
+    touch(tmp_path, original("000"), fake("000_003"), fake("000_003", "c40"), mask("000_003") + ".part")
+    left_out: list[LeftOut] = []
+    read(tmp_path, left_out=left_out)
+    assert [(one.code, one.path.name) for one in left_out] == [("partial-download", "000_003.mp4.part")]

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from tamperlens.data.readers import READERS, Layout
+from tamperlens.data.readers import READERS, Layout, LeftOut
 from tamperlens.data.readers.frames import content_hash, read_frames
 from tamperlens.data.readers.methods import METHODS
-from tamperlens.errors import DataError
+from tamperlens.errors import DataError, MediaError
 from tamperlens.media import write_png
 from trees import clip_frames, encode, write_frames
 
@@ -152,3 +152,91 @@ def test_content_hash_sees_every_picture_of_a_folder(tmp_path):
     write_frames(tmp_path / "b", frames)
     write_frames(tmp_path / "c", [*frames[:2], frames[0]])
     assert content_hash(tmp_path / "a") == content_hash(tmp_path / "b") != content_hash(tmp_path / "c")
+
+
+# ------------------------------------------------------------------------------------------------- what is not a clip
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("faceforensics", "Deepfakes"), ("celebdf", "Celeb-synthesis"), ("pairs", "manipulated"), ("unpaired", "fake")],
+)
+@pytest.mark.parametrize(
+    ("stray", "code"),
+    [
+        ("0.mp4.part", "partial-download"),
+        ("0.mp4.crdownload", "partial-download"),
+        ("0.mp4.aria2", "partial-download"),
+        (".0.mp4.Xy12ab", "partial-download"),
+        ("0.mpg", "misnamed"),
+        ("Thumbs.db", None),
+        ("._0.mp4", None),
+        ("readme.txt", None),
+    ],
+)
+def test_what_may_be_a_clip_and_is_not_read_is_told(tmp_path, name, folder, stray, code):
+    touch(tmp_path, *EXAMPLES[name], f"{folder}/{stray}")
+    left_out: list[LeftOut] = []
+    assert len(READERS[name].read(tmp_path, left_out=left_out)) == len(EXAMPLES[name])
+    assert [(one.code, one.path.name) for one in left_out] == ([(code, stray)] if code else [])
+    if code:
+        with pytest.raises(DataError, match=f"{stray} would be left out"):
+            READERS[name].read(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "folder"), [("faceforensics", "Deepfakes"), ("celebdf", "Celeb-real"), ("pairs", "original")])
+def test_a_folder_without_pictures_is_no_clip_and_told(tmp_path, name, folder):
+    touch(tmp_path, *EXAMPLES[name], f"{folder}/000_009/deeper/0000.png")
+    left_out: list[LeftOut] = []
+    READERS[name].read(tmp_path, left_out=left_out)
+    assert [(one.code, one.path.name) for one in left_out] == [("unread-folder", "000_009")]
+
+
+@pytest.mark.parametrize("name", ["celebdf", "pairs", "unpaired"])
+def test_media_in_folders_that_no_reader_knows_are_told(tmp_path, name):
+    touch(tmp_path, *EXAMPLES[name], "others/more/a.mp4", "notes/list.txt", "loose.mp4")
+    left_out: list[LeftOut] = []
+    READERS[name].read(tmp_path, left_out=left_out)
+    assert sorted((one.code, one.path.name) for one in left_out) == [
+        ("unread-folder", "loose.mp4"),
+        ("unread-folder", "others"),
+    ]
+
+
+def test_a_folder_that_holds_no_clips_names_what_it_holds(tmp_path):
+    with pytest.raises(DataError, match=r"holds no clips of .*Not read: face2face"):
+        READERS["faceforensics"].read(touch(tmp_path, "face2face/000_003.mp4"))
+
+
+def test_unpaired_data_have_a_label_and_a_folder_for_each_split(tmp_path):
+    touch(tmp_path, "train/real/a.mp4", "train/fake/show/b/0000.png", "train/fake/show/b/0001.png", "test/fake/c.png")
+    clips = {clip.id: clip for clip in READERS["unpaired"].read(tmp_path)}
+    assert list(clips) == ["FAKE/test/c", "FAKE/train/show/b", "P/train/a"]
+    assert {clip.split for clip in clips.values()} == {"train", "test"} and {clip.split_set for clip in clips.values()} == {
+        "folders"
+    }
+    assert all(clip.original is None for clip in clips.values()) and clips["FAKE/train/show/b"].layout is Layout.FRAMES
+    assert not READERS["unpaired"].paired and all(READERS[name].paired for name in READERS if name != "unpaired")
+    with pytest.raises(DataError, match="has a folder for each split"):
+        READERS["unpaired"].read(tmp_path, splits=write_splits(tmp_path / "splits", train=[["a"]]), allow_custom_split=True)
+
+
+# --------------------------------------------------------------------------------------------------- numbers and frames
+
+
+def test_indices_of_two_folders_are_counted_from_the_same_number(tmp_path):
+    frames = clip_frames("7", 6)
+    write_frames(tmp_path / "later", frames[2:], first=2)
+    read = list(read_frames(tmp_path / "later", first=0))
+    assert [frame.index for frame in read] == [2, 3, 4, 5]
+    assert all(np.array_equal(frame.image, frames[frame.index]) for frame in read)
+    assert [frame.index for frame in read_frames(tmp_path / "later", first=3)] == [0, 1, 2]  # what lies before is left out
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_truncated_picture_is_no_frame(tmp_path, suffix):
+    write_frames(tmp_path / "a", clip_frames("7", 3), suffix=suffix)
+    path = tmp_path / "a" / f"0001{suffix}"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(MediaError, match=rf"0001{suffix}: .*truncated.*extract it again"):
+        list(read_frames(tmp_path / "a"))

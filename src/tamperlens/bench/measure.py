@@ -1,6 +1,6 @@
 """The figures of a shipped model: forgeries of test people by family and delivery, real photos by source and control."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,9 @@ from tamperlens.data.portraits import FacePhoto, forged_crops
 from tamperlens.faces import detector_for
 from tamperlens.files import PHOTO_SUFFIXES
 from tamperlens.forge import FAMILIES
-from tamperlens.metrics.outcomes import MeanMask, judge, rows_of
+from tamperlens.metrics.baseline import MeanMask
+from tamperlens.metrics.outcomes import judge
+from tamperlens.metrics.results import rows_of
 from tamperlens.metrics.rows import rows_to_markdown
 from tamperlens.models.card import CardRow, rows_of_card
 from tamperlens.models.runtime import OnnxPredictor
@@ -52,7 +54,7 @@ def measure_recipes(
 
 def measure_photos(
     predictor: OnnxPredictor,
-    sources: dict[str, Sequence[Path]],
+    sources: Mapping[str, Sequence[Path]],
     controls: Sequence[str],
     borders: dict[str, int] | None = None,
     say: Say = print,

@@ -181,7 +181,8 @@ def moire(image: UInt8Array) -> UInt8Array:
 
 def monochrome(image: UInt8Array) -> UInt8Array:
     """Without colour."""
-    return np.repeat(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)[..., None], 3, axis=2)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return np.asarray(np.repeat(grey[..., None], 3, axis=2), np.uint8)
 
 
 def few_levels(image: UInt8Array) -> UInt8Array:
@@ -190,7 +191,7 @@ def few_levels(image: UInt8Array) -> UInt8Array:
 
 
 def _levels(values: npt.NDArray[np.floating]) -> UInt8Array:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
 def _place(image: UInt8Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

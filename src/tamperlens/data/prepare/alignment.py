@@ -73,10 +73,11 @@ class Alignment:
         moving = [costs for costs in self._costs if _moves(costs)]
         moving = [costs for costs in moving if len(costs) == 2 * REACH + 1] or moving  # near a clip's ends one side is missing
         best = [min(costs, key=lambda k: (costs[k], abs(k))) for costs in moving]
-        shifts = sorted(set(best) - {0}, key=best.count)
-        if not shifts or best.count(shifts[-1]) < AGREED * len(best):
+        later, earlier = [k for k in best if k > 0], [k for k in best if k < 0]
+        agreed = max(later, earlier, key=len)  # far away, the nearest in reach changes from frame to frame
+        if not agreed or len(agreed) < AGREED * len(best):
             return 0
-        shift = shifts[-1]
+        shift = max(set(agreed), key=agreed.count)
         pairs = [(costs[shift], costs[0]) for costs in moving if shift in costs]
         there, here = np.sum(pairs, axis=0)
         return shift if there < BETTER * here else 0
