@@ -95,10 +95,10 @@ class FaceTracks:
         if look is None or not face.looks:
             return common if expected and common >= self.overlap else 0.0
         alike = face.alike(look)
-        if expected and common >= self.overlap and alike >= face.least_alike() and not face.faded(look):
-            return 1 + common  # before all others
-        place = common >= self.overlap
-        return alike if (place and alike >= ALIKE) or (alike >= SURE and _near(last, box)) else 0.0
+        in_place = common >= self.overlap
+        if expected and in_place:  # before all others
+            return 1 + common if alike >= face.least_alike() and not face.faded(look) else 0.0
+        return alike if (in_place and alike >= ALIKE) or (alike >= SURE and _near(last, box)) else 0.0
 
     def boxes(self, index: int) -> dict[int, FaceBox]:
         """The faces of frame ``index``, by a number that each keeps through the clip."""
