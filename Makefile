@@ -1,4 +1,5 @@
 # make demo   sets up .venv, installs the base package, inspects a real photo and a forgery of it
+# make web    installs what the page needs, and opens it on the demo's pictures (after make demo)
 # make test   installs what tests need and runs them, but for those marked slow
 # make check  lint, types and import contracts
 PYTHON ?= python3
@@ -10,7 +11,7 @@ export UV_FIND_LINKS := $(or $(UV_FIND_LINKS),$(subst $(empty) $(empty),$(comma)
 # uv where it can be had, plain pip otherwise
 INSTALL = $(BIN)/python -m $(if $(shell $(BIN)/python -m uv --version 2>/dev/null),uv pip install --python $(BIN)/python,pip install) -c constraints.txt
 
-.PHONY: demo test check clean
+.PHONY: demo web test check clean
 
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than Python 3.11; set PYTHON=<a newer one>"; exit 1; }
@@ -26,10 +27,18 @@ INSTALL = $(BIN)/python -m $(if $(shell $(BIN)/python -m uv --version 2>/dev/nul
 .venv/dev: pyproject.toml constraints.txt | .venv/created
 	@echo "installing tamperlens with everything tests need"
 	$(INSTALL) -e '.[dev]' || { echo "error: the test requirements could not be installed; the lines above say what failed"; exit 1; }
-	@touch $@ .venv/base
+	@touch $@ .venv/base .venv/web
 
 demo: .venv/base
 	$(BIN)/python examples/demo.py
+
+.venv/web: pyproject.toml constraints.txt | .venv/created
+	@echo "installing tamperlens with its web page"
+	$(INSTALL) -e '.[web]' || { echo "error: what the page needs could not be installed; the lines above say what failed"; exit 1; }
+	@touch $@ .venv/base
+
+web: .venv/web
+	$(BIN)/tamperlens serve --open $(wildcard demo/photograph.jpg demo/forgery.png)
 
 test: .venv/dev
 	$(BIN)/python -m pytest

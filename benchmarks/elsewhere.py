@@ -24,18 +24,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tamperlens.faces import VIDEO_SCALES, YuNet
-from tamperlens.inspection.photo import inspect_frame
+from tamperlens.faces import detector_for
+from tamperlens.inspection.photo import inspect_faces
 from tamperlens.media import VideoSampler, moves, moving_length, read_photo
 from tamperlens.metrics import area_under_roc, bootstrap, count_pixels, mean_defined
 from tamperlens.models.runtime import load
-from tamperlens.types import BoolArray, Frame, Predictor, UInt8Array
+from tamperlens.types import BoolArray, FaceInspection, FloatArray, Frame, Predictor, UInt8Array
 
 Clips = dict[tuple[str, str, str], np.ndarray]  # source, original and file -> its frames' logits, NaN where none was judged
 MEDIA = {".jpg", ".jpeg", ".png", ".webp", ".mp4", ".mpg"}
 ROUGH = ("infoswap",)
 THRESHOLD = 20  # grey levels: what WebP leaves of a difference outside the face stays below it
-PHOTOS, CLIPS = YuNet(), YuNet(scales=VIDEO_SCALES)  # searched as in use
+PHOTOS, CLIPS = detector_for("photo"), detector_for("video")  # searched as in use
 EVERY = 6  # frames from one to the next of the GHOST clips
 MEAN = "mean of logits"
 PAIRS_HEAD = ("model", "set", "fakes", "AUC", "AUC against all pristine", "rank", "rank by frame", "Fg-IoU")
@@ -77,6 +77,14 @@ def logits(probabilities: object) -> np.ndarray:
     return -np.log(1 / np.clip(np.asarray(probabilities, np.float64), 1e-6, 1 - 1e-6) - 1)
 
 
+def on_picture(face: FaceInspection, image: UInt8Array) -> tuple[FloatArray, BoolArray]:
+    """The model's own map and mask of a face, whatever the verdict, in the picture."""
+    pixel_map, mask = np.zeros(image.shape[:2], np.float32), np.zeros(image.shape[:2], np.bool_)
+    if face.picture is not None and face.square is not None:
+        pixel_map[face.square], mask[face.square] = face.picture.pixel_map, face.picture.mask
+    return pixel_map, mask
+
+
 @dataclass
 class Judge:
     """Several models, and the mean of their logits as one more."""
@@ -87,14 +95,15 @@ class Judge:
     def __call__(self, row: Judged, image: UInt8Array, moving: bool, base: UInt8Array | None = None) -> Judged:
         """The row with what is said of the image; ``base`` is a fake's original."""
         faces = (CLIPS if moving else PHOTOS)(image)[:1]
-        found = [inspect_frame(row.file, Frame(image), lambda _: faces, model) for model in self.models]
-        if found[0].score is None:
+        found = {model.name: face for model in self.models for face in inspect_faces(Frame(image), faces, model)}
+        if any(face.finding.score is None for face in found.values()) or not found:
             return row
-        row.scores = {one.model: float(one.score or 0) for one in found}
-        masks = {one.model: one.mask for one in found}
+        row.scores = {name: float(face.finding.score or 0) for name, face in found.items()}
+        maps = {name: on_picture(face, image) for name, face in found.items()}
+        masks = {name: mask for name, (_, mask) in maps.items()}
         if self.mean:
             row.scores[MEAN] = float(1 / (1 + np.exp(-logits(list(row.scores.values())).mean())))
-            masks[MEAN] = np.mean([logits(one.pixel_map) for one in found], axis=0) >= 0
+            masks[MEAN] = np.mean([logits(pixel_map) for pixel_map, _ in maps.values()], axis=0) >= 0
         if base is not None:
             row.fg_iou = {name: count_pixels(mask, difference(image, base)).fg_iou for name, mask in masks.items()}
         return row

@@ -49,7 +49,7 @@ def measure(what: str, path: Path) -> dict[str, float]:
     """Runs in a process of its own: the work named ``what``, after everything it needs is loaded."""
     import av
 
-    from tamperlens.faces import VIDEO_SCALES, YuNet
+    from tamperlens.faces import detector_for
     from tamperlens.inspection.photo import inspect_photo
     from tamperlens.inspection.video import inspect_video
     from tamperlens.models import runtime
@@ -59,7 +59,7 @@ def measure(what: str, path: Path) -> dict[str, float]:
         weights = Path(runtime.__file__).parent / "weights" / f"{runtime.DEFAULT_MODEL}.safetensors"
         predictor = runtime.load(weights if what == "eager" else runtime.DEFAULT_MODEL)
     if what == "photo":
-        detector = YuNet()
+        detector = detector_for("photo")
         inspect_photo(path, detector, predictor)
     began, worked = time.perf_counter(), time.process_time()
     if what == "decode":
@@ -68,7 +68,7 @@ def measure(what: str, path: Path) -> dict[str, float]:
     elif what == "photo":
         inspect_photo(path, detector, predictor)
     else:
-        frames = inspect_video(path, YuNet(scales=VIDEO_SCALES), predictor, threads=2).decoded
+        frames = inspect_video(path, detector_for("video"), predictor, threads=2).decoded
     clock, work = time.perf_counter() - began, time.process_time() - worked
     return {"frames": frames, "clock": clock, "work": work, "memory": memory()}
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos
-from tamperlens.faces import YuNet
+from tamperlens.faces import detector_for
 
 __all__ = ["parser_of", "people_of"]
 
@@ -19,4 +19,4 @@ def parser_of(about: str | None) -> argparse.ArgumentParser:
 
 def people_of(arguments: argparse.Namespace) -> dict[str, list[FacePhoto]]:
     """The photos of ``train``, ``val`` and ``test`` people."""
-    return by_split(find_face_photos(arguments.photos, YuNet(scales=(480,)), arguments.cache))
+    return by_split(find_face_photos(arguments.photos, detector_for("portrait"), arguments.cache))

@@ -27,7 +27,7 @@ from tamperlens.data.prepare.run import Execution, Report, prepare
 from tamperlens.data.readers import READERS
 from tamperlens.data.readers.frames import read_frames
 from tamperlens.data.store.manifest import PrepareSettings
-from tamperlens.faces import VIDEO_SCALES, YuNet
+from tamperlens.faces import detector_for
 from tamperlens.media import frames, write_video
 from tamperlens.types import FaceBox, UInt8Array
 
@@ -68,7 +68,7 @@ def decode_all(paths: list[Path]) -> tuple[int, float]:
 
 
 def detect_all(paths: list[Path]) -> tuple[list[list[list[FaceBox]]], float]:
-    detector, spent, found = YuNet(scales=VIDEO_SCALES), 0.0, []
+    detector, spent, found = detector_for("dataset"), 0.0, []
     for path in paths:
         found.append([])
         for frame in frames(path):
@@ -81,7 +81,7 @@ def detect_all(paths: list[Path]) -> tuple[list[list[list[FaceBox]]], float]:
 def moved(path: Path, found: list[list[FaceBox]]) -> list[float]:
     """How far followed boxes lie from detected ones, in shares of their side: the worse of centre and half the side."""
     distances = []
-    for frame, boxes in follow_faces(read_frames(path), YuNet(scales=VIDEO_SCALES), step=1, detect_every=5):
+    for frame, boxes in follow_faces(read_frames(path), detector_for("dataset"), step=1, detect_every=5):
         if found[frame.index] and boxes:
             a, b = found[frame.index][0], max(boxes.values(), key=lambda box: box.size)
             apart = (*(abs(p - q) for p, q in zip(a.center, b.center, strict=True)), abs(a.size - b.size) / 2)
@@ -93,7 +93,7 @@ def prepare_all(root: Path, store: Path, compression: str) -> tuple[Report, floa
     """The report, seconds of work and peak memory in MB; in a fresh process, so that only preparing counts."""
     settings = PrepareSettings(compression=compression, every_train=1, every_eval=1)
     began = time.process_time()
-    report = prepare(root, store, settings, YuNet(scales=VIDEO_SCALES), execution=Execution(keep_going=True))
+    report = prepare(root, store, settings, detector_for("dataset"), execution=Execution(keep_going=True))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return report, time.process_time() - began, peak
 

@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tamperlens.data.prepare.run import prepare
 from tamperlens.data.store import Store
 from tamperlens.data.store.manifest import PrepareSettings
-from tamperlens.faces import VIDEO_SCALES, YuNet
+from tamperlens.faces import detector_for
 from tamperlens.models.model import Model
 from tamperlens.training.batch import Batch
 from tamperlens.training.config import TrainConfig
@@ -41,7 +41,7 @@ def small_store(folder: Path) -> Path:
     for name, groups in SPLITS.items():
         (root / "splits" / f"{name}.json").write_text(json.dumps(groups))
     settings = PrepareSettings(compression="raw", every_train=1)
-    prepare(root, folder / "store", settings, YuNet(scales=VIDEO_SCALES), splits=root / "splits", allow_custom_split=True)
+    prepare(root, folder / "store", settings, detector_for("dataset"), splits=root / "splits", allow_custom_split=True)
     return folder / "store"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.cbook import get_sample_data
 from PIL import Image
 
-from tamperlens.faces import YuNet
+from tamperlens.faces import detector_for
 from tamperlens.forge.provenance import write_forgery
 from tamperlens.forge.whole import forge_face
 from tamperlens.inspection.casefile.record import FailureRecord, Settings
@@ -29,7 +29,7 @@ def main() -> int:
     with get_sample_data("grace_hopper.jpg") as file:
         photo.write_bytes(file.read())
     image = np.asarray(Image.open(photo).convert("RGB"))
-    face = YuNet()(image)[0]
+    face = detector_for("photo")(image)[0]
     (OUT / "manifest.jsonl").unlink(missing_ok=True)
     forged, mask_path = write_forgery(OUT, "forgery", forge_face(image, face, FAMILY, SEED), photo.name, SEED)
     truth = np.asarray(Image.open(mask_path)) > 0

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole way of the default model: real photos -> first weights -> training -> thresholds, figures, card and its page.
 #     runs/shipped_model.sh DATA OUT [--control FOLDER=BORDER ...]
-# DATA holds congress/, london/, capitol/ and grid/ (folders of photos, one person each; runs/data.toml says what they are and whose).
+# DATA holds congress/, london/, capitol/ and grid/, folders of photos (runs/data.toml says whose; grid/ by runs/clip_frames.py).
 # Every step goes on where it was stopped. Two cores need a day for training; OUT/run/log.csv shows how far it is.
 set -euo pipefail
 if [ $# -lt 2 ]; then sed -n 2,5p "$0"; exit 2; fi

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tamperlens.data.portraits import find_face_photos, load_portrait, split_of
-from tamperlens.faces import YuNet
+from tamperlens.faces import detector_for
 from tamperlens.forge.learned import AUTOENCODER_SIDE, RENDERER_SIDE, coarse
 from tamperlens.forge.standins import aligned_face
 from tamperlens.media import resize
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--faces", type=Path, help="where found faces are kept")
     arguments = parser.parse_args()
     torch.manual_seed(0)
-    photos = find_face_photos(arguments.photos, YuNet(scales=(480,)), arguments.faces)
+    photos = find_face_photos(arguments.photos, detector_for("portrait"), arguments.faces)
     faces: dict[str, list[np.ndarray]] = {"train": [], "val": []}
     squares: dict[str, list[np.ndarray]] = {"train": [], "val": []}
     for photo in photos:

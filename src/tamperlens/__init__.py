@@ -51,7 +51,7 @@ def inspect(path: str | Path, *, model: str | Path | None = None) -> "Inspection
     told by its content. ``model``: a shipped model's name, or the path of an ``.onnx`` or ``.safetensors`` file; the default
     model otherwise. Raises `TamperlensError` where the file cannot be read or the model cannot be loaded.
     """
-    from tamperlens.faces import VIDEO_SCALES, YuNet
+    from tamperlens.faces import detector_for
     from tamperlens.inspection.photo import inspect_photo
     from tamperlens.inspection.video import inspect_video
     from tamperlens.media import Video, open_source
@@ -62,9 +62,9 @@ def inspect(path: str | Path, *, model: str | Path | None = None) -> "Inspection
         _loaded[chosen] = load(chosen)
     with open_source(path) as source:
         if isinstance(source, Video):
-            return inspect_video(source, YuNet(scales=VIDEO_SCALES), _loaded[chosen])
+            return inspect_video(source, detector_for("video"), _loaded[chosen])
         if "detector" not in _loaded:
-            _loaded["detector"] = YuNet()
+            _loaded["detector"] = detector_for("photo")
         return inspect_photo(source, _loaded["detector"], _loaded[chosen])
 
 

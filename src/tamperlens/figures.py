@@ -5,49 +5,55 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from tamperlens.types import BoolArray, FaceBox, FacePicture, Inspection, LabelledCrop, UInt8Array, Verdict
+from tamperlens.types import BoolArray, FaceBox, FacePicture, FloatArray, Inspection, LabelledCrop, UInt8Array, Verdict
 
-__all__ = ["LABELS", "draw_contact_sheet", "draw_face", "draw_heat_layer", "draw_overlay", "heat", "unit_of"]
+__all__ = ["OKABE_ITO", "draw_contact_sheet", "draw_face", "draw_heat_layer", "draw_overlay", "heat", "unit_of"]
 
-# Okabe and Ito's colours, told apart by colour-blind readers too.
+#: Okabe and Ito's colours, RGB, told apart by colour-blind readers too; those that show best on white first.
+OKABE_ITO = {
+    "vermillion": (213, 94, 0),
+    "blue": (0, 114, 178),
+    "green": (0, 158, 115),
+    "purple": (204, 121, 167),
+    "orange": (230, 159, 0),
+    "sky": (86, 180, 233),
+    "black": (0, 0, 0),
+}
 COLORS = {
-    Verdict.MANIPULATED: (213, 94, 0),
-    Verdict.NO_EVIDENCE: (0, 114, 178),
+    Verdict.MANIPULATED: OKABE_ITO["vermillion"],
+    Verdict.NO_EVIDENCE: OKABE_ITO["blue"],
     Verdict.INCONCLUSIVE: (120, 120, 120),
 }
-LABELS = {
-    Verdict.MANIPULATED: "manipulated",
-    Verdict.NO_EVIDENCE: "no evidence",
-    Verdict.INCONCLUSIVE: "inconclusive",
-}
 
 
-def heat(image: UInt8Array, pixel_map: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> UInt8Array:
-    """``image`` with its pixel map laid over it: the surer, the warmer and the less transparent."""
+def heat(image: UInt8Array, pixel_map: FloatArray, mask: BoolArray | None = None) -> UInt8Array:
+    """``image`` with its pixel map laid over it: the surer, the warmer and the less transparent; only where ``mask`` is."""
     canvas = image.copy()
-    rows, columns = np.flatnonzero(pixel_map.any(axis=1)), np.flatnonzero(pixel_map.any(axis=0))
+    seen = pixel_map if mask is None else mask
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     if len(rows):  # only around faces: of a large picture the rest would cost much memory
         area = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        colors = cv2.applyColorMap(np.rint(pixel_map[area] * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
-        weight = (0.65 * pixel_map[area])[..., None]
+        shown = pixel_map[area] if mask is None else pixel_map[area] * mask[area]
+        colors = cv2.applyColorMap(np.rint(shown * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+        weight = (0.65 * shown)[..., None]
         canvas[area] = np.rint(image[area] * (1 - weight) + colors * weight)
     return canvas
 
 
 def draw_heat_layer(picture: FacePicture) -> UInt8Array:
-    """The heat map and the outline of the mask alone, to be laid over the picture: RGBA uint8 ``(H, W, 4)``."""
-    colors = cv2.applyColorMap(np.rint(picture.pixel_map * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
-    layer = np.ascontiguousarray(np.dstack([colors, np.rint(picture.pixel_map * 255).astype(np.uint8)]))
+    """The heat map within the mask and the mask's outline alone, to be laid over the picture: RGBA uint8 ``(H, W, 4)``."""
+    levels = np.rint(picture.pixel_map * picture.mask * 255).astype(np.uint8)
+    layer = np.ascontiguousarray(np.dstack([cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)[..., ::-1], levels]))
     _outline(layer, picture.mask, (255, 255, 255, 255))
     return layer
 
 
 def draw_overlay(inspection: Inspection) -> UInt8Array:
     """The picture with heat map, outline of the mask, and a labelled box around each face; RGB uint8, the picture's size."""
-    canvas = heat(inspection.image, inspection.pixel_map)
+    canvas = heat(inspection.image, inspection.pixel_map, inspection.mask)
     _outline(canvas, inspection.mask, (255, 255, 255))
     for finding in inspection.faces:
-        text = LABELS[finding.verdict] + ("" if finding.score is None else f" {finding.score:.2f}")
+        text = finding.verdict.words + ("" if finding.score is None else f" {finding.score:.2f}")
         draw_face(canvas, finding.box, finding.verdict, text)
     return canvas
 

@@ -4,7 +4,7 @@ Arrays at these edges are numpy: pictures are RGB uint8 ``(H, W, 3)``, pixel map
 ``(H, W)``. Boxes are ``x0, y0, x1, y1`` in pixels of the upright picture, x to the right, y down, ``x1`` and ``y1`` exclusive.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -18,11 +18,14 @@ __all__ = [
     "FaceCrop",
     "FaceDetector",
     "FaceFinding",
+    "FaceInspection",
+    "FacePath",
     "FacePicture",
     "FaceTrack",
     "FloatArray",
     "Frame",
     "Inspection",
+    "KeptFrame",
     "LabelledCrop",
     "Prediction",
     "Predictor",
@@ -46,6 +49,11 @@ class Verdict(StrEnum):
     NO_EVIDENCE = "no_evidence"
     INCONCLUSIVE = "inconclusive"
 
+    @property
+    def words(self) -> str:
+        """As people read it: "manipulated", "no evidence" or "inconclusive"."""
+        return self.value.replace("_", " ")
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -57,6 +65,7 @@ class Frame:
     notes: tuple[str, ...] = ()  # what was not as it should be while reading, in words for people
     complete: bool = True  # False where part of the file could not be read
     jpeg_quality: int | None = None  # 1 to 100, estimated from a JPEG's tables; None for what is no JPEG
+    flash: bool = False  # the picture is lit, or covered, for a moment only: the scene before it comes back
     cut: bool = False  # a change of scene, or of the picture's size, lies between this frame and the one streamed before it
 
     def __post_init__(self) -> None:
@@ -153,10 +162,29 @@ class FaceFinding:
     box: FaceBox
     verdict: Verdict
     score: float | None  # None where the face was not scored
-    mask_area: float | None  # share of the crop's area inside the picture that is called manipulated
+    mask_area: float | None  # fraction of the crop's area inside the picture that is marked; 0 unless called manipulated
     reasons: tuple[str, ...]
     score_range: tuple[float, float] | None = None  # lowest and highest score over mild re-encodes
     too_poor: bool = False  # inconclusive because the picture is too poor for the model to find much
+
+
+@dataclass(frozen=True, eq=False)
+class FacePicture:
+    """The x2 square around a face, less what lies outside the picture, and what was found in it."""
+
+    image: UInt8Array  # (H, W, 3) RGB
+    pixel_map: FloatArray  # (H, W) in [0, 1]
+    mask: BoolArray  # (H, W)
+
+
+@dataclass(frozen=True, eq=False)
+class FaceInspection:
+    """What was found about one face of a picture, and in which pixels."""
+
+    finding: FaceFinding
+    #: The x2 square, less what lies outside the picture, with the model's own mask; None where the face was not scored.
+    picture: FacePicture | None = None
+    square: tuple[slice, slice] | None = None  # rows and columns of the picture that it shows
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +201,7 @@ class Inspection:
     limits: tuple[str, ...]  # what the model is known to miss, in words for people
     image: UInt8Array = field(repr=False)  # (H, W, 3) the upright picture
     pixel_map: FloatArray = field(repr=False)  # (H, W), the largest value of any face's map; 0 outside all crops
-    mask: BoolArray = field(repr=False)  # (H, W)
+    mask: BoolArray = field(repr=False)  # (H, W): what is marked, only on faces that are called manipulated
 
 
 @dataclass(frozen=True)
@@ -184,15 +212,6 @@ class VideoRule:
     score_threshold: float  # a face whose score reaches it is called manipulated
     doubt_threshold: float  # a face whose score reaches it, but not score_threshold, is inconclusive
     min_frames: int = 3  # a face with fewer judged frames is inconclusive
-
-
-@dataclass(frozen=True, eq=False)
-class FacePicture:
-    """The x2 square around a face, less what lies outside the picture, and what was found in it."""
-
-    image: UInt8Array  # (H, W, 3) RGB
-    pixel_map: FloatArray  # (H, W) in [0, 1]
-    mask: BoolArray  # (H, W)
 
 
 @dataclass(frozen=True)
@@ -219,6 +238,25 @@ class FaceTrack:
 
 
 @dataclass(frozen=True, eq=False)
+class FacePath:
+    """Where one face was detected in a video; `faces.box_at` says where it is in between."""
+
+    detections: npt.NDArray[np.int64]  # (N,) numbers of the detection frames, growing
+    scenes: npt.NDArray[np.int64]  # (N,) in which scene each lies
+    values: FloatArray  # (N, 15): x0, y0, x1, y1, confidence, x and y of five landmarks
+
+
+@dataclass(frozen=True, eq=False)
+class KeptFrame:
+    """A frame of a video in which a face scores high."""
+
+    seconds: float
+    score: float  # the highest of any face in it
+    image: UInt8Array  # (H, W, 3) RGB, shrunk
+    scale: float  # of its side to that of the frame
+
+
+@dataclass(frozen=True, eq=False)
 class VideoInspection:
     """What was found about one video."""
 
@@ -240,8 +278,9 @@ class VideoInspection:
     decoded: int  # decoded frames
     complete: bool  # False where part of the file could not be read
     pictures: Mapping[int, FacePicture] = field(repr=False)  # track number -> the frame of its highest score; not of all tracks
-    worst: tuple[tuple[float, float, UInt8Array], ...] = field(repr=False)  # second, score, overlay of the frame
-    boxes: Callable[[float], Mapping[int, FaceBox]] = field(repr=False)  # second -> track number -> where the face is
+    highest: tuple[KeptFrame, ...] = field(repr=False)  # the frames of the highest scores, the highest first
+    detected: npt.NDArray[np.float64] = field(repr=False)  # (M,) seconds of the detection frames
+    paths: Mapping[int, FacePath] = field(repr=False)  # track number -> where the face was detected
 
 
 @dataclass(frozen=True)

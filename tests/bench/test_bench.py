@@ -149,7 +149,7 @@ def write_maps(store: Store, folder: Path, splits=("val", "test"), value=255, ki
 
 def accuracy_of(store: Store, folder: Path) -> float:
     outcomes, threshold, _ = judge_maps(MapFolder(folder), store, Conditions(policy=None))
-    return float(np.mean([(outcome.score >= threshold) == outcome.label for outcome in outcomes]))
+    return float(np.mean((outcomes.scores >= threshold) == outcomes.labels))
 
 
 def test_maps_and_scores_of_all_rows_are_judged_by_their_scores(store, tmp_path):

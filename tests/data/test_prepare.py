@@ -22,6 +22,7 @@ from tamperlens.data.store import Store
 from tamperlens.data.store.manifest import INFO, MANIFEST, PARTS, SHARDS, PrepareSettings
 from tamperlens.data.store.shards import TarWriter
 from tamperlens.errors import DataError
+from tamperlens.faces import DETECTORS
 from tamperlens.types import FaceBox
 from trees import (
     CENTER,
@@ -525,7 +526,7 @@ def command(*arguments):
 @pytest.fixture
 def found(monkeypatch):
     """Faces where the synthetic clips have none."""
-    monkeypatch.setattr("tamperlens.faces.YuNet", lambda scales: FakeDetector())
+    monkeypatch.setitem(DETECTORS, "yunet", lambda purpose: FakeDetector())
 
 
 def test_prepare_and_show(mine, calm, tmp_path, found):

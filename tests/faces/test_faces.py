@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tamperlens.errors import ModelError
-from tamperlens.faces import DETECTORS, YuNet, crop_face, detector, inside_slices, paste_map
+from tamperlens.faces import DETECTORS, YuNet, crop_face, detector, detector_for, inside_slices, paste_map
 from tamperlens.types import FaceBox, FaceDetector, UInt8Array
 
 LANDMARKS = np.zeros((5, 2), np.float32)
@@ -49,7 +49,7 @@ def moved(face: FaceBox, x: float, y: float, scale: float = 1.0) -> FaceBox:
 
 @pytest.mark.parametrize("name", sorted(DETECTORS))
 def test_every_detector_finds_one_face_where_there_is_one(name: str, hopper: UInt8Array) -> None:
-    detector = DETECTORS[name]()
+    detector = detector_for("photo", name)
     assert isinstance(detector, FaceDetector)
     before = hopper.copy()
     (face,) = detector(hopper)

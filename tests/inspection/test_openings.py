@@ -20,7 +20,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     pillow, pyav = Image.open, av.open
 
     def by_pillow(file: Any, *arguments: Any, **options: Any) -> Any:
-        openings.append(f"Pillow {Path(file).name}")
+        openings.append(f"Pillow {Path(getattr(file, 'name', file)).name}")
         return pillow(file, *arguments, **options)
 
     def by_pyav(file: Any, mode: str | None = None, *arguments: Any, **options: Any) -> Any:

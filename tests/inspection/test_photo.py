@@ -23,7 +23,7 @@ def picture(height: int = 200, width: int = 300) -> Frame:
 
 
 def inspected(faces: list[FaceBox], *scores: float, frame: Frame | None = None):
-    return inspect_frame("x.png", frame or picture(), lambda image: faces, FakePredictor(*scores))
+    return inspect_frame(frame or picture(), faces, FakePredictor(*scores), path="x.png")
 
 
 def test_the_fake_is_a_predictor() -> None:
@@ -50,7 +50,7 @@ def test_the_score_decides_at_the_models_thresholds(score: float, verdict: str) 
 )
 def test_a_verdict_that_mild_encoding_turns_round_is_inconclusive(scores, verdict) -> None:
     faces = [box(100, 60, 70)]
-    inspection = inspect_frame("x.png", picture(), lambda image: faces, FakePredictor(*scores), stability=True)
+    inspection = inspect_frame(picture(), faces, FakePredictor(*scores), stability=True)
     assert inspection.verdict == verdict and inspection.score == scores[0]
     assert inspection.faces[0].score_range == (min(scores), max(scores))
     if verdict == "inconclusive":
@@ -145,7 +145,7 @@ def test_an_incomplete_file_is_never_without_evidence() -> None:
 
 def test_the_predictor_sees_the_enlarged_square_at_native_resolution() -> None:
     predictor = FakePredictor(0.1)
-    inspection = inspect_frame("x", Frame(hopper()), YuNet(), predictor)
+    inspection = inspect_frame(Frame(hopper()), YuNet()(hopper()), predictor)
     assert len(inspection.faces) == 1
     assert predictor.sides == [crop_face(hopper(), hopper_face()).side]
 

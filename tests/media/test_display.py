@@ -27,7 +27,7 @@ from tamperlens.media import (
     write_video,
 )
 from tamperlens.media.colours import WHITE, Colours, ToSrgb, to_srgb
-from tamperlens.media.display import shown_size
+from tamperlens.media.display import Display, settle_colours, shown_size
 from tamperlens.types import UInt8Array
 
 
@@ -348,6 +348,12 @@ def test_orientation_in_xmp_alone_turns_nothing(tmp_path: Path) -> None:
     assert frame.image.shape == (96, 64, 3) and frame.notes == ()
 
 
+def test_the_film_of_a_motion_photo_is_mentioned(tmp_path: Path) -> None:
+    for xmp in (b'<rdf:Description GCamera:MotionPhoto="1"/>', b"<GCamera:MicroVideo>1</GCamera:MicroVideo>"):
+        Image.fromarray(gradient()).save(tmp_path / "a.jpg", xmp=xmp)
+        assert "not the film behind it" in read_photo(tmp_path / "a.jpg").notes[0]
+
+
 def test_png_gamma_is_applied_as_browsers_do(tmp_path: Path) -> None:
     values = np.repeat(np.arange(256, dtype=np.uint8)[None], 8, axis=0)
     shown = {}
@@ -431,3 +437,23 @@ def test_the_hidden_picture_of_an_animated_png_is_not_shown(tmp_path: Path, movi
     assert np.array_equal(found[0].image, gradient())
     facts = file_facts(path).photo
     assert facts is not None and facts.pictures == 3
+
+
+def test_colours_that_cannot_be_read_are_told_and_end_nothing() -> None:
+    image = np.full((32, 32, 3), 90, np.uint8)
+    for matrix, words in ((0, None), (3, None), (255, None), (8, "YCgCo"), (14, "ICtCp"), (15, "Dolby Vision")):
+        picture = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
+        picture.colorspace = matrix
+        told = settle_colours(picture, (2, 2, 2))
+        assert (told is None) == (words is None) and (words or "") in (told or "")
+        assert apart(Display(None)(picture)[0], image) < 3
+        assert picture.reformat(format="gray").to_ndarray().shape == (32, 32)
+
+
+def test_what_the_picture_leaves_open_its_container_may_say() -> None:
+    picture = av.VideoFrame(32, 32, "yuv420p10le")
+    settle_colours(picture, (16, 9, 9))
+    assert (picture.color_trc, picture.color_primaries, picture.colorspace) == (16, 9, 9)
+    picture = av.VideoFrame(32, 32, "yuv420p10le")
+    settle_colours(picture, (18, 2, 2))
+    assert (picture.color_trc, picture.color_primaries, picture.colorspace) == (18, 9, 9)

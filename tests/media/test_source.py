@@ -174,6 +174,32 @@ def test_a_length_in_the_header_is_not_needed(
     assert len(list(sampler)) == 10 and sampler.complete and sampler.decoded == 50 and sampler.notes == ()
 
 
+def test_a_length_that_a_header_makes_up_is_not_believed(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mkv", 50)
+    data = path.read_bytes()
+    place = data.index(b"\x44\x89\x88") + 3  # Duration, eight bytes
+    for seconds in (0.1, 100_000.0):
+        path.write_bytes(data[:place] + struct.pack(">d", 1000 * seconds) + data[place + 8 :])
+        assert moving_length(path) == pytest.approx(2, abs=0.1)
+        sampler = VideoSampler(path)
+        assert len(list(sampler)) == 50 and sampler.complete and sampler.notes == ()
+
+
+def test_sound_that_goes_on_makes_the_pictures_no_longer(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream, audio = container.add_stream("libx264", rate=25), container.add_stream("aac", rate=44100)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(25):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(gradient(number), format="rgb24")))
+        container.mux(stream.encode())
+        for start in range(0, 8 * 44100, 1024):
+            block = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            block.sample_rate, block.pts = 44100, start
+            container.mux(audio.encode(block))
+        container.mux(audio.encode())
+    assert moving_length(tmp_path / "a.mkv") == pytest.approx(1, abs=0.1)
+
+
 def test_a_recording_that_begins_between_two_key_frames_says_so(tmp_path: Path) -> None:
     path = write(tmp_path / "a.ts", 100, coding={"g": "50", "bf": "0", "sc_threshold": "0"})
     data = path.read_bytes()

@@ -1,6 +1,7 @@
 """A server in a process of its own, as people start it, and small files to give it. Chromium is the system's own."""
 
 import importlib.util
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ Server = serving_benchmark.Server  # `tamperlens serve` in a process of its own
 @pytest.fixture(scope="session")
 def server(tmp_path_factory) -> Iterator:
     """The server that most tests share: small limits, so that they can be passed by small files."""
-    limits = ("--max-mb", 2, "--max-megapixels", 1, "--max-seconds", 20, "--time-limit", 60, "--workers", 2)
+    limits = ("--max-mb", 2, "--max-megapixels", 1, "--max-seconds", 20, "--time-limit", 300, "--workers", 2)
     server = Server(tmp_path_factory.mktemp("serve") / "jobs", *limits)
     yield server
     server.stop()
@@ -58,7 +59,8 @@ def chromium() -> Iterator[object]:
     """The browser, or a skip where it cannot be had."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     if CHROMIUM is None:
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing("Chromium is not installed (Debian: apt-get install chromium)")
     switches = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
     with playwright.sync_playwright() as running:
         browser = running.chromium.launch(

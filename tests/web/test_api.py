@@ -11,12 +11,13 @@ import schemathesis
 from starlette.testclient import TestClient
 
 from tamperlens.errors import DataError
-from tamperlens.web.app import make_app, shown_name
+from tamperlens.web.app import make_app
 from tamperlens.web.guard import COOKIE, LOOPBACK
 from tamperlens.web.jobs import Job, Jobs
 from tamperlens.web.limits import Limits
 from tamperlens.web.server import Settings, read_words
 from tamperlens.web.supervisor import Supervisor
+from tamperlens.web.uploads import shown_name
 
 TOKEN = "a-token-that-nobody-can-guess"
 JPEG = b"\xff\xd8\xff\xe0" + bytes(60)
@@ -341,11 +342,12 @@ def ask_everything(client: TestClient, jobs: Jobs) -> None:
     schema = schemathesis.openapi.from_dict(client.get("/openapi.json").json())
     statuses, failures, known_jobs = set(), [], [add_result(jobs)]
     for operation in (found.ok() for found in schema.get_all_operations()):
+        malformed = operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE)
 
         @hypothesis.settings(
             max_examples=8, derandomize=True, database=None, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
         )
-        @hypothesis.given(case=operation.as_strategy(), known=hypothesis.strategies.booleans())
+        @hypothesis.given(case=operation.as_strategy() | malformed, known=hypothesis.strategies.booleans())
         def ask(case, known: bool) -> None:
             if known and "identity" in (case.path_parameters or {}):
                 if jobs.get(known_jobs[-1].id) is None:  # deleted by a request before

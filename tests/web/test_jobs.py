@@ -72,6 +72,7 @@ def test_two_servers_share_a_folder_and_no_job_is_done_twice(jobs: Jobs) -> None
 
 CRASHING = """
 import os, sys
+from pathlib import Path
 from tamperlens.web.jobs import Jobs
 from tamperlens.web.limits import Limits
 jobs = Jobs(Path(sys.argv[1]), Limits())
@@ -131,9 +132,10 @@ def test_cancelling_and_deleting(jobs: Jobs) -> None:
     for job in (waiting, running, ended):
         jobs.delete(job.id)
         assert jobs.get(job.id) is None
+    (jobs.work(claims[running.id]) / "half").touch()
     jobs.finish(claims[running.id], "cancelled")
     jobs.sweep()
-    assert not any(path for part in ("uploads", "results") for path in (jobs.folder / part).iterdir())
+    assert not any(path for part in ("uploads", "work", "results") for path in (jobs.folder / part).iterdir())
 
 
 def test_results_are_deleted_after_their_time(tmp_path) -> None:

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +18,7 @@ ENDED = ("done", "failed", "cancelled")
 
 
 def ended(server, identity: str) -> dict:
-    for _ in range(1200):
+    for _ in range(2400):
         job = server.ask(f"/api/jobs/{identity}")
         if job["state"] in ENDED:
             return job
@@ -71,6 +73,12 @@ def test_a_job_in_work_is_cancelled_by_ending_its_process(server, files) -> None
     (left,) = set(workers) & set(server.workers())
     os.kill(left, signal.SIGCONT)
     assert ended(server, server.ask("/api/jobs", files["face.jpg"].read_bytes())["id"])["state"] == "done"
+
+
+def test_without_the_extra_the_command_says_what_to_install() -> None:
+    program = "import sys; sys.modules['fastapi'] = None; from tamperlens.cli import app; app(['serve'])"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 2 and "pip install 'tamperlens[web]'" in ended.stderr and "Traceback" not in ended.stderr
 
 
 def test_raw_paths_with_dots_lead_nowhere(server) -> None:

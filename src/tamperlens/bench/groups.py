@@ -14,10 +14,10 @@ import numpy as np
 
 from tamperlens.bench.held_out import CONTROLS
 from tamperlens.data.portraits import FacePhoto, load_portrait
-from tamperlens.faces import YuNet
+from tamperlens.faces import detector_for
 from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import read_photo
-from tamperlens.metrics.outcomes import share_row
+from tamperlens.metrics.results import share_row
 from tamperlens.metrics.rows import rows_to_markdown
 from tamperlens.models.card import AS_PHOTOGRAPHED, CALLED_MANIPULATED, CardRow, rows_of_card
 from tamperlens.types import FaceDetector, FloatArray, Frame, Predictor, ResultRow, UInt8Array, Verdict
@@ -79,7 +79,7 @@ def measure_groups(
     say: Callable[[str], None] = print,
 ) -> list[CardRow]:
     """Photos inspected whole; a row for each group, control and metric."""
-    detector, members = YuNet(), groups_of(photos, labels)
+    detector, members = detector_for("photo"), groups_of(photos, labels)
     rows: list[CardRow] = []
     for control in controls:
         found = [_found_in(CONTROLS[control](read_photo(photo.path).image), detector, predictor) for photo in photos]
@@ -92,5 +92,5 @@ def measure_groups(
 
 
 def _found_in(image: UInt8Array, detector: FaceDetector, predictor: Predictor) -> tuple[Verdict, float | None]:
-    inspection = inspect_frame("", Frame(image), detector, predictor, stability=True)
+    inspection = inspect_frame(Frame(image), detector(image), predictor, stability=True)
     return inspection.verdict, inspection.score

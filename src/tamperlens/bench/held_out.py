@@ -11,7 +11,8 @@ from tamperlens.data.portraits import FacePhoto, forged_crops
 from tamperlens.forge import FAMILIES, effects
 from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import h264, jpeg, read_photo
-from tamperlens.metrics.outcomes import PRISTINE, judge, rows_of, share_row
+from tamperlens.metrics.outcomes import PRISTINE, judge
+from tamperlens.metrics.results import rows_of, share_row
 from tamperlens.models.card import (
     AS_PHOTOGRAPHED,
     CALLED_MANIPULATED,
@@ -103,7 +104,8 @@ def false_alarm_rows(
         for path in paths:
             image = read_photo(path).image
             image = np.ascontiguousarray(image[border : image.shape[0] - border, border : image.shape[1] - border])
-            inspection = inspect_frame(str(path), Frame(CONTROLS[control](image)), detector, predictor, stability=True)
+            frame = Frame(CONTROLS[control](image))
+            inspection = inspect_frame(frame, detector(frame.image), predictor, path=str(path), stability=True)
             if inspection.score is not None:
                 verdicts.append(inspection.verdict)
                 faces += [finding.verdict for finding in inspection.faces if finding.score is not None]

@@ -7,10 +7,12 @@ import numpy as np
 
 from tamperlens.bench.held_out import DELIVERIES, false_alarm_rows, forgery_rows, unseen_families
 from tamperlens.data.portraits import FacePhoto, forged_crops
-from tamperlens.faces import YuNet
+from tamperlens.faces import detector_for
 from tamperlens.files import PHOTO_SUFFIXES
 from tamperlens.forge import FAMILIES
-from tamperlens.metrics.outcomes import MeanMask, judge, rows_of
+from tamperlens.metrics.baseline import MeanMask
+from tamperlens.metrics.outcomes import judge
+from tamperlens.metrics.results import rows_of
 from tamperlens.metrics.rows import rows_to_markdown
 from tamperlens.models.card import CardRow, rows_of_card
 from tamperlens.models.runtime import OnnxPredictor
@@ -61,7 +63,7 @@ def measure_photos(
     rows: list[CardRow] = []
     for source, paths in sources.items():
         border = (borders or {}).get(source, 0)
-        rows += false_alarm_rows(predictor, YuNet(), list(paths), source, controls=controls, border=border)
+        rows += false_alarm_rows(predictor, detector_for("photo"), list(paths), source, controls=controls, border=border)
     say(f"\n{rows_to_markdown(rows_of_card(rows, predictor.name))}")
     return rows
 

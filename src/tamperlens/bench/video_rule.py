@@ -16,13 +16,14 @@ import numpy as np
 from tamperlens.data.portraits import FacePhoto
 from tamperlens.data.synthesize import Footage, footage_of
 from tamperlens.errors import DataError
-from tamperlens.faces import VIDEO_SCALES, YuNet
+from tamperlens.faces import detector_for
 from tamperlens.forge.standins import STANDINS
 from tamperlens.inspection.verdict import AGGREGATIONS
 from tamperlens.inspection.video import inspect_video
 from tamperlens.media import write_video
 from tamperlens.metrics import area_under_roc, false_positive_rate_threshold, wilson
-from tamperlens.metrics.outcomes import PRISTINE, share_row
+from tamperlens.metrics.outcomes import PRISTINE
+from tamperlens.metrics.results import share_row
 from tamperlens.models.card import CALLED_MANIPULATED, CardRow
 from tamperlens.types import FloatArray, Predictor, UInt8Array, VideoRule
 
@@ -57,7 +58,7 @@ def _judged(people: Sequence[FacePhoto], predictor: Predictor, clips: Clips, kep
     known = {}
     if kept and kept.exists():
         known = {(row[0], row[1]): row[2] for row in map(json.loads, kept.read_text().splitlines())}
-    detector, methods = YuNet(scales=VIDEO_SCALES), list(STANDINS)
+    detector, methods = detector_for("video"), list(STANDINS)
     for number, photo in enumerate(people):
         rng = np.random.default_rng([11, number])
         kinds = [PRISTINE]
@@ -68,7 +69,7 @@ def _judged(people: Sequence[FacePhoto], predictor: Predictor, clips: Clips, kep
             continue
         try:
             target, donor = (
-                footage_of(Path(one.path), YuNet(scales=(480,)), count=clips.frames, longest=clips.longest, rng=rng)
+                footage_of(Path(one.path), detector_for("portrait"), count=clips.frames, longest=clips.longest, rng=rng)
                 for one in (photo, people[(number + 1) % len(people)])
             )
         except DataError:

@@ -19,6 +19,7 @@ from tamperlens.errors import DataError, TamperlensError
 __all__ = [
     "NOT_INSPECTED",
     "UNUSABLE",
+    "Detector",
     "app",
     "codes",
     "complain",
@@ -29,6 +30,9 @@ __all__ = [
     "printable",
     "progress_bar",
 ]
+
+
+Detector = Annotated[str, typer.Option("--detector", help="What finds the faces; yunet by default.")]
 
 
 class _Guarded(TyperGroup):

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from tamperlens.cli.console import app, codes, complain, make_folder, out, progress_bar
+from tamperlens.cli.console import Detector, app, codes, complain, make_folder, out, progress_bar
 from tamperlens.data.readers import READERS
 from tamperlens.errors import MissingExtra
 
@@ -39,10 +39,11 @@ def synthesize(
     side: Annotated[int, typer.Option(min=64, help="Longer side of the pictures, in pixels.")] = 480,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same tree.")] = 0,
     noise: Annotated[float, typer.Option(min=0, help="Noise of the camera that films a photo, in grey levels.")] = 4.0,
+    detector: Detector = "",
 ) -> None:
     """Build a tree in FaceForensics++'s layout from real footage, with stand-ins for its four methods and their masks."""
     from tamperlens.data import synthesize as room
-    from tamperlens.faces import YuNet
+    from tamperlens.faces import detector_for
     from tamperlens.forge.standins import STANDINS
 
     make_folder(root)
@@ -50,7 +51,7 @@ def synthesize(
         left_out = room.synthesize(
             room.files_of(sources)[:people],
             root,
-            YuNet(scales=(480,)),
+            detector_for("portrait", detector),
             methods=codes(methods) or tuple(STANDINS),
             compressions=codes(compressions) or tuple(room.COMPRESSIONS),
             count=frames,
@@ -74,13 +75,14 @@ def doctor(
     splits: Splits = None,
     full: Annotated[bool, typer.Option("--full", help="Read every video to its end.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    detector: Detector = "",
 ) -> None:
     """Say what is wrong with a dataset before days are spent on it. Nothing is changed.
 
     Exit code 0: nothing that matters. 1: warnings. 2: errors, which prepare refuses, or the dataset cannot be examined at all.
     """
     from tamperlens.data.doctor import examine, exit_code
-    from tamperlens.faces import VIDEO_SCALES, YuNet
+    from tamperlens.faces import detector_for
 
     with progress_bar() as bar:
         task = bar.add_task("examining", total=None)
@@ -91,7 +93,7 @@ def doctor(
             compression=compression or None,
             recipe=recipe or None,
             splits=splits,
-            detector=YuNet(scales=VIDEO_SCALES),
+            detector=detector_for("dataset", detector),
             quick=not full,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
@@ -127,6 +129,7 @@ def prepare(
     accept: Annotated[
         str, typer.Option(help="Use clips in spite of these errors of the doctor, as noise-unknown,codec; their rows say so.")
     ] = "",
+    detector: Detector = "",
 ) -> None:
     """Cut a dataset's faces and masks into a store to train and test on. Stopped at any moment, it goes on where it was.
 
@@ -138,7 +141,7 @@ def prepare(
         from tamperlens.data.prepare.run import prepare as prepare_store
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "pyarrow", "data") from error
-    from tamperlens.faces import VIDEO_SCALES, YuNet
+    from tamperlens.faces import detector_for
 
     settings = PrepareSettings(
         reader=reader,
@@ -163,7 +166,7 @@ def prepare(
             root,
             store,
             settings,
-            YuNet(scales=VIDEO_SCALES),
+            detector_for("dataset", detector),
             splits=splits,
             allow_custom_split=allow_custom_split,
             execution=Execution(workers, ray or None, _part_of_work(part), keep_going, attempts, show_progress),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tamperlens.cli.console import app, make_folder, out
+from tamperlens.cli.console import Detector, app, make_folder, out
 from tamperlens.errors import DataError, MissingExtra
 
 
@@ -17,6 +17,7 @@ def explain(
     layer: Annotated[str, typer.Option(help="A layer; by default four, spread from the first to the last.")] = "",
     channels: Annotated[str, typer.Option(help="Channels of the layer, as in 3,17; by default its strongest.")] = "",
     whole: Annotated[bool, typer.Option("--whole", help="Look at the whole picture instead of the face.")] = False,
+    detector: Detector = "",
 ) -> None:
     """Draw what layers of a model see in a photo: activation map, guided backpropagation, and that with random weights.
 
@@ -27,7 +28,7 @@ def explain(
         from tamperlens.models.explain import layers, weights_of
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "torch", "train") from error
-    from tamperlens.faces import DETECTORS, crop_face, largest_face
+    from tamperlens.faces import crop_face, detector_for, largest_face
     from tamperlens.media import read_photo, write_png
     from tamperlens.models.explain_sheet import draw_explanations
     from tamperlens.models.runtime import as_seen
@@ -45,7 +46,7 @@ def explain(
     image, what = read_photo(photo).image, "whole picture"
     if not whole:
         advice = "give a photo that shows a face, or --whole to look at all of it"
-        image = crop_face(image, largest_face(image, DETECTORS["yunet"](), photo, advice=advice)).image
+        image = crop_face(image, largest_face(image, detector_for("photo", detector), photo, advice=advice)).image
         what = "largest face"
     image = as_seen(image, card)
     rows = explained(network, image, layer, _numbers(channels))

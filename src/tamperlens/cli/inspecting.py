@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from tamperlens.cli.console import NOT_INSPECTED, app, complain, errors, make_folder, out, printable, progress_bar
+from tamperlens.cli.console import NOT_INSPECTED, Detector, app, complain, errors, make_folder, out, printable, progress_bar
 from tamperlens.errors import DataError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def inspect(
     ] = 0,
     annotated: Annotated[bool, typer.Option(help="With --out, write videos anew with what was found.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one for many files.")] = 1,
+    detector: Detector = "",
 ) -> None:
     """Say for each file, and each face in it, whether it was manipulated, and where.
 
@@ -58,7 +59,14 @@ def inspect(
     if end and end <= start:
         raise DataError(f"--to must lie after --from; got --from {start:g} --to {end:g}")
     make_folder(folder)
-    settings = Settings(model=model, every=every or None, start=start, end=end or None, max_frames=max_frames or None)
+    settings = Settings(
+        model=model,
+        every=every or None,
+        start=start,
+        end=end or None,
+        max_frames=max_frames or None,
+        detector=detector,
+    )
     examiner = Examiner(settings, folder, annotated=annotated)
     found = find_files(sources, folder)
     for sentence in found.sentences():

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tamperlens.cli.console import NOT_INSPECTED, app, complain_of, make_folder, out
+from tamperlens.cli.console import NOT_INSPECTED, Detector, app, complain_of, make_folder, out
 from tamperlens.errors import DataError, MissingExtra, TamperlensError
 from tamperlens.files import stems_of
 
@@ -20,9 +20,10 @@ def forge(
     family: Annotated[str, typer.Option(help="Forgery family.")] = "self_blend",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
     donor: Annotated[Path | None, typer.Option(help="Photo of the face that a swap or an autoencoder puts on.")] = None,
+    detector: Detector = "",
 ) -> None:
     """Make labelled forgeries with exact masks, for training and testing; each is visibly tagged and listed in a manifest."""
-    from tamperlens.faces import DETECTORS, largest_face
+    from tamperlens.faces import detector_for, largest_face
     from tamperlens.forge import FAMILIES, WITH_DONOR
     from tamperlens.forge.provenance import write_forgery
     from tamperlens.forge.whole import forge_face, portrait_of
@@ -32,11 +33,11 @@ def forge(
         raise DataError(f"no forgery family is called {family!r}; expected one of {', '.join(FAMILIES)}")
     if family in WITH_DONOR and donor is None:
         raise DataError(f"{family} needs the photo of another face; give one with --donor")
-    detector = DETECTORS["yunet"]()
+    find = detector_for("photo", detector)
 
     def face_of(path: Path) -> tuple["UInt8Array", "FaceBox"]:
         image = read_photo(path).image
-        return image, largest_face(image, detector, path)
+        return image, largest_face(image, find, path)
 
     make_folder(folder)
     donor_portrait = portrait_of(*face_of(donor)) if donor else None

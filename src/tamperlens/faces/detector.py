@@ -1,9 +1,10 @@
-"""Face detectors: what finds the faces in a picture."""
+"""Face detectors: what finds the faces in a picture, and how thoroughly for which purpose."""
 
 import threading
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -12,9 +13,20 @@ import numpy.typing as npt
 from tamperlens.errors import ModelError
 from tamperlens.types import FaceBox, FaceDetector, FloatArray, UInt8Array
 
-__all__ = ["DETECTORS", "VIDEO_SCALES", "YuNet"]
+__all__ = ["DEFAULT_DETECTOR", "DETECTORS", "SCALES", "Purpose", "YuNet", "detector_for"]
 
-VIDEO_SCALES = (640,)  # what YuNet searches a video's frames at: one size, for speed
+#: What faces are looked for in: a photo that is inspected, frames of a video that is, frames of a dataset's clips, or photos
+#: that show one person each.
+Purpose = Literal["photo", "video", "dataset", "portrait"]
+
+#: The sizes at which YuNet searches for each purpose, see `YuNet`: one size is fast, several find faces of all sizes. Those of
+#: "dataset" are part of a prepared store's settings.
+SCALES: dict[Purpose, tuple[int, ...]] = {
+    "photo": (480, 1280, 2560),
+    "video": (640,),
+    "dataset": (640,),
+    "portrait": (480,),
+}
 
 _YUNET_FILE = "face_detection_yunet_2023mar.onnx"
 
@@ -32,7 +44,7 @@ class YuNet:
     exceeds it, only the more confident one is kept.
     """
 
-    def __init__(self, scales: Sequence[int] = (480, 1280, 2560), confidence: float = 0.7, overlap: float = 0.3) -> None:
+    def __init__(self, scales: Sequence[int] = SCALES["photo"], confidence: float = 0.7, overlap: float = 0.3) -> None:
         if not scales or min(scales) < 32:
             raise ValueError(f"scales are longest sides in pixels, each at least 32; got {tuple(scales)}")
         self.scales = tuple(scales)
@@ -132,5 +144,20 @@ def _same_face(a: FloatArray, b: FloatArray, overlap: float) -> bool:
     return bool(common > overlap * (sum(areas) - common) or common > 0.7 * min(areas))
 
 
-# The only list of face detectors: name -> how to make one with its defaults.
-DETECTORS: dict[str, Callable[[], FaceDetector]] = {"yunet": YuNet}
+#: The only list of face detectors: name -> how to make one for a purpose.
+DETECTORS: dict[str, Callable[[Purpose], FaceDetector]] = {"yunet": lambda purpose: YuNet(SCALES[purpose])}
+DEFAULT_DETECTOR = "yunet"
+
+
+def detector_for(purpose: Purpose, name: str = "") -> FaceDetector:
+    """The face detector called ``name``, or the default one, set for a purpose; the one place where detectors are made.
+
+        detector = detector_for("photo")
+        faces = detector(image)
+
+    Raises `ModelError` for a name that is not in `DETECTORS`.
+    """
+    name = name or DEFAULT_DETECTOR
+    if name not in DETECTORS:
+        raise ModelError(f"no face detector is called {name!r}; expected one of {', '.join(DETECTORS)}")
+    return DETECTORS[name](purpose)

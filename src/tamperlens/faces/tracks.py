@@ -1,16 +1,32 @@
 """Faces followed through a clip, from detections on some of its frames."""
 
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Sequence
-from operator import itemgetter
+from dataclasses import dataclass, field
+from statistics import median
 
 import numpy as np
+import numpy.typing as npt
 
-from tamperlens.types import FaceBox, FloatArray
+from tamperlens.faces.appearance import similarities, similarity
+from tamperlens.types import FaceBox, FacePath, FloatArray
 
-__all__ = ["FaceTracks"]
+__all__ = ["FaceTracks", "box_at"]
 
 STRAY = 0.03  # of a face's side: how far smoothing may take a box from what was detected
+MISSED = 3  # strides after which a face that was not detected is gone, unless its look tells
+LOST = 40  # strides after which it is gone for good
+SEEN = 5  # last appearances of a face with which a detection is compared
+REMEMBERED = 12  # detections after which it must still look a little like it did: one picture may fade into another
+
+# Appearances, from the highest of `SEEN`. benchmarks/cuts.py measures what follows; docs/log.md has the tables.
+ALIKE = 0.8  # from here on a face is the same over a cut or a gap, if it is where it was
+SURE = 0.88  # from here on it is the same elsewhere, too, at most `FAR` of its sides away
+FAR = 2.0
+OTHER = (0.6, 0.8)  # below it is another face although no cut was seen; where between, is learned from how much this one varies
+STEADY = 6.0  # a face's appearance may change so many times as much as it usually does
+FADED = (0.6, 0.7)  # where both the face and its surroundings are less alike than this after a while, it is somebody else
 
 
 class FaceTracks:
@@ -23,57 +39,153 @@ class FaceTracks:
     also shake faster than a line can follow, so a box never lies more than ``STRAY`` of its side beside the detections
     before and after.
 
-    ``overlap``: a detection belongs to a face whose last box it meets with at least this intersection over union.
+    ``overlap``: a detection belongs to a face whose last box it meets with at least this intersection over union. Where
+    appearances are handed in, too (see `appearance`), a face also goes on over a cut, over a gap and after a jerk of the
+    camera where it still looks the same, and ends without a cut where somebody else is in its place. Without them the place
+    decides alone, and a cut ends all faces; some frames may come with appearances and some without.
     """
 
     def __init__(self, stride: int = 5, overlap: float = 0.3) -> None:
         if stride < 1:
             raise ValueError(f"stride is a number of frames, at least 1; got {stride}")
-        self.stride, self.reach, self.overlap = stride, -(-3 * stride // 2), overlap
-        self._faces: list[list[tuple[int, FloatArray]]] = []  # per face: frame index, x0 y0 x1 y1 confidence landmarks
-        self._ended = 0  # faces before this one are of earlier scenes
+        self.stride, self.reach, self.overlap = stride, _reach(stride), overlap
+        self._faces: list[_Face] = []
+        self._open: list[int] = []  # faces that may go on
+        self._scene = 0
 
     def cut(self) -> None:
-        """Ends all faces: what is found from now on is another scene."""
-        self._ended = len(self._faces)
+        """What is found from now on is another scene."""
+        self._scene += 1
 
-    def add(self, index: int, found: Sequence[FaceBox]) -> list[int]:
+    def add(self, index: int, found: Sequence[FaceBox], appearances: Sequence[FloatArray] | None = None) -> list[int]:
         """Takes in the detections of frame ``index``, larger than all before; returns the number of each one's face."""
-        recent = [  # a face may be missed twice
-            face for face in range(self._ended, len(self._faces)) if index - self._faces[face][-1][0] <= 3 * self.stride
-        ]
         values = [
             np.concatenate([[box.x0, box.y0, box.x1, box.y1, box.confidence], box.landmarks.ravel()]).astype(np.float32)
             for box in found
         ]
-        pairs = [(f, v) for f in range(len(recent)) for v in range(len(values))]
-        meetings = sorted(((_iou(self._faces[recent[f]][-1][1], values[v]), -f, -v) for f, v in pairs), reverse=True)
+        looks: list[FloatArray | None] = [None] * len(found) if appearances is None else list(appearances)
+        for number in [number for number in self._open if index - self._faces[number].indices[-1] > LOST * self.stride]:
+            self._faces[number].looks.clear()  # a long video has many faces
+            self._open.remove(number)
+        meetings = sorted(
+            (
+                (strength, -number, -v)
+                for number in self._open
+                for v in range(len(values))
+                if (strength := self._goes_on(self._faces[number], index, values[v], looks[v])) > 0
+            ),
+            reverse=True,
+        )
         numbers: dict[int, int] = {}  # detection -> face
-        for common, f, v in meetings:  # the surest meeting first
-            if common >= self.overlap and recent[-f] not in numbers.values() and -v not in numbers:
-                numbers[-v] = recent[-f]
-                self._faces[recent[-f]].append((index, values[-v]))
+        for _, number, v in meetings:  # the surest meeting first
+            if -number not in numbers.values() and -v not in numbers:
+                numbers[-v] = -number
         for v in range(len(values)):
             if v not in numbers:
                 numbers[v] = len(self._faces)
-                self._faces.append([(index, values[v])])
+                self._open.append(numbers[v])
+                self._faces.append(_Face())
+            self._faces[numbers[v]].add(index, self._scene, values[v], looks[v])
         return [numbers[v] for v in range(len(values))]
+
+    def _goes_on(self, face: "_Face", index: int, box: FloatArray, look: FloatArray | None) -> float:
+        """How surely a detection is this face again; 0 where it is not."""
+        last, common = face.values[-1], _iou(face.values[-1], box)
+        expected = face.scenes[-1] == self._scene and index - face.indices[-1] <= MISSED * self.stride
+        if look is None or not face.looks:
+            return common if expected and common >= self.overlap else 0.0
+        alike = face.alike(look)
+        if expected and common >= self.overlap and alike >= face.least_alike() and not face.faded(look):
+            return 1 + common  # before all others
+        place = common >= self.overlap
+        return alike if (place and alike >= ALIKE) or (alike >= SURE and _near(last, box)) else 0.0
 
     def boxes(self, index: int) -> dict[int, FaceBox]:
         """The faces of frame ``index``, by a number that each keeps through the clip."""
-        found = {}
-        for number, face in enumerate(self._faces):
-            first = bisect_right(face, index - self.reach, key=itemgetter(0))
-            last = bisect_left(face, index + self.reach, key=itemgetter(0))
-            near = [(at - index, value) for at, value in face[first:last]]
-            if near and _seen_around([at for at, _ in near], self.stride):
-                offsets, values = [at for at, _ in near], np.stack([value for _, value in near])
-                between = np.array([np.interp(0, offsets, column) for column in values.T], np.float32)
-                slack = STRAY * float(between[2] - between[0] + between[3] - between[1]) / 2
-                line = np.clip(_at_zero(offsets, values, self.reach), between - slack, between + slack)
-                x0, y0, x1, y1, confidence = (float(value) for value in line[:5])
-                found[number] = FaceBox(x0, y0, x1, y1, min(max(confidence, 0.0), 1.0), line[5:].reshape(5, 2))
-        return found
+        found = {
+            number: _box_at(face.indices, face.scenes, face.values, index, self.stride)
+            for number, face in enumerate(self._faces)
+        }
+        return {number: box for number, box in found.items() if box is not None}
+
+    def path(self, number: int) -> FacePath:
+        """All detections of one face, numbered by stride."""
+        face = self._faces[number]
+        places = np.array(face.indices, np.int64) // self.stride
+        return FacePath(places, np.array(face.scenes, np.int64), np.stack(face.values))
+
+
+@dataclass
+class _Face:
+    """What was detected of one face."""
+
+    indices: list[int] = field(default_factory=list)
+    scenes: list[int] = field(default_factory=list)
+    values: list[FloatArray] = field(default_factory=list)  # x0 y0 x1 y1 confidence landmarks
+    looks: deque[FloatArray] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    likeness: deque[float] = field(default_factory=lambda: deque(maxlen=SEEN))  # of each look to those before
+
+    def add(self, index: int, scene: int, values: FloatArray, look: FloatArray | None) -> None:
+        self.indices.append(index)
+        self.scenes.append(scene)
+        self.values.append(values)
+        if look is not None:
+            if self.looks:
+                self.likeness.append(self.alike(look))
+            self.looks.append(look)
+
+    def alike(self, look: FloatArray) -> float:
+        """How alike an appearance is to the most alike of the last ones."""
+        return max(similarity(look, seen) for seen in list(self.looks)[-SEEN:])
+
+    def faded(self, look: FloatArray) -> bool:
+        """Whether the face has become another one bit by bit."""
+        face, around = similarities(look, self.looks[0])
+        return len(self.looks) > SEEN and face < FADED[0] and around < FADED[1]
+
+    def least_alike(self) -> float:
+        """How alike a detection in this face's place must be to be this face."""
+        lowest, highest = OTHER
+        usual = median(self.likeness) if len(self.likeness) >= 3 else 0.0
+        return min(highest, max(lowest, 1 - STEADY * (1 - usual)))
+
+
+def box_at(path: FacePath, place: float) -> FaceBox | None:
+    """Where a face is at detection frame ``place``, a number that may lie between two; None where it is not to be seen.
+
+    As `FaceTracks.boxes` does for frames between detections.
+    """
+    fine = 1000  # frames are places in between
+    near = slice(bisect_left(path.detections, place - 2), bisect_right(path.detections, place + 2))
+    indices = [fine * int(detection) for detection in path.detections[near]]
+    return _box_at(indices, path.scenes[near], path.values[near], round(fine * place), fine)
+
+
+def _box_at(
+    indices: Sequence[int],
+    scenes: Sequence[int] | npt.NDArray[np.int64],
+    values: Sequence[FloatArray] | FloatArray,
+    index: int,
+    stride: int,
+) -> FaceBox | None:
+    first, last = bisect_right(indices, index - _reach(stride)), bisect_left(indices, index + _reach(stride))
+    if first >= last:
+        return None
+    nearest = min(range(first, last), key=lambda k: (abs(indices[k] - index), k))
+    near = [k for k in range(first, last) if scenes[k] == scenes[nearest]]  # no line leads over a cut
+    offsets = [indices[k] - index for k in near]
+    if not _seen_around(offsets, stride):
+        return None
+    held = np.stack([values[k] for k in near])
+    between = np.array([np.interp(0, offsets, column) for column in held.T], np.float32)
+    slack = STRAY * float(between[2] - between[0] + between[3] - between[1]) / 2
+    line = np.clip(_at_zero(offsets, held, _reach(stride)), between - slack, between + slack)
+    x0, y0, x1, y1, confidence = (float(value) for value in line[:5])
+    return FaceBox(x0, y0, x1, y1, min(max(confidence, 0.0), 1.0), line[5:].reshape(5, 2))
+
+
+def _reach(stride: int) -> int:
+    return -(-3 * stride // 2)
 
 
 def _seen_around(offsets: Sequence[int], stride: int) -> bool:
@@ -90,6 +202,13 @@ def _at_zero(offsets: Sequence[int], values: FloatArray, reach: int) -> FloatArr
     spread = total * second - first * first
     share = weight * (second - first * at) / spread if spread > 1e-9 else weight / total
     return np.asarray(share @ values, np.float32)
+
+
+def _near(a: FloatArray, b: FloatArray) -> bool:
+    """Whether two boxes are of about one size and not far apart."""
+    sizes = [max(float(box[2] - box[0]), float(box[3] - box[1])) for box in (a, b)]
+    apart = np.hypot(*((a[:2] + a[2:4] - b[:2] - b[2:4]) / 2))
+    return max(sizes) <= 1.5 * min(sizes) and float(apart) <= FAR * max(sizes)
 
 
 def _iou(a: FloatArray, b: FloatArray) -> float:

@@ -1,4 +1,4 @@
-"""One file, a face detector and a predictor in; what was found out, in words for people.
+"""One picture, its faces and a predictor in; what was found out, in words for people.
 
 The verdict never says "real". A face is ``manipulated`` where its score reaches the model's threshold, ``inconclusive``
 where the score falls short of it but not clearly, or where the picture does not let the model judge, and ``no_evidence``
@@ -13,17 +13,18 @@ from functools import partial
 import cv2
 import numpy as np
 
-from tamperlens.faces import crop_face, face_square, inside_slices, paste_map
+from tamperlens.faces import crop_face, face_square, find_turned, inside_slices, quarter_turns
+from tamperlens.inspection.marks import marked_pixels
 from tamperlens.media import jpeg, read_photo, shrunk
 from tamperlens.types import (
     FaceBox,
     FaceCrop,
     FaceDetector,
     FaceFinding,
+    FaceInspection,
     FacePicture,
     Frame,
     Inspection,
-    Prediction,
     Predictor,
     UInt8Array,
     Verdict,
@@ -35,7 +36,10 @@ __all__ = [
     "MIN_INSIDE",
     "REENCODES",
     "SMALL_FACE",
+    "check_stability",
     "cut_out",
+    "find_faces",
+    "inspect_faces",
     "inspect_frame",
     "inspect_photo",
     "sharpness",
@@ -51,49 +55,40 @@ REENCODES: dict[str, Callable[[UInt8Array], UInt8Array]] = {
 }
 
 MIN_FACE = 48  # pixels: smaller faces are not judged; benchmarks/scales.py measures what is left, docs/log.md has the table
-SMALL_FACE = 64  # pixels: below it forgeries are found, but seldom, and hardly a pixel of them
+SMALL_FACE = 64  # pixels: below it recall is low and masks are nearly empty
 MIN_QUALITY = 20  # of a JPEG's tables; benchmarks/gates.py measures what is lost below, docs/log.md has the table
 MIN_SHARPNESS = 8  # see `sharpness`; of the same table
 MIN_INSIDE = 0.25  # share of the x2 crop that must lie inside the picture: less is a face cut off by the border
 
 
 def inspect_photo(path: str | os.PathLike[str], detector: FaceDetector, predictor: Predictor) -> Inspection:
-    """Everything found in one photo. Raises `MediaError` where it cannot be read."""
-    return inspect_frame(str(path), read_photo(path), detector, predictor, stability=True)
+    """Everything found in one photo. Raises `MediaError` where it cannot be read.
+
+    Where no upright face is found, people who lie or stand on their head are looked for.
+    """
+    frame = read_photo(path)
+    return inspect_frame(frame, find_faces(frame.image, detector), predictor, path=str(path), stability=True)
 
 
 def inspect_frame(
-    path: str, frame: Frame, detector: FaceDetector, predictor: Predictor, *, stability: bool = False
+    frame: Frame, faces: Sequence[FaceBox], predictor: Predictor, *, path: str = "", stability: bool = False
 ) -> Inspection:
-    """Everything found in one upright picture; ``path`` only names it.
-
-    With ``stability`` each face is also judged after each of `REENCODES`: where one of them turns manipulated into no evidence,
-    or the other way round, the verdict is inconclusive.
-    """
-    height, width = frame.image.shape[:2]
-    pixel_map = np.zeros((height, width), np.float32)
-    mask = np.zeros((height, width), np.bool_)
-    findings = []
-    for place, face in enumerate(detector(frame.image)):
-        crop = _fit_crop(face, frame) if place < MAX_FACES else f"only the {MAX_FACES} largest faces of a picture are judged"
-        if isinstance(crop, str):
-            findings.append(FaceFinding(face, Verdict.INCONCLUSIVE, None, None, (crop,)))
-            continue
-        prediction = predictor(crop.image)
-        paste_map(pixel_map, crop, prediction.pixel_map)
-        on_picture, on_crop = inside_slices(crop, height, width)
-        mask[on_picture] |= prediction.mask[on_crop]
-        finding = _judge(face, prediction, float(prediction.mask[on_crop].mean()), predictor)
-        finding = _steadied(finding, crop.image, predictor) if stability else finding
-        findings.append(_gated(finding, crop.image, frame))
+    """Everything found in one upright picture whose ``faces`` are known; ``path`` only names it. See `inspect_faces`."""
+    pixel_map = np.zeros(frame.image.shape[:2], np.float32)
+    mask = np.zeros(frame.image.shape[:2], np.bool_)
+    inspected = inspect_faces(frame, faces, predictor, stability=stability)
+    for face in inspected:
+        if face.picture is not None and face.square is not None:
+            pixel_map[face.square] = np.maximum(pixel_map[face.square], face.picture.pixel_map)
+            mask[face.square] |= marked_pixels(face.picture.pixel_map, face.picture.mask, face.finding.verdict)
+    findings = tuple(face.finding for face in inspected)
     verdict, reasons = _file_verdict(findings, frame)
-    scores = [finding.score for finding in findings if finding.score is not None]
     return Inspection(
         path=path,
         verdict=verdict,
-        score=max(scores, default=None),
+        score=max((finding.score for finding in findings if finding.score is not None), default=None),
         reasons=reasons,
-        faces=tuple(findings),
+        faces=findings,
         model=predictor.name,
         calibrated=predictor.calibrated,
         limits=predictor.limits,
@@ -101,6 +96,61 @@ def inspect_frame(
         pixel_map=pixel_map,
         mask=mask,
     )
+
+
+def inspect_faces(
+    frame: Frame, faces: Sequence[FaceBox], predictor: Predictor, *, stability: bool = False
+) -> tuple[FaceInspection, ...]:
+    """What is found about each of a picture's ``faces``, in their order; draws nothing and looks for no others.
+
+        detector, predictor = detector_for("photo"), load("contrast-seg")
+        for face in inspect_faces(frame, detector(frame.image), predictor):
+            print(face.finding.verdict, face.finding.score)
+
+    With ``stability`` each face is also scored after each of `REENCODES`: where one of them turns manipulated into no evidence,
+    or the other way round, the verdict is inconclusive. Faces that lie on their side are turned upright for the model.
+    """
+    inspected = []
+    for place, face in enumerate(faces):
+        crop = _fit_crop(face, frame) if place < MAX_FACES else f"only the {MAX_FACES} largest faces of a picture are judged"
+        if isinstance(crop, str):
+            inspected.append(FaceInspection(FaceFinding(face, Verdict.INCONCLUSIVE, None, None, (crop,))))
+            continue
+        turns = quarter_turns(face)
+        upright = np.ascontiguousarray(np.rot90(crop.image, turns))
+        prediction = predictor(upright)
+        on_picture, on_crop = inside_slices(crop, *frame.image.shape[:2])
+        pixel_map, mask = np.rot90(prediction.pixel_map, -turns)[on_crop], np.rot90(prediction.mask, -turns)[on_crop]
+        area = float(marked_pixels(pixel_map, mask, Verdict.MANIPULATED).mean())
+        finding = _judge(face, prediction.score, area, predictor)
+        finding = _check_stability(finding, upright, predictor) if stability else finding
+        finding = _without_marks_unless_manipulated(_apply_quality_gate(finding, upright, frame))
+        inspected.append(FaceInspection(finding, FacePicture(frame.image[on_picture], pixel_map, mask), on_picture))
+    return tuple(inspected)
+
+
+def find_faces(image: UInt8Array, detector: FaceDetector) -> Sequence[FaceBox]:
+    """The faces of a photo; where none is upright, those that are turned by a quarter or a half."""
+    return detector(image) or find_turned(image, detector)
+
+
+def check_stability(face: FaceInspection, predictor: Predictor) -> FaceFinding:
+    """The finding about a face that was inspected without ``stability``, as it would be with it; needs its picture alone."""
+    if face.picture is None or face.square is None:
+        return face.finding
+    box, (rows, columns) = face.finding.box, face.square
+    origin = np.array([columns.start, rows.start], np.float32)
+    moved = replace(
+        box,
+        x0=box.x0 - columns.start,
+        y0=box.y0 - rows.start,
+        x1=box.x1 - columns.start,
+        y1=box.y1 - rows.start,
+        landmarks=box.landmarks - origin,
+    )
+    crop = crop_face(face.picture.image, moved)
+    upright = np.ascontiguousarray(np.rot90(crop.image, quarter_turns(box)))
+    return _without_marks_unless_manipulated(_check_stability(face.finding, upright, predictor))
 
 
 def cut_out(inspection: Inspection, face: FaceBox) -> FacePicture:
@@ -137,8 +187,9 @@ def _fit_crop(face: FaceBox, frame: Frame) -> FaceCrop | str:
     return crop
 
 
-def _judge(face: FaceBox, prediction: Prediction, mask_area: float, predictor: Predictor) -> FaceFinding:
-    score, threshold, doubt = prediction.score, predictor.score_threshold, predictor.doubt_threshold
+def _judge(face: FaceBox, score: float, mask_area: float, predictor: Predictor) -> FaceFinding:
+    """The finding by the score alone."""
+    threshold, doubt = predictor.score_threshold, predictor.doubt_threshold
     if score >= threshold:
         verdict = Verdict.MANIPULATED
         reason = f"score {score:.3f} reaches the threshold {threshold:.3f}; {mask_area:.0%} of the face's crop is marked"
@@ -151,7 +202,7 @@ def _judge(face: FaceBox, prediction: Prediction, mask_area: float, predictor: P
     return FaceFinding(face, verdict, score, mask_area, (reason,))
 
 
-def _steadied(finding: FaceFinding, crop: UInt8Array, predictor: Predictor) -> FaceFinding:
+def _check_stability(finding: FaceFinding, crop: UInt8Array, predictor: Predictor) -> FaceFinding:
     """The finding with the range of its score over `REENCODES`; inconclusive where the verdict does not survive them."""
     scores = {"as it is": finding.score or 0.0} | {name: predictor(change(crop)).score for name, change in REENCODES.items()}
     lowest, highest = min(scores, key=scores.__getitem__), max(scores, key=scores.__getitem__)
@@ -164,7 +215,7 @@ def _steadied(finding: FaceFinding, crop: UInt8Array, predictor: Predictor) -> F
     return replace(found, verdict=Verdict.INCONCLUSIVE, reasons=(reason,))
 
 
-def _gated(finding: FaceFinding, crop: UInt8Array, frame: Frame) -> FaceFinding:
+def _apply_quality_gate(finding: FaceFinding, crop: UInt8Array, frame: Frame) -> FaceFinding:
     """The finding, inconclusive where nothing was found in a picture too bad for the model to find much."""
     if finding.verdict is not Verdict.NO_EVIDENCE:
         return finding
@@ -177,6 +228,10 @@ def _gated(finding: FaceFinding, crop: UInt8Array, frame: Frame) -> FaceFinding:
     else:
         return finding
     return replace(finding, verdict=Verdict.INCONCLUSIVE, reasons=(reason,), too_poor=True)
+
+
+def _without_marks_unless_manipulated(finding: FaceFinding) -> FaceFinding:
+    return finding if finding.verdict is Verdict.MANIPULATED else replace(finding, mask_area=0.0)
 
 
 def _file_verdict(findings: Sequence[FaceFinding], frame: Frame) -> tuple[Verdict, tuple[str, ...]]:

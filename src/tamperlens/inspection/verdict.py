@@ -1,14 +1,15 @@
 """What the judged frames of a video say together: one score and verdict per face, one verdict for the file."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from tamperlens.errors import ModelError
-from tamperlens.types import FaceTrack, FloatArray, Predictor, Sighting, Verdict, VideoRule
+from tamperlens.types import FaceFinding, FaceTrack, FloatArray, Predictor, Sighting, Verdict, VideoRule
 
-__all__ = ["AGGREGATIONS", "DEFAULT_AGGREGATION", "judge_track", "rule_of", "video_verdict"]
+__all__ = ["AGGREGATIONS", "DEFAULT_AGGREGATION", "judge_track", "judge_tracks", "rule_of", "video_verdict"]
 
 #: Ways to make one score of a face's judged frames, float (N,) in [0, 1], those first on which single frames have least
 #: influence; compared by runs/choose_aggregation.py.
@@ -37,17 +38,42 @@ def rule_of(predictor: Predictor) -> VideoRule:
     return own or VideoRule(DEFAULT_AGGREGATION, predictor.score_threshold, predictor.doubt_threshold)
 
 
+Confirm = Callable[[int, Sighting], FaceFinding]
+
+
+def judge_tracks(
+    sightings: Mapping[int, Sequence[Sighting]], rule: VideoRule, confirm: Confirm = lambda number, sighting: sighting.finding
+) -> tuple[FaceTrack, ...]:
+    """Each face of a video as one finding: its sightings, in the order of time, by its number.
+
+    A face that was scored in ``rule.min_frames`` frames or more is judged by the rule. One with fewer, such as on a slide of a
+    slideshow, is judged like a picture, by its highest frame; where that is raised, ``confirm`` gives its finding after mild
+    re-encodes, as photos are checked. All such short faces together are judged by the rule, too, as if they were one: cutting
+    a face into pieces does not hide it.
+    """
+    tracks = [_judge_track(number, seen, rule, confirm) for number, seen in sightings.items()]
+    short = {track.number: scored for track in tracks if 0 < len(scored := _scored(track.sightings)) < rule.min_frames}
+    scores = [sighting.finding.score for scored in short.values() for sighting in scored]
+    if len(scores) >= rule.min_frames and (together := _aggregate(scores, rule)) >= rule.score_threshold:
+        words = f"; the {len(short)} faces that are seen in fewer than {rule.min_frames} frames reach {together:.3f} together"
+        tracks = [_raise(track, words, rule) if track.number in short else track for track in tracks]
+    return tuple(tracks)
+
+
 def judge_track(number: int, sightings: Sequence[Sighting], rule: VideoRule) -> FaceTrack:
-    """A face's sightings, in the order of time, as one finding."""
-    judged = [sighting for sighting in sightings if sighting.finding.score is not None]
+    """One face of a video as one finding; see `judge_tracks`."""
+    (track,) = judge_tracks({number: sightings}, rule)
+    return track
+
+
+def _judge_track(number: int, sightings: Sequence[Sighting], rule: VideoRule, confirm: Confirm) -> FaceTrack:
+    judged = _scored(sightings)
     where = f"face {number} (second {sightings[0].seconds:.1f} to {sightings[-1].seconds:.1f})"
     raised = _raised(judged, rule.doubt_threshold)
     if len(judged) < rule.min_frames:
-        reason = f"{where}: {len(judged)} of its {len(sightings)} frames could be judged, fewer than {rule.min_frames}"
-        unfit = next((sighting.finding.reasons[0] for sighting in sightings if sighting.finding.score is None), None)
-        reasons = (reason + (f"; {unfit}" if unfit else ""),)
-        return FaceTrack(number, Verdict.INCONCLUSIVE, None, reasons, tuple(sightings), raised)
-    score = AGGREGATIONS[rule.aggregation](np.array([sighting.finding.score for sighting in judged], np.float32))
+        score, verdict, reason = _judge_as_picture(where, sightings, rule, lambda seen: confirm(number, seen))
+        return FaceTrack(number, verdict, score, (reason,), tuple(sightings), raised)
+    score = _aggregate([sighting.finding.score for sighting in judged], rule)
     words = f"{where}: score {score:.3f} ({rule.aggregation} of {len(judged)} frames)"
     if score >= rule.score_threshold:
         verdict, reason = Verdict.MANIPULATED, f"{words} reaches the threshold {rule.score_threshold:.3f}"
@@ -64,6 +90,48 @@ def judge_track(number: int, sightings: Sequence[Sighting], rule: VideoRule) -> 
         spans = ", ".join(f"{first:.1f} to {last:.1f}" if last > first else f"{first:.1f}" for first, last in raised[:5])
         reason += f"; single frames are raised at second {spans}{' and later' if len(raised) > 5 else ''}"
     return FaceTrack(number, verdict, score, (reason,), tuple(sightings), raised)
+
+
+def _judge_as_picture(
+    where: str, sightings: Sequence[Sighting], rule: VideoRule, confirm: Callable[[Sighting], FaceFinding]
+) -> tuple[float | None, Verdict, str]:
+    """Score, verdict and reason of a face that was scored in few frames or none."""
+    judged = _scored(sightings)
+    unfit = [sighting.finding for sighting in sightings if sighting.finding.score is None]
+    if not judged:
+        return (
+            None,
+            Verdict.INCONCLUSIVE,
+            f"{where}: none of its {len(sightings)} frames could be judged; {unfit[0].reasons[0]}",
+        )
+    best = max(judged, key=lambda sighting: sighting.finding.score or 0.0)
+    score = best.finding.score or 0.0
+    found = confirm(best) if score >= rule.doubt_threshold else best.finding
+    few = f"{len(judged)} frame{'s' if len(judged) > 1 else ''} only, so judged like a picture"
+    words = f"{where}: {few}: second {best.seconds:.1f}: {found.reasons[0]}"
+    if found.too_poor:
+        return None, Verdict.INCONCLUSIVE, words
+    too_low = found.verdict is Verdict.MANIPULATED and score < rule.score_threshold
+    too_high = found.verdict is Verdict.NO_EVIDENCE and score >= rule.doubt_threshold
+    if too_low or too_high:
+        words += f"; of a face in more frames doubt begins at {rule.doubt_threshold:.3f}"
+        return score, Verdict.INCONCLUSIVE, words
+    return score, found.verdict, words
+
+
+def _raise(track: FaceTrack, words: str, rule: VideoRule) -> FaceTrack:
+    """A short face after all of them together proved manipulated: so is it, if its own score is as high."""
+    if track.verdict is Verdict.MANIPULATED or (track.score or 0.0) < rule.score_threshold:
+        return track
+    return replace(track, verdict=Verdict.MANIPULATED, reasons=(track.reasons[0] + words, *track.reasons[1:]))
+
+
+def _scored(sightings: Sequence[Sighting]) -> list[Sighting]:
+    return [sighting for sighting in sightings if sighting.finding.score is not None]
+
+
+def _aggregate(scores: Sequence[float | None], rule: VideoRule) -> float:
+    return AGGREGATIONS[rule.aggregation](np.array(scores, np.float32))
 
 
 def _poor(judged: Sequence[Sighting]) -> str:

@@ -1,7 +1,7 @@
 """A video, a face detector and a predictor in; what was found out, per face and for the file, in words for people.
 
-Frames are looked at several times for each time they are judged: looking finds the faces and follows them, judging asks the
-model. inspection/verdict.py makes one score of a face's judged frames and a verdict of that.
+Faces are detected several times for each frame that is scored: detections tell which faces are the same ones, scoring asks the
+model. inspection/verdict.py makes one score of a face's scored frames and a verdict of that. Nothing is drawn here.
 """
 
 import heapq
@@ -9,38 +9,40 @@ import math
 import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
-from tamperlens.faces import FaceTracks
-from tamperlens.figures import draw_overlay
-from tamperlens.inspection.photo import cut_out, inspect_frame
-from tamperlens.inspection.verdict import judge_track, rule_of, video_verdict
+from tamperlens.faces import FaceTracks, appearance, box_at
+from tamperlens.inspection.marks import marked_pixels
+from tamperlens.inspection.photo import check_stability, inspect_faces
+from tamperlens.inspection.verdict import judge_tracks, rule_of, video_verdict
 from tamperlens.media import VideoSampler, fit_within, moving_length, next_due
 from tamperlens.types import (
     FaceBox,
     FaceDetector,
+    FaceFinding,
+    FaceInspection,
     FacePicture,
     FloatArray,
     Frame,
-    Inspection,
+    KeptFrame,
     Predictor,
     Sighting,
-    UInt8Array,
+    Verdict,
     VideoInspection,
     VideoRule,
 )
 
-__all__ = ["HEAT_SIDE", "MAX_FACES", "default_every", "heat_of", "inspect_video"]
+__all__ = ["HEAT_SIDE", "MAX_FACES", "boxes_at", "default_every", "heat_of", "inspect_video"]
 
-LOOKS = 4  # looks for faces per judged frame
+DETECTIONS = 4  # frames in which faces are detected, for each that is scored
 MAX_FACES = 10  # the largest faces of a frame that are judged
 HEAT_SIDE = 64  # pixels
 PICTURES = 24  # faces of which a picture is kept
-WORST = 6  # frames of the highest scores that are kept
-WORST_SIDE = 960  # pixels: their longest side
+HIGHEST = 6  # frames of the highest scores that are kept
+HIGHEST_SIDE = 960  # pixels: their longest side
 
 
 def default_every(path: str | os.PathLike[str], start: float = 0.0, end: float = math.inf) -> float:
@@ -73,95 +75,95 @@ def inspect_video(
     if max_frames:
         length = min(end, moving_length(path)) - start
         every = max(every, length / max_frames) if length > 0 else every
-    sampler = VideoSampler(path, every=every / LOOKS, start=start, end=end, threads=threads)
-    watch = _Watch(str(path), predictor, rule)
+    sampler = VideoSampler(path, every=every / DETECTIONS, start=start, end=end, threads=threads)
+    collected = _Collector(str(path), predictor, rule)
     due = -math.inf
     for frame in sampler:
         if frame.cut:
-            watch.tracks.cut()
+            collected.tracks.cut()
         faces = detector(frame.image)
-        numbers = watch.follow(frame, faces)
+        numbers = collected.follow(frame, faces)
         if frame.seconds >= due - 1e-6:
-            if max_frames and watch.frames >= max_frames:
+            if max_frames and collected.frames >= max_frames:
                 end = frame.seconds  # the file is longer than its header says
                 break
-            watch.judge(frame, faces, numbers)
+            collected.score(frame, faces[:MAX_FACES], numbers)
             due = next_due(frame.seconds, every, start)
         progress(frame.seconds)
-    return watch.conclude(every, sampler, (start, end))
+    return collected.conclude(every, sampler, (start, end))
 
 
-@dataclass
-class _Best:
-    """The frame in which a face scores highest."""
-
-    score: float
-    picture: FacePicture
-
-
-class _Watch:
+class _Collector:
     """What is kept while a video passes by."""
 
     def __init__(self, path: str, predictor: Predictor, rule: VideoRule) -> None:
         self.path, self.predictor, self.rule = path, predictor, rule
-        self.tracks = FaceTracks(stride=1000)  # a look counts 1000: boxes are asked for between looks
-        self.looks: list[float] = []  # seconds
+        self.tracks = FaceTracks(stride=1)
+        self.detected: list[float] = []  # seconds of the detection frames
         self.sightings: dict[int, list[Sighting]] = {}
-        self.best: dict[int, _Best] = {}
-        self.worst: list[tuple[float, float, UInt8Array]] = []  # a heap of score, minus second, overlay
-        self.frames, self.first, self.last, self.size, self.most = 0, 0.0, 0.0, (0, 0), 0
+        self.best: dict[int, FaceInspection] = {}  # of each face the frame in which it scores highest
+        self.highest: list[tuple[float, int, KeptFrame]] = []  # a heap of score, minus number, frame
+        self.frames, self.first, self.last, self.size, self.crowd = 0, 0.0, 0.0, (0, 0), 0
 
     def follow(self, frame: Frame, faces: Sequence[FaceBox]) -> list[int]:
         """Each face's number."""
-        numbers = self.tracks.add(1000 * len(self.looks), faces[:MAX_FACES])
-        self.looks.append(frame.seconds)
-        self.most = max(self.most, len(faces))
+        largest = faces[:MAX_FACES]
+        # Nobody looks like themselves in a flash: then the place has to do.
+        looks = None if frame.flash else [appearance(frame.image, face) for face in largest]
+        numbers = self.tracks.add(len(self.detected), largest, looks)
+        self.detected.append(frame.seconds)
+        self.crowd = max(self.crowd, len(faces))
         return numbers
 
-    def judge(self, frame: Frame, faces: Sequence[FaceBox], numbers: Sequence[int]) -> None:
-        inspection = inspect_frame(self.path, frame, lambda image: faces[:MAX_FACES], self.predictor)
+    def score(self, frame: Frame, faces: Sequence[FaceBox], numbers: Sequence[int]) -> None:
         if not self.frames:
             self.first, self.size = frame.seconds, (frame.image.shape[1], frame.image.shape[0])
         self.frames, self.last = self.frames + 1, frame.seconds
-        for number, finding in zip(numbers, inspection.faces, strict=True):
-            heat = b""
-            if finding.score is not None:
-                picture = cut_out(inspection, finding.box)
-                heat = _packed(picture.pixel_map)
-                self._keep(number, finding.score, picture)
-            self.sightings.setdefault(number, []).append(Sighting(frame.seconds, frame.index, finding, heat))
-        self._keep_frame(frame.seconds, inspection)
+        inspected = inspect_faces(frame, faces, self.predictor)
+        for number, face in zip(numbers, inspected, strict=True):
+            self._keep_face(number, face)
+            self.sightings.setdefault(number, []).append(Sighting(frame.seconds, frame.index, face.finding, _heat(face)))
+        self._keep_frame(frame, max((face.finding.score for face in inspected if face.finding.score is not None), default=None))
 
-    def _keep(self, number: int, score: float, picture: FacePicture) -> None:
-        if number not in self.best or score > self.best[number].score:
-            copied = FacePicture(picture.image.copy(), picture.pixel_map.copy(), picture.mask.copy())  # lets the frame go
-            self.best[number] = _Best(score, copied)
-            if len(self.best) > PICTURES:
-                del self.best[min(self.best, key=lambda kept: self.best[kept].score)]
+    def _keep_face(self, number: int, face: FaceInspection) -> None:
+        if face.picture is None or (number in self.best and _score(face) <= _score(self.best[number])):
+            return
+        seen = face.picture  # copied, so that the frame can go
+        self.best[number] = replace(face, picture=FacePicture(seen.image.copy(), seen.pixel_map.copy(), seen.mask.copy()))
+        if len(self.best) > PICTURES:
+            del self.best[min(self.best, key=lambda kept: _score(self.best[kept]))]
 
-    def _keep_frame(self, seconds: float, inspection: Inspection) -> None:
-        if inspection.score is not None and (len(self.worst) < WORST or inspection.score > self.worst[0][0]):
-            overlay = draw_overlay(inspection)
-            small = fit_within(overlay, WORST_SIDE)
-            heapq.heappush(self.worst, (inspection.score, -seconds, small))
-            if len(self.worst) > WORST:
-                heapq.heappop(self.worst)
+    def _keep_frame(self, frame: Frame, score: float | None) -> None:
+        if score is None or (len(self.highest) == HIGHEST and score <= self.highest[0][0]):
+            return
+        height, width = frame.image.shape[:2]
+        small = fit_within(frame.image, HIGHEST_SIDE)
+        scale = max(small.shape[:2]) / max(height, width)
+        heapq.heappush(self.highest, (score, -self.frames, KeptFrame(frame.seconds, score, small, scale)))
+        if len(self.highest) > HIGHEST:
+            heapq.heappop(self.highest)
+
+    def _confirm(self, number: int, sighting: Sighting) -> FaceFinding:
+        """The highest frame's finding after mild re-encodes; without its picture nothing is confirmed."""
+        if number in self.best:
+            return check_stability(self.best[number], self.predictor)
+        return replace(sighting.finding, verdict=Verdict.INCONCLUSIVE, mask_area=0.0)
 
     def conclude(self, every: float, sampler: VideoSampler, part: tuple[float, float]) -> VideoInspection:
         order = {number: place for place, number in enumerate(self.sightings, 1)}
-        tracks = tuple(judge_track(order[number], seen, self.rule) for number, seen in self.sightings.items())
+        numbers = {place: number for number, place in order.items()}
+        tracks = judge_tracks(
+            {order[number]: seen for number, seen in self.sightings.items()},
+            self.rule,
+            lambda place, sighting: self._confirm(numbers[place], sighting),
+        )
         notes = list(sampler.notes)
         if part != (0.0, math.inf):
             notes.append(f"only the part between second {part[0]:g} and second {min(part[1], sampler.last):g} was inspected")
-        if self.most > MAX_FACES:
-            notes.append(f"up to {self.most} faces are in a frame; only the {MAX_FACES} largest of each were judged")
+        if self.crowd > MAX_FACES:
+            notes.append(f"up to {self.crowd} faces are in a frame; only the {MAX_FACES} largest of each were judged")
         verdict, reasons = video_verdict(tracks, self.frames, sampler.complete)
-        looks, followed = np.array(self.looks), self.tracks
-
-        def boxes(seconds: float) -> Mapping[int, FaceBox]:
-            found = followed.boxes(round(float(np.interp(seconds, looks, 1000.0 * np.arange(len(looks))))))
-            return {order[number]: box for number, box in found.items() if number in order}
-
+        verdicts = {track.number: track.verdict for track in tracks}
         return VideoInspection(
             path=self.path,
             verdict=verdict,
@@ -180,10 +182,40 @@ class _Watch:
             frames=self.frames,
             decoded=sampler.decoded,
             complete=sampler.complete,
-            pictures={order[number]: best.picture for number, best in self.best.items()},
-            worst=tuple((-minus, score, overlay) for score, minus, overlay in sorted(self.worst, key=lambda kept: -kept[0])),
-            boxes=boxes,
+            pictures={
+                order[number]: _marked(face.picture, verdicts[order[number]])
+                for number, face in self.best.items()
+                if face.picture is not None
+            },
+            highest=tuple(frame for _, _, frame in sorted(self.highest, key=lambda kept: kept[:2], reverse=True)),
+            detected=np.array(self.detected),
+            paths={place: self.tracks.path(number) for place, number in numbers.items()},
         )
+
+
+def boxes_at(inspection: VideoInspection, seconds: float) -> Mapping[int, FaceBox]:
+    """Where the faces are at a moment of an inspected video, by the numbers of their tracks."""
+    place = float(np.interp(seconds, inspection.detected, np.arange(len(inspection.detected))))
+    found = {number: box_at(path, place) for number, path in inspection.paths.items()}
+    return {number: box for number, box in found.items() if box is not None}
+
+
+def _score(face: FaceInspection) -> float:
+    return face.finding.score or 0.0
+
+
+def _marked(picture: FacePicture, verdict: Verdict) -> FacePicture:
+    return replace(picture, mask=marked_pixels(picture.pixel_map, picture.mask, verdict))
+
+
+def _heat(face: FaceInspection) -> bytes:
+    """What is shown on a face in this frame if its track is called manipulated: its map where it is marked, small."""
+    if face.picture is None:
+        return b""
+    pixel_map, mask = face.picture.pixel_map, face.picture.mask
+    if mask.any() or face.finding.verdict is Verdict.MANIPULATED:
+        mask = marked_pixels(pixel_map, mask, Verdict.MANIPULATED)
+    return _packed(np.where(mask, pixel_map, np.float32(0)))
 
 
 def _packed(pixel_map: FloatArray) -> bytes:
@@ -192,7 +224,10 @@ def _packed(pixel_map: FloatArray) -> bytes:
 
 
 def heat_of(sighting: Sighting) -> FloatArray | None:
-    """The small pixel map (`HEAT_SIDE`, `HEAT_SIDE`) in [0, 1] of a sighting's square; None where it was not scored."""
+    """The small pixel map (`HEAT_SIDE`, `HEAT_SIDE`) in [0, 1] of a sighting's square, 0 where it is not marked.
+
+    To be shown where the track is called manipulated. None where the face was not scored.
+    """
     if not sighting.heat:
         return None
     grey = np.frombuffer(zlib.decompress(sighting.heat), np.uint8).reshape(HEAT_SIDE, HEAT_SIDE)

@@ -88,7 +88,7 @@ class AnimationDecoder:
 
 def _picture(image: UInt8Array, index: int, seconds: float) -> Picture:
     def grey(width: int, height: int) -> UInt8Array:
-        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST)
+        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
     def frame() -> Frame:

@@ -1,7 +1,7 @@
 """The one loop that decodes a video: its pictures in the order they are shown, each with its second, past all damage.
 
-What was not as it should be is told in ``notes``, and ``complete`` is False where something is missing: who wants a whole video
-or none asks for that, who looks for evidence goes on.
+Problems are listed in ``notes``, and ``complete`` is False where something is missing: a dataset asks for that and gives up, an
+inspection goes on.
 """
 
 import math
@@ -17,7 +17,7 @@ import av
 import numpy as np
 
 from tamperlens.errors import MediaError
-from tamperlens.media.display import Deinterlacer, Display, colours_of, display_orientation, shown_size
+from tamperlens.media.display import Deinterlacer, Display, colours_of, display_orientation, settle_colours, shown_size
 from tamperlens.media.opening import check_size, codec_name, open_video, others_of
 from tamperlens.types import Frame, UInt8Array
 
@@ -27,7 +27,6 @@ _SEEK = 5.0  # seconds: it is not worth looking for a key frame to skip less
 _LATE = 0.2  # seconds that may be missing at the beginning or the end without a word
 _FIRST_PACKETS = 300  # after so many without a picture there is none
 _NO_TIMES = ("avi", "h264", "hevc", "mpegvideo", "yuv4mpegpipe")  # containers with a rate, but no presentation times
-_NO_HEADER = ("h264", "hevc", "mpegvideo", "mpeg")  # FFmpeg guesses their length, by up to a second too short
 _PROMISING = ("mov", "matroska", "avi", "flv", "asf", "ogg", "mxf")  # whose headers say how long they are; others are measured
 
 
@@ -97,7 +96,7 @@ class Decoder(Protocol):
 
     @property
     def seconds(self) -> float:
-        """How long it lasts, as its headers say; NaN where they do not."""
+        """How long it lasts, as its headers say; NaN where they do not or cannot be relied on."""
         ...
 
     def pictures(self, start: float = 0.0) -> Iterator[Picture]:
@@ -119,6 +118,8 @@ class VideoDecoder:
         self.file, self.notes, self.complete, self.decoded, self.last = file, Notes(), True, 0, 0.0
         with ExitStack() as opened:
             self._container, self._stream = opened.enter_context(open_video(file))
+            context = self._stream.codec_context
+            self._colours = int(context.color_trc), int(context.color_primaries), int(context.colorspace)
             self._decode = self._chosen_decoder(threads)
             self.rate = float(self._stream.average_rate or self._stream.guessed_rate or 25)
             self._origin = (self._container.start_time or 0) / 1e6
@@ -131,13 +132,13 @@ class VideoDecoder:
             self._packets = self._container.demux()  # all streams: the sound's end counts when looking for a missing end
             self._encoder: str | None = None
             self._waiting = self._until_first()
-            self.info = self._told()
+            self.info = self._read_info()
             self._opened = opened.pop_all()
 
     @property
     def seconds(self) -> float:
-        """How long the video lasts, as its headers say; NaN where they do not."""
-        return self.info.seconds
+        """How long the video lasts, by the table of its pictures; NaN where a header alone says how long."""
+        return self.info.seconds if self.info.container.startswith("mov") else math.nan
 
     def close(self) -> None:
         """Let the file go."""
@@ -156,9 +157,9 @@ class VideoDecoder:
             for picture in deinterlaced(raw):
                 if deinterlaced.used:
                     self.notes.add("the video is interlaced; it was deinterlaced")
-                yield self._placed(picture, sought)
+                yield self._timed_picture(picture, sought)
         for picture in deinterlaced.rest():
-            yield self._placed(picture, sought)
+            yield self._timed_picture(picture, sought)
 
     def _chosen_decoder(self, threads: int) -> Callable[[Any], list[Any]]:
         context = self._stream.codec_context
@@ -169,15 +170,21 @@ class VideoDecoder:
         return context.decode  # type: ignore[no-any-return]
 
     def _until_first(self) -> list[Any]:
-        """The first pictures that come out, and what is learnt on the way."""
+        """Decodes up to the first pictures; looks for the encoder's settings on the way."""
         for count, packet in enumerate(self._packets_of_stream()):
             self._encoder = self._encoder or _encoder_settings(bytes(packet) if packet.size else b"")
             if found := self._decoded(packet):
+                if self._is_dolby_vision_alone(found[0]):
+                    self.notes.add("the video is coded in Dolby Vision's colours, which are not read: colours are not as shown")
                 return found
             if count > _FIRST_PACKETS:
                 break
         reason = " ".join(self.notes)
         raise no_frame(self.file, reason)
+
+    def _is_dolby_vision_alone(self, picture: Any) -> bool:
+        """Whether it is of the profile whose pictures make sense to Dolby's decoders only."""
+        return str(self._stream.codec_context.codec_tag).startswith(("dvh", "dva", "dav1")) and colours_of(picture).hdr is None
 
     def _raw(self) -> Iterator[Any]:
         while self._waiting:
@@ -207,7 +214,11 @@ class VideoDecoder:
 
     def _decoded(self, packet: Any) -> list[Any]:
         try:
-            return list(self._decode(packet))
+            pictures = list(self._decode(packet))
+            for picture in pictures:
+                if words := settle_colours(picture, self._colours):
+                    self.notes.add(words)
+            return pictures
         except av.error.FFmpegError:
             self.complete = False
             self.notes.add("parts of the video could not be decoded and were not inspected", self.last)
@@ -223,7 +234,7 @@ class VideoDecoder:
         self._packets = self._container.demux()
         return True
 
-    def _placed(self, raw: Any, sought: bool) -> Picture:
+    def _timed_picture(self, raw: Any, sought: bool) -> Picture:
         stored = raw.time - self._origin if self._timed and raw.time is not None else None
         if self.decoded == 0:
             self._skipped = round(stored * self.rate) if stored and sought else 0
@@ -235,7 +246,7 @@ class VideoDecoder:
         self.decoded += 1
 
         def grey(width: int, height: int) -> UInt8Array:
-            small = raw.reformat(width, height, format="gray", interpolation="POINT")
+            small = raw.reformat(width, height, format="gray", interpolation="AREA")
             return np.asarray(small.to_ndarray(), np.uint8)
 
         def frame() -> Frame:
@@ -276,7 +287,7 @@ class VideoDecoder:
             f"{reason}; what comes after was not inspected"
         )
 
-    def _told(self) -> VideoInfo:
+    def _read_info(self) -> VideoInfo:
         first, stream, container = self._waiting[0], self._stream, self._container
         check_size(self.file, *shown_size(first.width, first.height, stream.sample_aspect_ratio))
         orientation, _ = display_orientation(first)
@@ -307,8 +318,6 @@ class VideoDecoder:
     def _length(self) -> float:
         """Seconds that the headers promise; NaN where they do not say."""
         stream, length = self._stream, (self._container.duration or math.nan) / 1e6
-        if self._container.format.name in _NO_HEADER:
-            return math.nan
         if self._container.format.name.startswith("matroska"):
             return length - self._origin if length > self._origin else length  # counts from 0, not from the start
         return float(stream.duration * stream.time_base) if stream.duration else length

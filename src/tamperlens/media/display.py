@@ -7,16 +7,35 @@ from typing import Any
 import av
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer
-from av.video.reformatter import Colorspace, Interpolation
+from av.video.reformatter import Interpolation
 
-from tamperlens.media.colours import Colours, ToSrgb
+from tamperlens.media.colours import TRANSFERS, Colours, ToSrgb
 from tamperlens.media.opening import upright
 from tamperlens.types import UInt8Array
 
-__all__ = ["Deinterlacer", "Display", "colours_of", "display_orientation", "on_white", "shown_size", "size_is_hd"]
+__all__ = [
+    "Deinterlacer",
+    "Display",
+    "colours_of",
+    "display_orientation",
+    "on_white",
+    "settle_colours",
+    "shown_size",
+    "size_is_hd",
+]
 
 _MOST = 8.0  # a pixel is at most so many times as wide as high, or as high as wide: what asks for more is broken
-_UNREADABLE = (14, 15, 17)  # matrices of H.273 (ICtCp, Dolby Vision's IPT) that FFmpeg takes for YUV
+_UNSAID = 2  # in ITU-T H.273
+_MATRICES = (1, 4, 5, 6, 7, 9)  # of H.273, which FFmpeg converts
+_NOT_READ = "which are not read: colours are not as shown"
+_FOREIGN = {
+    8: f"the video is coded in YCgCo colours, {_NOT_READ}",
+    10: f"the video is coded in BT.2020 colours of constant luminance, {_NOT_READ}",
+    14: f"the video is coded in ICtCp colours, {_NOT_READ}",
+    15: f"the video is coded in Dolby Vision's colours, {_NOT_READ}",
+    16: f"the video is coded in YCgCo colours, {_NOT_READ}",
+    17: f"the video is coded in YCgCo colours, {_NOT_READ}",
+}
 
 
 def shown_size(width: int, height: int, ratio: Fraction | None) -> tuple[int, int]:
@@ -62,7 +81,7 @@ class Display:
         if size != (picture.width, picture.height) and self.ratio:
             shape = f"{self.ratio.numerator}:{self.ratio.denominator}"
             notes.append(f"pixels are not square ({shape}); {picture.width}x{picture.height} is shown as {size[0]}x{size[1]}")
-        picture = self._in_srgb(_with_matrix(picture, notes), notes)
+        picture = self._in_srgb(picture, notes)
         see_through = any(part.is_alpha for part in picture.format.components)
         if size == (picture.width, picture.height):
             image = picture.to_ndarray(format="rgba" if see_through else "rgb24")
@@ -88,19 +107,27 @@ class Display:
         return self._to_srgb(picture)
 
 
-def _with_matrix(picture: Any, notes: list[str]) -> Any:
-    """The picture with the matrix that players take where the file names none: BT.709 from HD on, BT.601 below."""
+def settle_colours(picture: Any, of_container: tuple[int, int, int]) -> str | None:
+    """Fills in what a decoded picture leaves open of its colours, as players do; returns words where they are not shown right.
+
+    What the picture does not say, its container may (``of_container``: transfer, primaries and matrix by ITU-T H.273, 2 for
+    unsaid). A matrix that neither names is BT.2020's for HDR, BT.709's from HD on, and BT.601's below.
+    """
+    coded = (picture.color_trc, picture.color_primaries, picture.colorspace)
+    transfer, primaries, matrix = (
+        int(other) if int(own) == _UNSAID else int(own) for own, other in zip(coded, of_container, strict=True)
+    )
+    if transfer in TRANSFERS and primaries == _UNSAID:
+        primaries = 9
+    picture.color_trc, picture.color_primaries = transfer, primaries
     if picture.format.is_rgb or picture.format.name.startswith("gray"):
-        return picture
-    matrix = int(picture.colorspace)
-    if matrix in _UNREADABLE:
-        notes.append("the video is coded in Dolby Vision's or ICtCp colours, which are not read: colours are not as shown")
-    elif matrix == 2:
-        if int(picture.color_primaries) == 9:
-            picture.colorspace = Colorspace.BT2020
-        elif size_is_hd(picture.width, picture.height):
-            picture.colorspace = Colorspace.ITU709
-    return picture
+        return None
+    known = matrix in _MATRICES
+    if not known:
+        picture.colorspace = 9 if primaries == 9 else 1 if size_is_hd(picture.width, picture.height) else 6
+    else:
+        picture.colorspace = matrix
+    return _FOREIGN.get(matrix)
 
 
 def display_orientation(picture: Any) -> tuple[int, list[str]]:

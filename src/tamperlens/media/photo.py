@@ -51,6 +51,8 @@ def frame_of(file: Path, image: Image.Image) -> Frame:
                 complete = False
                 image.close()
                 image = _load_readable_part(file, error)
+            if re.search(r"(MotionPhoto|MicroVideo)(=[\"']|>)1", xmp_of(image)):
+                notes.append("the file is a motion photo: only its picture was inspected, not the film behind it")
             if image.info.get(PREVIEW):
                 notes.append("the file says that its picture is a preview of another that it does not hold")
             orientation = _orientation(file, image, notes)

@@ -10,18 +10,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from tamperlens.errors import MediaError
+from tamperlens.media.cuts import THUMBNAIL, with_changes
 from tamperlens.media.decoding import Notes, Picture, no_frame
 from tamperlens.media.opening import checked
 from tamperlens.media.source import video_of
-from tamperlens.types import Frame
+from tamperlens.types import Frame, UInt8Array
 
-__all__ = ["CUT", "VideoSampler", "next_due"]
+__all__ = ["VideoSampler", "next_due"]
 
-CUT = 24.0  # mean difference of grey levels between two small pictures from which on they show two scenes; see docs/log.md
-_THUMBNAIL = (32, 18)  # width, height in pixels of the small pictures that are compared
+
+def _thumbnail(picture: Picture) -> UInt8Array | None:
+    return None if picture.damaged else picture.grey(*THUMBNAIL)
 
 
 def next_due(seconds: float, every: float, start: float) -> float:
@@ -33,7 +33,7 @@ class VideoSampler:
     """The upright frames of a video or animation from ``start`` to ``end`` (seconds), one at least every ``every`` seconds.
 
     Iterate once. The first frame at or after each whole step from ``start`` is given; 0 gives all frames. ``Frame.seconds`` are
-    true presentation times and never go back, ``Frame.cut`` tells a new scene. ``threads`` decode.
+    true presentation times and never go back, ``Frame.cut`` tells a new scene, ``Frame.flash`` a flash. ``threads`` decode.
 
     Raises `MediaError` (see `open_video`) where not one frame can be read, also where none lies in the range. Afterwards
     ``notes`` says what was odd or could not be read, ``complete`` is False where something was missing, and ``decoded``
@@ -67,20 +67,15 @@ class VideoSampler:
 
     def __iter__(self) -> Iterator[Frame]:
         pictures = self._pictures()
-        wanted, before, size, cut, given = -math.inf, None, None, False, 0
-        for picture in pictures:
-            seconds = picture.seconds
-            self.decoded, self.last = self.decoded + 1, seconds
+        wanted, size, cut, given = -math.inf, None, False, 0
+        for seconds, picture, change in with_changes(self._counted(pictures), _thumbnail):
             if seconds >= self.end:
                 break
             if size is not None and picture.size != size:
                 old, new = (f"{width}x{height}" for width, height in (size, picture.size))
                 self._notes.add(f"the picture's size changes from {old} to {new}", seconds)
                 cut = True
-            thumbnail = picture.grey(*_THUMBNAIL).astype(np.int16)
-            if before is not None and np.abs(thumbnail - before).mean() > CUT:
-                cut = True
-            size, before = picture.size, thumbnail
+            size, cut = picture.size, cut or change == "cut"
             if picture.damaged:
                 if seconds >= self.start:  # where reading begins in the middle, the first pictures lack others
                     self._notes.add("damaged frames were not inspected", seconds)
@@ -89,7 +84,7 @@ class VideoSampler:
                 frame = picture.frame()
                 for words in frame.notes:
                     self._notes.add(words)
-                yield replace(frame, cut=cut and given > 0)
+                yield replace(frame, cut=cut and given > 0, flash=change == "flash")
                 given, cut = given + 1, False
                 wanted = next_due(seconds, self.every, self.start) if self.every else -math.inf
         if self.decoded == 0:
@@ -99,6 +94,11 @@ class VideoSampler:
                 f"{self._path}: no frame can be read between second {self.start:g} and second {self.end:g}; "
                 f"frames were read up to second {self.last:.2f}"
             )
+
+    def _counted(self, pictures: Iterator[Picture]) -> Iterator[tuple[float, Picture]]:
+        for picture in pictures:
+            self.decoded, self.last = self.decoded + 1, picture.seconds
+            yield picture.seconds, picture
 
     def _pictures(self) -> Iterator[Picture]:
         """All pictures of the file, and what is said of it as a whole."""

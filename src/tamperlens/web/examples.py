@@ -19,7 +19,7 @@ def make_example(name: str, out: Path) -> None:
     """Write the example's bytes to ``out``. Raises `DataError` where the sample picture is not there."""
     from matplotlib.cbook import get_sample_data
 
-    from tamperlens.faces import YuNet
+    from tamperlens.faces import detector_for
     from tamperlens.forge.provenance import write_forgery
     from tamperlens.forge.whole import forge_face
     from tamperlens.media import read_photo
@@ -30,7 +30,7 @@ def make_example(name: str, out: Path) -> None:
         raise DataError("matplotlib's sample picture is not installed; send a photo of your own") from error
     if name == "forgery":
         image = read_photo(out).image
-        forgery = forge_face(image, YuNet()(image)[0], FAMILY, SEED)
+        forgery = forge_face(image, detector_for("photo")(image)[0], FAMILY, SEED)
         with tempfile.TemporaryDirectory(dir=out.parent) as folder:
             picture, _ = write_forgery(Path(folder), "forgery", forgery, EXAMPLES["photograph"], SEED)
             shutil.move(picture, out)

@@ -206,10 +206,13 @@ class Jobs:
 
     def work(self, job: Job) -> Path:
         """An empty private folder for this try at a job."""
-        folder = self.folder / "work" / f"{job.id}.{self.server}.{job.tries}"
+        folder = self._work(job)
         shutil.rmtree(folder, ignore_errors=True)
         _make_private(folder)
         return folder
+
+    def _work(self, job: Job) -> Path:
+        return self.folder / "work" / f"{job.id}.{self.server}.{job.tries}"
 
     def advance(self, identity: str, stage: str, progress: float) -> None:
         """Notes how far a job is."""
@@ -240,7 +243,7 @@ class Jobs:
             if state == "done":
                 result = self.result(job)
                 shutil.rmtree(result, ignore_errors=True)
-                os.replace(self.folder / "work" / f"{job.id}.{self.server}.{job.tries}", result)
+                os.replace(self._work(job), result)
             database.execute(
                 "UPDATE jobs SET state = :state, stage = '', progress = 1, client = '', ended = :ended, "
                 "expires = coalesce(expires, :expires), status = :status, error = :error, kind = :kind, verdict = :verdict, "
@@ -248,6 +251,7 @@ class Jobs:
                 {**found, "state": state, "ended": now, "expires": now + self.limits.keep, "id": job.id},
             )
         self._drop_upload(job.id)
+        shutil.rmtree(self._work(job), ignore_errors=True)  # of a job that is not done
         return True
 
     def give_back(self, job: Job, reason: str) -> None:
@@ -255,6 +259,7 @@ class Jobs:
         if job.tries >= MAX_TRIES:
             self.finish(job, "failed", status=422, error=reason)
             return
+        shutil.rmtree(self._work(job), ignore_errors=True)
         with self._transaction() as database:
             database.execute(
                 "UPDATE jobs SET state = 'queued', server = '', stage = '', progress = 0 "

@@ -16,11 +16,12 @@ from typing import Any
 import uvicorn
 
 from tamperlens.errors import DataError
-from tamperlens.web.app import STATIC, make_app, shown_name
+from tamperlens.web.app import STATIC, make_app
 from tamperlens.web.guard import LOOPBACK
 from tamperlens.web.jobs import Jobs
 from tamperlens.web.limits import Limits
 from tamperlens.web.supervisor import Supervisor
+from tamperlens.web.uploads import shown_name
 
 __all__ = ["Settings", "default_folder", "read_words", "serve"]
 

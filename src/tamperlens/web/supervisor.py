@@ -167,15 +167,15 @@ class Supervisor(threading.Thread):
             job = worker.job
             if job is None:
                 continue
-            if job.id in stopping:
-                self.jobs.finish(job, "cancelled")
-            elif time.monotonic() > worker.deadline:
-                self.jobs.finish(job, "failed", error=self.jobs.limits.refuse_time(), status=422)
-            else:
+            overdue = time.monotonic() > worker.deadline
+            if job.id not in stopping and not overdue:
                 continue
-            worker.job = None
             self._workers.remove(worker)
             worker.kill()
+            if job.id in stopping:
+                self.jobs.finish(job, "cancelled")
+            else:
+                self.jobs.finish(job, "failed", error=self.jobs.limits.refuse_time(), status=422)
 
 
 def _found(news: dict[str, Any]) -> dict[str, Any]:

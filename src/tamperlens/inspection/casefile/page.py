@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from tamperlens.figures import draw_heat_layer, draw_overlay
+from tamperlens.inspection.casefile.annotate import painter
 from tamperlens.inspection.casefile.record import PhotoRecord, Thresholds, VideoRecord
 from tamperlens.inspection.casefile.timeline import AXIS, clock, draw_timeline, legend
 from tamperlens.inspection.casefile.words import WORDS, alarms_in_words, rate_in_words, sentence_of
@@ -64,11 +65,14 @@ def render_page(inspection: Inspection | VideoInspection, record: PhotoRecord | 
     if isinstance(inspection, Inspection):
         values["whole"] = _jpeg(fit_within(draw_overlay(inspection), WIDE))
     else:
+        paint = painter(inspection)
         values |= {
             "timeline": draw_timeline(inspection),
             "axis": AXIS,
             "legend": legend(inspection),
-            "worst": [(seconds, score, _jpeg(overlay)) for seconds, score, overlay in inspection.worst],
+            "worst": [
+                (kept.seconds, kept.score, _jpeg(paint(kept.image, kept.seconds, kept.scale))) for kept in inspection.highest
+            ],
         }
     return template("page.html").render(values)
 

@@ -33,7 +33,7 @@ def pictures_of(inspection: Inspection | VideoInspection) -> dict[str, Draw]:
 def _of_face(name: str, picture: FacePicture) -> dict[str, Draw]:
     return {
         name: lambda: picture.image,
-        f"{name}.overlay": partial(heat, picture.image, picture.pixel_map),
+        f"{name}.overlay": partial(heat, picture.image, picture.pixel_map, picture.mask),
         f"{name}.pixelmap": partial(_grey, picture.pixel_map),
         f"{name}.mask": lambda: picture.mask,
     }

@@ -80,6 +80,7 @@ class Settings(_Part):
     start: float = Field(default=0.0, description="second at which inspection of a video begins")
     end: float | None = Field(default=None, description="second before which it ends; null: the video's end")
     max_frames: int | None = Field(default=None, description="judged frames of a video at most; null: any number")
+    detector: str = Field(default="", description="the face detector's name; empty: the default one")
 
 
 class Face(_Part):

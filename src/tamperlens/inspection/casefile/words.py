@@ -67,7 +67,7 @@ def command_of(record: PhotoRecord | VideoRecord) -> str:
     asked, words = record.settings, []
     for option, value in (("--model", asked.model or None), ("--every", asked.every), ("--from", asked.start or None)):
         words += [option, f"{value}"] if value is not None else []
-    for option, value in (("--to", asked.end), ("--max-frames", asked.max_frames)):
+    for option, value in (("--to", asked.end), ("--max-frames", asked.max_frames), ("--detector", asked.detector or None)):
         words += [option, f"{value}"] if value is not None else []
     return " ".join(["tamperlens inspect", _quoted(os.fspath(path_of(record))), *map(shlex.quote, words)])
 
