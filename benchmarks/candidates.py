@@ -25,7 +25,8 @@ from torch.utils.data import Dataset
 from tamperlens.bench.held_out import delivered
 from tamperlens.data.portraits import FacePhoto
 from tamperlens.forge import FAMILIES
-from tamperlens.metrics.outcomes import judge, rows_of
+from tamperlens.metrics.outcomes import PRISTINE, judge
+from tamperlens.metrics.results import rows_of
 from tamperlens.metrics.thresholds import best_map_threshold
 from tamperlens.models.model import Model, load
 from tamperlens.models.networks import NETWORKS
@@ -189,11 +190,11 @@ def figures_of(
     for crops in judging.values():
         outcomes = judge(TorchPredictor(model, card), crops)
         for kept in (set(config.families), set(UNSEEN)):
-            own = [outcome for outcome in outcomes if outcome.subset in {*kept, "pristine"}]
+            own = outcomes.where(np.isin(outcomes.subsets, [*kept, PRISTINE]))
             rows = {(row.subset, row.metric): row for row in rows_of("", own, 0.5)}
             for key in (("all", "auc"), ("all", "fg_iou")):
                 cells.append(f"{rows[key].value:.3f} [{rows[key].low:.3f}, {rows[key].high:.3f}]")
-        cells.append(f"{rows['pristine', 'false_area'].value:.3f}")
+        cells.append(f"{rows[PRISTINE, 'false_area'].value:.3f}")
     return cells
 
 

@@ -1,6 +1,6 @@
 """How faces are followed through flashes, shake, whip pans and cuts, on real clips that are treated here.
 
-    python benchmarks/cuts.py CLIPS... [--count 6] [--seconds 2]
+    python benchmarks/cuts.py CLIPS... [--count 6] [--seconds 2] [--only WORDS]
 
 CLIPS are videos of one person each, or folders of them. Every clip is shrunk, treated and encoded anew (H.264), then inspected
 with a predictor that always says the same, so that what is measured is the tracking alone. A line per treatment: the faces that
@@ -49,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path, nargs="+")
     parser.add_argument("--count", type=int, default=6, help="clips of each folder at most")
+    parser.add_argument("--only", default="", help="treatments with these words in their name")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each clip")
     arguments = parser.parse_args()
     detector = detector_for("video")
@@ -57,15 +58,21 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         for what, treat in ONE_PERSON.items():
+            if arguments.only not in what:
+                continue
             treated = [treat(clip) for group in groups for clip in group]
             print(line(what, treated, detector, Path(name)), flush=True)
         for what, join in TWO_PEOPLE.items():
+            if arguments.only not in what:
+                continue
             pairs = [(group[k], group[(k + 1) % len(group)]) for group in groups for k in range(len(group)) if len(group) > 1]
             treated = [join(one, put_in_place(other, one, detector)) for one, other in pairs]
             print(line(what, treated, detector, Path(name)), flush=True)
         for number, group in enumerate(groups, 1):
+            if arguments.only not in "slides":
+                continue
             treated = [slides(group, fade) for fade in (0, 10)]
-            print(line(f"slides of 2.5 s, hard and faded, folder {number}", treated, detector, Path(name)), flush=True)
+            print(line(f"slides of 2.5 s, some fading in, folder {number}", treated, detector, Path(name)), flush=True)
 
 
 def read_group(path: Path, count: int, seconds: float) -> list[Clip]:
@@ -131,15 +138,15 @@ def whip_pan(clip: Clip) -> Clip:
         phase = (k % 25 - 8) / 12
         swing = np.sin(np.pi * phase) if 0 <= phase <= 1 else 0.0
         speed = abs(np.cos(np.pi * phase)) * np.pi / 12 * width if 0 <= phase <= 1 else 0.0
-        picture = moved(image, round(swing * width), 0)
+        picture = moved(image, round(swing * width), 0, cv2.BORDER_REPLICATE)  # no mirrored faces beside it
         changed.append(np.asarray(cv2.blur(picture, (max(1, round(speed / 2)), 1)), np.uint8) if speed else picture)
     return changed
 
 
-def moved(image: UInt8Array, right: int, down: int) -> UInt8Array:
+def moved(image: UInt8Array, right: int, down: int, border: int = cv2.BORDER_REFLECT_101) -> UInt8Array:
     shift = np.array([[1, 0, right], [0, 1, down]], np.float32)
     size = image.shape[1], image.shape[0]
-    return np.asarray(cv2.warpAffine(image, shift, size, borderMode=cv2.BORDER_REFLECT_101), np.uint8)
+    return np.asarray(cv2.warpAffine(image, shift, size, borderMode=border), np.uint8)
 
 
 def jump_cut(clip: Clip) -> Treated:

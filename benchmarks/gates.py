@@ -15,7 +15,8 @@ from tamperlens.bench.corruptions import parse_corruptions
 from tamperlens.data.portraits import forged_crops
 from tamperlens.forge import FAMILIES
 from tamperlens.inspection.photo import sharpness
-from tamperlens.metrics.outcomes import judge, rows_of
+from tamperlens.metrics.outcomes import judge
+from tamperlens.metrics.results import rows_of
 from tamperlens.models.runtime import load
 
 CORRUPTIONS = "jpeg:95,jpeg:70,jpeg:50,jpeg:40,jpeg:30,jpeg:20,jpeg:10,blur:0.5,blur:1,blur:1.5,blur:2,blur:3,blur:4"

@@ -14,7 +14,7 @@ from people import parser_of, people_of
 from tamperlens.bench.held_out import DELIVERIES, forgery_rows, unseen_families
 from tamperlens.data.portraits import forged_crops
 from tamperlens.forge import FAMILIES
-from tamperlens.metrics.outcomes import MeanMask
+from tamperlens.metrics.baseline import MeanMask
 from tamperlens.models.runtime import load
 
 SEED = 20261122

@@ -16,7 +16,8 @@ from tamperlens.data.portraits import FacePhoto, forged_crops, load_portrait
 from tamperlens.forge import FAMILIES
 from tamperlens.forge.portrait import Portrait, scaled
 from tamperlens.forge.sampler import make_sample
-from tamperlens.metrics.outcomes import judge, rows_of
+from tamperlens.metrics.outcomes import judge
+from tamperlens.metrics.results import rows_of
 from tamperlens.models.runtime import load
 from tamperlens.types import LabelledCrop
 

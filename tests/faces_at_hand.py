@@ -27,7 +27,7 @@ def hopper_face() -> FaceBox:
 
 @cache
 def somebody_else() -> UInt8Array:
-    """A picture of another person, of the same size: the photograph with the face bent, mirrored, in other light and colours."""
+    """Another person, of the same size: the photograph with the face bent, mirrored, in other light and colours."""
     image = hopper()
     height, width = image.shape[:2]
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)

@@ -12,7 +12,8 @@ from tamperlens.data.portraits import find_face_photos, forged_crops  # noqa: E4
 from tamperlens.forge import FAMILIES  # noqa: E402
 from tamperlens.forge.portrait import Forgery  # noqa: E402
 from tamperlens.inspection.photo import inspect_photo  # noqa: E402
-from tamperlens.metrics.outcomes import judge, rows_of  # noqa: E402
+from tamperlens.metrics.outcomes import judge  # noqa: E402
+from tamperlens.metrics.results import rows_of  # noqa: E402
 from tamperlens.models.card import ModelCard  # noqa: E402
 from tamperlens.models.export import to_onnx  # noqa: E402
 from tamperlens.models.model import load  # noqa: E402

@@ -7,18 +7,22 @@ import numpy as np
 
 from tamperlens.types import BoolArray, FaceBox, FacePicture, FloatArray, Inspection, LabelledCrop, UInt8Array, Verdict
 
-__all__ = ["LABELS", "draw_contact_sheet", "draw_face", "draw_heat_layer", "draw_overlay", "heat", "unit_of"]
+__all__ = ["OKABE_ITO", "draw_contact_sheet", "draw_face", "draw_heat_layer", "draw_overlay", "heat", "unit_of"]
 
-# Okabe and Ito's colours, told apart by colour-blind readers too.
-COLORS = {
-    Verdict.MANIPULATED: (213, 94, 0),
-    Verdict.NO_EVIDENCE: (0, 114, 178),
-    Verdict.INCONCLUSIVE: (120, 120, 120),
+#: Okabe and Ito's colours, RGB, told apart by colour-blind readers too; those that show best on white first.
+OKABE_ITO = {
+    "vermillion": (213, 94, 0),
+    "blue": (0, 114, 178),
+    "green": (0, 158, 115),
+    "purple": (204, 121, 167),
+    "orange": (230, 159, 0),
+    "sky": (86, 180, 233),
+    "black": (0, 0, 0),
 }
-LABELS = {
-    Verdict.MANIPULATED: "manipulated",
-    Verdict.NO_EVIDENCE: "no evidence",
-    Verdict.INCONCLUSIVE: "inconclusive",
+COLORS = {
+    Verdict.MANIPULATED: OKABE_ITO["vermillion"],
+    Verdict.NO_EVIDENCE: OKABE_ITO["blue"],
+    Verdict.INCONCLUSIVE: (120, 120, 120),
 }
 
 
@@ -49,7 +53,7 @@ def draw_overlay(inspection: Inspection) -> UInt8Array:
     canvas = heat(inspection.image, inspection.pixel_map, inspection.mask)
     _outline(canvas, inspection.mask, (255, 255, 255))
     for finding in inspection.faces:
-        text = LABELS[finding.verdict] + ("" if finding.score is None else f" {finding.score:.2f}")
+        text = finding.verdict.words + ("" if finding.score is None else f" {finding.score:.2f}")
         draw_face(canvas, finding.box, finding.verdict, text)
     return canvas
 

@@ -49,6 +49,11 @@ class Verdict(StrEnum):
     NO_EVIDENCE = "no_evidence"
     INCONCLUSIVE = "inconclusive"
 
+    @property
+    def words(self) -> str:
+        """As people read it: "manipulated", "no evidence" or "inconclusive"."""
+        return self.value.replace("_", " ")
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -60,6 +65,7 @@ class Frame:
     notes: tuple[str, ...] = ()  # what was not as it should be while reading, in words for people
     complete: bool = True  # False where part of the file could not be read
     jpeg_quality: int | None = None  # 1 to 100, estimated from a JPEG's tables; None for what is no JPEG
+    flash: bool = False  # the picture is lit, or covered, for a moment only: the scene before it comes back
     cut: bool = False  # a change of scene, or of the picture's size, lies between this frame and the one streamed before it
 
     def __post_init__(self) -> None:

@@ -132,7 +132,7 @@ def test_foreign_maps_stand_in_the_same_table(store, tmp_path):
     with pytest.raises(DataError, match=r"npz cannot be used: it is \(3, 3\)"):
         judge_maps(MapFolder(tmp_path), store, Conditions(split=store.row(int(victim.stem)).split))
     victim.unlink()
-    with pytest.raises(DataError, match="every crop of the split needs a map"):
+    with pytest.raises(DataError, match="every crop of the split needs one"):
         judge_maps(MapFolder(tmp_path), store, Conditions(split=store.row(int(victim.stem)).split))
 
 

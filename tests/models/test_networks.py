@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from tamperlens.models.networks import NETWORKS
+from tamperlens.models.tasks import map_of
 
 PARAMETERS = {
     "xception": 20_806_952 + 2_049,
@@ -38,8 +39,7 @@ def build(name: str) -> nn.Module:
 
 @torch.no_grad()
 def run(network: nn.Module, images: Tensor) -> Tensor:
-    logit_map: Tensor = network(images)
-    return logit_map
+    return map_of(network(images))
 
 
 def test_the_papers_networks_are_all_there():
@@ -71,8 +71,8 @@ def test_map_has_one_finite_channel_at_the_networks_stride(name, size):
 def test_every_parameter_gets_a_gradient(name):
     torch.manual_seed(0)
     network = NETWORKS[name]()
-    logit_map = network(torch.randn(2, 3, 96, 96))
-    (logit_map * torch.randn_like(logit_map)).sum().backward()
+    given = network(torch.randn(2, 3, 96, 96))
+    sum((values * torch.randn_like(values)).sum() for values in (given if isinstance(given, tuple) else (given,))).backward()
     without = [key for key, value in network.named_parameters() if value.grad is None or not value.grad.any()]
     assert not without
 

@@ -7,8 +7,8 @@ import torch
 
 from tamperlens.models.tasks import TASKS, mask_of, resize
 
-CLS, SEG = TASKS["cls"], TASKS["seg"]
-every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+CLS, SEG, JOINT = TASKS["cls"], TASKS["seg"], TASKS["joint"]
+every_task = pytest.mark.parametrize("task", (CLS, SEG), ids=("cls", "seg"))  # the paper's
 
 # Two crops' maps: mean 1.5 (manipulated) and mean -1.
 MAPS = torch.tensor([[[[0.0, 1.0], [2.0, 3.0]]], [[[-4.0, 2.0], [-1.0, -1.0]]]])
@@ -135,3 +135,45 @@ def test_each_task_learns_from_its_own_truth_only(task, seen):
     loss = TASKS[task].loss(MAPS, masks, labels)
     assert (TASKS[task].loss(MAPS, masks, 1 - labels) != loss) == (seen == "labels")
     assert (TASKS[task].loss(MAPS, 1 - masks, labels) != loss) == (seen == "masks")
+
+
+# joint: a map and the images' logits
+
+
+def both(forged: float, pristine: float, image: tuple[float, float]):
+    """Maps of a pristine and of a forged crop whose left half was manipulated, and their image logits."""
+    masks = torch.zeros(2, 1, 8, 8)
+    masks[1, :, :, :4] = 1
+    logit_map = torch.where(masks[..., ::2, ::2] > 0, forged, pristine)
+    return (logit_map, torch.tensor(image)), masks, torch.tensor([0.0, 1.0])
+
+
+def test_joint_costs_nothing_where_pixels_images_and_pairs_are_right() -> None:
+    assert JOINT.loss(*both(30, -30, (-30, 30))) < 1e-4
+    undecided = JOINT.loss(*both(0, 0, (0, 0)))
+    overlap = 1 - (2 * 4 + 1) / (8 + 8 + 1)  # half of 16 cells marked half, of which half are true
+    expected = (JOINT.pixels + JOINT.image) * math.log(2) + JOINT.overlap * overlap + JOINT.pairs * JOINT.margin
+    assert undecided == pytest.approx(expected, rel=1e-5)
+
+
+def test_joints_margin_holds_between_the_two_of_a_pair_only() -> None:
+    near, far = both(30, -30, (-0.2, 0.2)), both(30, -30, (-0.5, 0.5))
+    image = torch.nn.functional.binary_cross_entropy_with_logits
+    for given, hinge in ((near, 0.6), (far, 0.0)):
+        (_, scores), _, labels = given
+        assert JOINT.loss(*given) == pytest.approx(float(image(scores, labels)) + JOINT.pairs * hinge, abs=1e-3)
+    (logit_map, scores), masks, labels = near
+    turned = ((logit_map.flip(0), scores.flip(0)), masks.flip(0), labels.flip(0))  # forged first: no pair
+    assert JOINT.loss(*turned) == pytest.approx(float(image(scores, labels)), abs=1e-3)
+
+
+def test_joint_scores_by_the_images_logit_and_maps_by_pixels() -> None:
+    logits, _, _ = both(2.0, -2.0, (-1.0, 3.0))
+    pixel_map, score = read(JOINT, logits, size=(8, 8))
+    assert score.tolist() == pytest.approx([sigmoid(-1), sigmoid(3)])
+    assert pixel_map.shape == (2, 1, 8, 8) and pixel_map[1, 0, 4, 0] == pytest.approx(sigmoid(2))
+
+
+def test_joint_needs_an_image_head() -> None:
+    with pytest.raises(ValueError, match="the task joint needs a network with an image head"):
+        JOINT.loss(MAPS, torch.ones(2, 1, 4, 4), torch.ones(2))

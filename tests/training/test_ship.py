@@ -8,8 +8,7 @@ from PIL import Image
 
 from faces_at_hand import hopper
 from tamperlens.errors import DataError
-from tamperlens.metrics import PixelCounts
-from tamperlens.metrics.outcomes import PRISTINE, Outcome
+from tamperlens.metrics.outcomes import PRISTINE, Outcome, Outcomes
 
 pytest.importorskip("torch")
 
@@ -24,16 +23,17 @@ from tamperlens.training.ship import read_about, worst_source
 ROOT = Path(__file__).parents[2]
 
 
-def pristine(scores) -> list[Outcome]:
-    return [Outcome(PRISTINE, "somebody", False, float(score), PixelCounts()) for score in scores]
+def pristine(scores) -> Outcomes:
+    return Outcomes.of(Outcome(PRISTINE, "somebody", False, float(score)) for score in scores)
 
 
 def test_the_worst_source_decides_the_threshold() -> None:
-    easy, hard = pristine(np.linspace(0, 0.3, 200)), pristine(np.linspace(0, 0.9, 50))
+    low, high = np.linspace(0, 0.3, 200), np.linspace(0, 0.9, 50)
+    easy, hard = pristine(low), pristine(high)
     threshold, source = worst_source({"large and easy": easy, "small and hard": hard}, 0.05)
     assert source == "small and hard"
-    assert np.mean([o.score >= threshold for o in hard]) <= 0.05 < np.mean([o.score >= threshold - 0.05 for o in hard])
-    pooled, _ = worst_source({"pooled": easy + hard}, 0.05)
+    assert np.mean(hard.scores >= threshold) <= 0.05 < np.mean(hard.scores >= threshold - 0.05)
+    pooled, _ = worst_source({"pooled": pristine([*low, *high])}, 0.05)
     assert pooled < threshold  # what a pool of sources would have allowed
     few, _ = worst_source({"three": pristine([0.1, 0.2, 0.4])}, 0.01)
     assert few > 0.4  # too few photos for a share of one in a hundred: none may raise an alarm

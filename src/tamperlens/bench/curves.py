@@ -7,9 +7,11 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from tamperlens.figures import OKABE_ITO
+from tamperlens.metrics.outcomes import PRISTINE
 from tamperlens.types import ResultRow, UInt8Array
 
-__all__ = ["CURVES", "CurvePoint", "draw_curves"]
+__all__ = ["PANELS", "CurvePoint", "draw_curves"]
 
 
 @dataclass(frozen=True)
@@ -21,30 +23,45 @@ class CurvePoint:
     rows: list[ResultRow]
 
 
-CURVES = {"auc": "AUC of the score", "fg_iou": "Fg-IoU", "false_area": "false area on pristine crops"}
-# Okabe and Ito's colours, told apart by colour-blind readers too; lines also differ by their markers.
-COLORS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-MARKERS = "os^Dv<>"
+@dataclass(frozen=True)
+class Panel:
+    """How one figure is drawn, where it was measured."""
+
+    metric: str
+    title: str  # of the y axis
+    of_pristine: bool = False  # of pristine crops, not of each method's
+    top: float | None = 1.02  # of the y axis; None: as the values need
+
+
+PANELS = (
+    Panel("auc", "AUC of the score"),
+    Panel("fg_iou", "Fg-IoU"),
+    Panel("false_area", "false area on pristine crops", of_pristine=True, top=None),
+)
+COLORS = ["#{:02x}{:02x}{:02x}".format(*color) for color in OKABE_ITO.values()]
+MARKERS = "os^Dv<>"  # lines differ by them too
 
 
 def draw_curves(points: Sequence[CurvePoint]) -> UInt8Array:
-    """A line of plots per corruption: AUC, Fg-IoU and false area per method, with intervals; RGB uint8 ``(H, W, 3)``."""
+    """A line of plots per corruption, one for each of `PANELS` that was measured, with intervals; RGB uint8 ``(H, W, 3)``."""
+    measured = {row.metric for point in points for row in point.rows}
+    panels = [panel for panel in PANELS if panel.metric in measured]
     curves: dict[str, list[CurvePoint]] = {}
     for point in points:
         curves.setdefault(point.kind, []).append(point)
     figure = Figure(figsize=(12, 3.2 * len(curves)), dpi=110, layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    axes = figure.subplots(len(curves), len(CURVES), squeeze=False)
+    axes = figure.subplots(len(curves), len(panels), squeeze=False)
     for line, (kind, curve) in zip(axes, curves.items(), strict=True):
-        for axis, (metric, title) in zip(line, CURVES.items(), strict=True):
-            wanted = [row.subset for point in curve for row in point.rows if row.metric == metric]
-            shown = [s for s in dict.fromkeys(wanted) if (s == "pristine") == (metric == "false_area")]
+        for axis, panel in zip(line, panels, strict=True):
+            wanted = [row.subset for point in curve for row in point.rows if row.metric == panel.metric]
+            shown = [subset for subset in dict.fromkeys(wanted) if (subset == PRISTINE) == panel.of_pristine]
             for number, subset in enumerate(shown):
                 own = [
                     (point.severity, row)
                     for point in curve
                     for row in point.rows
-                    if (row.subset, row.metric) == (subset, metric)
+                    if (row.subset, row.metric) == (subset, panel.metric)
                 ]
                 at = [severity for severity, _ in own]
                 style = {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
@@ -52,7 +69,7 @@ def draw_curves(points: Sequence[CurvePoint]) -> UInt8Array:
                 axis.fill_between(
                     at, [row.low for _, row in own], [row.high for _, row in own], color=style["color"], alpha=0.12
                 )
-            axis.set(xlabel=kind, ylabel=title, ylim=(0, 1.02) if metric != "false_area" else (0, None))
+            axis.set(xlabel=kind, ylabel=panel.title, ylim=(0, panel.top))
             if curve[0].severity > curve[-1].severity:
                 axis.invert_xaxis()  # the picture gets worse to the right
             axis.grid(alpha=0.25)

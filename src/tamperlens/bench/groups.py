@@ -17,7 +17,7 @@ from tamperlens.data.portraits import FacePhoto, load_portrait
 from tamperlens.faces import detector_for
 from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import read_photo
-from tamperlens.metrics.outcomes import share_row
+from tamperlens.metrics.results import share_row
 from tamperlens.metrics.rows import rows_to_markdown
 from tamperlens.models.card import AS_PHOTOGRAPHED, CALLED_MANIPULATED, CardRow, rows_of_card
 from tamperlens.types import FaceDetector, FloatArray, Frame, Predictor, ResultRow, UInt8Array, Verdict

@@ -11,7 +11,8 @@ from tamperlens.data.portraits import FacePhoto, forged_crops
 from tamperlens.forge import FAMILIES, effects
 from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import h264, jpeg, read_photo
-from tamperlens.metrics.outcomes import PRISTINE, judge, rows_of, share_row
+from tamperlens.metrics.outcomes import PRISTINE, judge
+from tamperlens.metrics.results import rows_of, share_row
 from tamperlens.models.card import (
     AS_PHOTOGRAPHED,
     CALLED_MANIPULATED,

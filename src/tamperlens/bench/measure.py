@@ -10,7 +10,9 @@ from tamperlens.data.portraits import FacePhoto, forged_crops
 from tamperlens.faces import detector_for
 from tamperlens.files import PHOTO_SUFFIXES
 from tamperlens.forge import FAMILIES
-from tamperlens.metrics.outcomes import MeanMask, judge, rows_of
+from tamperlens.metrics.baseline import MeanMask
+from tamperlens.metrics.outcomes import judge
+from tamperlens.metrics.results import rows_of
 from tamperlens.metrics.rows import rows_to_markdown
 from tamperlens.models.card import CardRow, rows_of_card
 from tamperlens.models.runtime import OnnxPredictor

@@ -10,14 +10,18 @@ import cv2
 import numpy as np
 
 from tamperlens.bench.corruptions import Corruption
-from tamperlens.bench.curves import CURVES, CurvePoint
-from tamperlens.data.store import POLICIES, Store
+from tamperlens.bench.curves import CurvePoint
+from tamperlens.data.store import Store
 from tamperlens.errors import DataError
-from tamperlens.metrics.outcomes import METRICS, Outcome, outcome_of, rows_of
+from tamperlens.metrics.outcomes import Outcome, Outcomes, judge, outcome_of
+from tamperlens.metrics.results import METRICS, rows_of
 from tamperlens.metrics.thresholds import best_map_threshold, best_score_threshold
 from tamperlens.types import FloatArray, LabelledCrop, Prediction, Predictor, ResultRow
 
 __all__ = ["Conditions", "MapFolder", "benchmark_rows", "judge_maps", "judge_store", "robustness"]
+
+
+ROBUSTNESS = ("auc", "fg_iou", "false_area")  # what is measured after a corruption, keys of METRICS
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,9 @@ class Conditions:
 
     def crops_of(self, store: Store) -> Iterator[tuple[int, LabelledCrop]]:
         """The crops, one at a time, each with the number of its row in the manifest."""
-        for index in self.rows_of(store):
-            crop = store.crop(index)
-            yield index, POLICIES[self.policy](crop, self.window, None) if self.policy else crop
+        methods = self.methods or None
+        crops = store.crops(self.split, methods=methods, policy=self.policy, window=self.window, most=self.most)
+        yield from zip(self.rows_of(store), crops, strict=True)
 
     def describe(self, store: Store) -> str:
         """One line that belongs beside every table."""
@@ -51,30 +55,28 @@ class Conditions:
         return f"masks {masks}{lacking}{accepted}; {split}; {crops}; 95 % intervals over videos"
 
 
-def judge_store(predictor: Predictor, store: Store, conditions: Conditions) -> list[Outcome]:
+def judge_store(predictor: Predictor, store: Store, conditions: Conditions) -> Outcomes:
     """A predictor on a store's crops."""
-    return [outcome_of(predictor(crop.image), crop) for _, crop in conditions.crops_of(store)]
+    return judge(predictor, (crop for _, crop in conditions.crops_of(store)))
 
 
-def benchmark_rows(
-    model: str, outcomes: Sequence[Outcome], score_threshold: float, *, calibrated: bool = False
-) -> list[ResultRow]:
-    """Every figure of `METRICS`; the calibration error only of calibrated scores."""
-    metrics = [metric for metric in METRICS if calibrated or metric != "ece"]
+def benchmark_rows(model: str, outcomes: Outcomes, score_threshold: float, *, calibrated: bool = False) -> list[ResultRow]:
+    """Every figure of `METRICS`; those of probabilities only where scores are calibrated."""
+    metrics = [name for name, metric in METRICS.items() if calibrated or not metric.of_probabilities]
     return rows_of(model, outcomes, score_threshold, metrics)
 
 
 def robustness(
     predictor: Predictor, store: Store, conditions: Conditions, corruptions: Sequence[Corruption]
 ) -> list[CurvePoint]:
-    """AUC, Fg-IoU and false area after each corruption."""
+    """The figures of `ROBUSTNESS` after each corruption."""
     outcomes: list[list[Outcome]] = [[] for _ in corruptions]
     for _, crop in conditions.crops_of(store):
         for corruption, own in zip(corruptions, outcomes, strict=True):
             own.append(outcome_of(predictor(corruption.apply(crop.image)), crop))
     points = []
     for corruption, own in zip(corruptions, outcomes, strict=True):
-        rows = rows_of(f"{predictor.name}, {corruption.name}", own, predictor.score_threshold, list(CURVES))
+        rows = rows_of(f"{predictor.name}, {corruption.name}", Outcomes.of(own), predictor.score_threshold, ROBUSTNESS)
         points.append(CurvePoint(corruption.kind, corruption.severity, rows))
     return points
 
@@ -177,7 +179,7 @@ def _read_scores(path: Path) -> dict[int, float]:
     return scores
 
 
-def judge_maps(maps: MapFolder, store: Store, conditions: Conditions) -> tuple[list[Outcome], float, str]:
+def judge_maps(maps: MapFolder, store: Store, conditions: Conditions) -> tuple[Outcomes, float, str]:
     """Another tool's maps of whole crops: outcomes, the score threshold, and how thresholds were chosen.
 
     They are chosen on the validation split where the folder has its maps too, and are the tasks' usual ones otherwise.
@@ -204,7 +206,7 @@ def judge_maps(maps: MapFolder, store: Store, conditions: Conditions) -> tuple[l
 
     score_threshold = 0.5 if maps.scores else 0.05
     if validation:
-        score_threshold = best_score_threshold([outcome(row, crop) for row, crop in validation])
-    outcomes = [outcome(row, crop) for row, crop in conditions.crops_of(store)]
+        score_threshold = best_score_threshold(Outcomes.of(outcome(row, crop) for row, crop in validation))
+    outcomes = Outcomes.of(outcome(row, crop) for row, crop in conditions.crops_of(store))
     maps.require_scale()
     return outcomes, score_threshold, how

@@ -22,7 +22,8 @@ from tamperlens.inspection.verdict import AGGREGATIONS
 from tamperlens.inspection.video import inspect_video
 from tamperlens.media import write_video
 from tamperlens.metrics import area_under_roc, false_positive_rate_threshold, wilson
-from tamperlens.metrics.outcomes import PRISTINE, share_row
+from tamperlens.metrics.outcomes import PRISTINE
+from tamperlens.metrics.results import share_row
 from tamperlens.models.card import CALLED_MANIPULATED, CardRow
 from tamperlens.types import FloatArray, Predictor, UInt8Array, VideoRule
 

@@ -27,50 +27,46 @@ def evaluate(
 ) -> None:
     """Measure a model on a prepared store: accuracy, IoUs, AUC and the rest, per method, with 95 % intervals over videos."""
     try:
-        from tamperlens.bench.store import Conditions, MapFolder, benchmark_rows, judge_maps, judge_store, robustness
-        from tamperlens.data.store import POLICIES, Store
+        from tamperlens.bench.evaluate import conditions_for, evaluate_maps, evaluate_model
+        from tamperlens.bench.store import MapFolder
+        from tamperlens.data.store import Store
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "pyarrow", "data") from error
     from tamperlens.bench.corruptions import parse_corruptions
     from tamperlens.bench.curves import draw_curves
     from tamperlens.media import write_png
-    from tamperlens.metrics.rows import rows_record, rows_to_markdown
     from tamperlens.models.runtime import load
 
     make_folder(folder)
     changes = parse_corruptions(corruptions)
     if maps and changes:
         raise DataError("corruptions need a model to run; --maps are of the crops as they are")
-    predictor = None if maps else load(model)
-    if policy == "auto":
-        policy = predictor.card.crop_policy if predictor else "native"
-    if policy not in (*POLICIES, "whole"):
-        raise DataError(f"no crop policy is called {policy!r}; expected auto, whole, {', '.join(POLICIES)}")
-    conditions = Conditions(split, None if maps or policy == "whole" else policy, window, codes(methods) or (), most or None)
-    records, tables, names = [], [], stems_of(stores)
+    predictor, map_folder = (None, MapFolder(maps)) if maps else (load(model), None)
+    conditions = conditions_for(
+        predictor.card if predictor else None,
+        split=split,
+        policy=policy,
+        window=window,
+        methods=codes(methods) or (),
+        most=most or None,
+    )
+    found, names = [], stems_of(stores)
     for path in stores:
-        store = Store(path)
-        about, curves = conditions.describe(store), []
-        if predictor is None:
-            outcomes, threshold, how = judge_maps(MapFolder(maps or path), store, conditions)
-            rows, about = benchmark_rows(model, outcomes, threshold), f"{about}; {how}"
-        else:
-            outcomes = judge_store(predictor, store, conditions)
-            rows = benchmark_rows(predictor.name, outcomes, predictor.score_threshold, calibrated=predictor.calibrated)
-            curves = robustness(predictor, store, conditions, changes)
-        tables += [f"{path}: {about}\n\n{rows_to_markdown(rows)}", *(rows_to_markdown(point.rows) for point in curves)]
-        rows += [row for point in curves for row in point.rows]
-        if folder and curves:
-            write_png(folder / f"{names[path]}.curves.png", draw_curves(curves))
-        records.append({"store": str(path), "conditions": about, "rows": rows_record(rows)})
-    text = "\n".join(tables)
+        if predictor:
+            found.append(evaluate_model(predictor, Store(path), conditions, changes))
+        elif map_folder:
+            found.append(evaluate_maps(model, map_folder, Store(path), conditions))
+        if folder and found[-1].curves:
+            write_png(folder / f"{names[path]}.curves.png", draw_curves(found[-1].curves))
+    text = "\n".join(one.to_markdown() for one in found)
+    record = {"model": model, "results": [one.to_record() for one in found]}
     if as_json:
-        print(json.dumps({"model": model, "results": records}))
+        print(json.dumps(record))
     else:
         out.print(text, markup=False)
     if folder:
         (folder / "tables.md").write_text(text, encoding="utf-8")
-        (folder / "results.json").write_text(json.dumps({"model": model, "results": records}, indent=1), encoding="utf-8")
+        (folder / "results.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
 @app.command()

@@ -3,7 +3,7 @@
 Boxes and crops are in pixels of the upright picture: x to the right, y down, upper bounds exclusive.
 """
 
-from tamperlens.faces.appearance import appearance, similarity
+from tamperlens.faces.appearance import appearance, similarities, similarity
 from tamperlens.faces.crop import ENLARGE, crop_face, face_square, inside_slices, paste_map
 from tamperlens.faces.detector import DEFAULT_DETECTOR, DETECTORS, SCALES, Purpose, YuNet, detector_for
 from tamperlens.faces.largest import largest_face
@@ -28,5 +28,6 @@ __all__ = [
     "largest_face",
     "paste_map",
     "quarter_turns",
+    "similarities",
     "similarity",
 ]

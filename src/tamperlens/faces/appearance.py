@@ -10,11 +10,12 @@ import numpy as np
 
 from tamperlens.types import FaceBox, FloatArray, UInt8Array
 
-__all__ = ["appearance", "similarity"]
+__all__ = ["appearance", "similarities", "similarity"]
 
 _SIDE = 96  # pixels to which the x2 square is scaled first
 _FACE = 48  # pixels of the aligned face: its gradients are counted in 6 x 6 cells of 8 pixels
 _CELL, _DIRECTIONS = 8, 8
+_FACE_NUMBERS = (_FACE // _CELL) ** 2 * _DIRECTIONS + 1  # of an appearance, from its beginning
 # Where the five landmarks lie in an aligned face, as fractions of its side from its middle.
 _TEMPLATE = np.array([[-0.19, -0.2], [0.19, -0.2], [0.0, 0.03], [-0.155, 0.23], [0.155, 0.23]])
 
@@ -39,6 +40,13 @@ def appearance(image: UInt8Array, face: FaceBox) -> FloatArray:
 def similarity(a: FloatArray, b: FloatArray) -> float:
     """How alike two appearances are, in [-1, 1]; frames of one shot give 0.85 and more, two people 0.3 or so."""
     return float(a @ b)
+
+
+def similarities(a: FloatArray, b: FloatArray) -> tuple[float, float]:
+    """How alike the faces of two appearances are, and how alike their surroundings; each in [-1, 1]."""
+    face, parts = slice(0, _FACE_NUMBERS), 3
+    whole, faces = float(a @ b), float(a[face] @ b[face])
+    return parts * faces, parts * (whole - faces) / (parts - 1)
 
 
 def _square(image: UInt8Array, face: FaceBox, side: float) -> UInt8Array:

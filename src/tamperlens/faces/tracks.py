@@ -9,7 +9,7 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
-from tamperlens.faces.appearance import similarity
+from tamperlens.faces.appearance import similarities, similarity
 from tamperlens.types import FaceBox, FacePath, FloatArray
 
 __all__ = ["FaceTracks", "box_at"]
@@ -17,7 +17,8 @@ __all__ = ["FaceTracks", "box_at"]
 STRAY = 0.03  # of a face's side: how far smoothing may take a box from what was detected
 MISSED = 3  # strides after which a face that was not detected is gone, unless its look tells
 LOST = 40  # strides after which it is gone for good
-SEEN = 5  # last appearances of a face that are kept to compare with
+SEEN = 5  # last appearances of a face with which a detection is compared
+REMEMBERED = 12  # detections after which it must still look a little like it did: one picture may fade into another
 
 # Appearances, from the highest of `SEEN`. benchmarks/cuts.py measures what follows; docs/log.md has the tables.
 ALIKE = 0.8  # from here on a face is the same over a cut or a gap, if it is where it was
@@ -25,6 +26,7 @@ SURE = 0.88  # from here on it is the same elsewhere, too, at most `FAR` of its 
 FAR = 2.0
 OTHER = (0.6, 0.8)  # below it is another face although no cut was seen; where between, is learned from how much this one varies
 STEADY = 6.0  # a face's appearance may change so many times as much as it usually does
+FADED = (0.6, 0.7)  # where both the face and its surroundings are less alike than this after a while, it is somebody else
 
 
 class FaceTracks:
@@ -39,8 +41,8 @@ class FaceTracks:
 
     ``overlap``: a detection belongs to a face whose last box it meets with at least this intersection over union. Where
     appearances are handed in, too (see `appearance`), a face also goes on over a cut, over a gap and after a jerk of the
-    camera where it still looks the same, and ends without a cut where somebody else is in its place. Without them a cut ends
-    all faces.
+    camera where it still looks the same, and ends without a cut where somebody else is in its place. Without them the place
+    decides alone, and a cut ends all faces; some frames may come with appearances and some without.
     """
 
     def __init__(self, stride: int = 5, overlap: float = 0.3) -> None:
@@ -61,7 +63,7 @@ class FaceTracks:
             np.concatenate([[box.x0, box.y0, box.x1, box.y1, box.confidence], box.landmarks.ravel()]).astype(np.float32)
             for box in found
         ]
-        looks = [None] * len(found) if appearances is None else list(appearances)
+        looks: list[FloatArray | None] = [None] * len(found) if appearances is None else list(appearances)
         for number in [number for number in self._open if index - self._faces[number].indices[-1] > LOST * self.stride]:
             self._faces[number].looks.clear()  # a long video has many faces
             self._open.remove(number)
@@ -92,8 +94,8 @@ class FaceTracks:
         expected = face.scenes[-1] == self._scene and index - face.indices[-1] <= MISSED * self.stride
         if look is None or not face.looks:
             return common if expected and common >= self.overlap else 0.0
-        alike = max(similarity(look, seen) for seen in face.looks)
-        if expected and common >= self.overlap and alike >= face.least_alike():
+        alike = face.alike(look)
+        if expected and common >= self.overlap and alike >= face.least_alike() and not face.faded(look):
             return 1 + common  # before all others
         place = common >= self.overlap
         return alike if (place and alike >= ALIKE) or (alike >= SURE and _near(last, box)) else 0.0
@@ -120,7 +122,7 @@ class _Face:
     indices: list[int] = field(default_factory=list)
     scenes: list[int] = field(default_factory=list)
     values: list[FloatArray] = field(default_factory=list)  # x0 y0 x1 y1 confidence landmarks
-    looks: deque[FloatArray] = field(default_factory=lambda: deque(maxlen=SEEN))
+    looks: deque[FloatArray] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     likeness: deque[float] = field(default_factory=lambda: deque(maxlen=SEEN))  # of each look to those before
 
     def add(self, index: int, scene: int, values: FloatArray, look: FloatArray | None) -> None:
@@ -129,8 +131,17 @@ class _Face:
         self.values.append(values)
         if look is not None:
             if self.looks:
-                self.likeness.append(max(similarity(look, seen) for seen in self.looks))
+                self.likeness.append(self.alike(look))
             self.looks.append(look)
+
+    def alike(self, look: FloatArray) -> float:
+        """How alike an appearance is to the most alike of the last ones."""
+        return max(similarity(look, seen) for seen in list(self.looks)[-SEEN:])
+
+    def faded(self, look: FloatArray) -> bool:
+        """Whether the face has become another one bit by bit."""
+        face, around = similarities(look, self.looks[0])
+        return len(self.looks) > SEEN and face < FADED[0] and around < FADED[1]
 
     def least_alike(self) -> float:
         """How alike a detection in this face's place must be to be this face."""

@@ -181,7 +181,8 @@ def moire(image: UInt8Array) -> UInt8Array:
 
 def monochrome(image: UInt8Array) -> UInt8Array:
     """Without colour."""
-    return np.repeat(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)[..., None], 3, axis=2)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return np.asarray(np.repeat(grey[..., None], 3, axis=2), np.uint8)
 
 
 def few_levels(image: UInt8Array) -> UInt8Array:

@@ -64,7 +64,7 @@ class Examiner:
                 facts = replace(source.facts, name=readable(name)) if name else source.facts
                 if finished := self._finished(facts, name or path, stem):
                     return finished
-                inspection = self._inspect(source)
+                inspection = self.inspect(source)
             record = self.record(inspection, facts)
             record = record.model_copy(update={"path": readable(name)}) if name else record
         except Exception as error:  # decoders raise whatever an odd file leads them to: the other files go on
@@ -73,12 +73,11 @@ class Examiner:
             return record
         return write_casefile(inspection, record, self.folder, stem, annotated=self.annotated, threads=self.threads or 2)
 
-    def inspect(self, path: Path) -> Inspection | VideoInspection:
-        """Everything found in one file; errors as for `inspect_photo` and `inspect_video`."""
-        with open_source(path, threads=self.threads or 2) as source:
-            return self._inspect(source)
-
-    def _inspect(self, source: Photo | Video) -> Inspection | VideoInspection:
+    def inspect(self, source: Path | Photo | Video) -> Inspection | VideoInspection:
+        """Everything found in one file, opened or not; errors as for `inspect_photo` and `inspect_video`."""
+        if isinstance(source, Path):
+            with open_source(source, threads=self.threads or 2) as opened:
+                return self.inspect(opened)
         if isinstance(source, Photo):
             return inspect_photo(source, self._in_photos, self.predictor)
         asked = self.settings

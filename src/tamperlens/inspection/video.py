@@ -108,7 +108,9 @@ class _Collector:
     def follow(self, frame: Frame, faces: Sequence[FaceBox]) -> list[int]:
         """Each face's number."""
         largest = faces[:MAX_FACES]
-        numbers = self.tracks.add(len(self.detected), largest, [appearance(frame.image, face) for face in largest])
+        # Nobody looks like themselves in a flash: then the place has to do.
+        looks = None if frame.flash else [appearance(frame.image, face) for face in largest]
+        numbers = self.tracks.add(len(self.detected), largest, looks)
         self.detected.append(frame.seconds)
         self.crowd = max(self.crowd, len(faces))
         return numbers

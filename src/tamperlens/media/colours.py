@@ -7,6 +7,7 @@ Signals are RGB in [0, 1], coded as the file codes them. Sources: ITU-R BT.2100 
 import tempfile
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,7 @@ class ToSrgb:
         return graph
 
 
+@cache
 def _cube(colours: Colours) -> str:
     """`to_srgb` as a table in Adobe's format: red runs fastest."""
     axis = np.linspace(0, 1, _NODES)

@@ -2,13 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from tamperlens.types import FloatArray, UInt8Array
 
-__all__ = ["THUMBNAIL", "same_scene", "with_cuts"]
+__all__ = ["THUMBNAIL", "Change", "same_scene", "with_changes"]
 
 THUMBNAIL = (32, 18)  # width, height in pixels of the small grey pictures that are compared
 SAME = 0.85  # correlation from which on two small pictures show one scene; benchmarks/cuts.py, docs/log.md
@@ -19,12 +19,13 @@ _STILL = 3.0  # grey levels: small pictures that differ by less, brightness asid
 _NOISE = 4.0  # grey levels squared: keeps flat pictures, a black one or a white one, from correlating with anything
 
 Picture = TypeVar("Picture")
+Change = Literal["", "cut", "flash"]  # of a picture beside the scene before it
 
 
-def with_cuts(
+def with_changes(
     pictures: Iterable[tuple[float, Picture]], thumbnail: Callable[[Picture], UInt8Array | None]
-) -> Iterator[tuple[float, Picture, bool]]:
-    """Each picture with its second, and whether a new scene begins with it.
+) -> Iterator[tuple[float, Picture, Change]]:
+    """Each picture with its second, and whether a new scene begins with it or it is part of a flash.
 
     ``thumbnail`` gives a picture's small grey copy (see `THUMBNAIL`), None where it is too damaged to be compared. A picture of
     another scene waits for those after it, `FLASH` seconds or `MAX_HELD` pictures: where the scene before comes back, it was a
@@ -33,7 +34,7 @@ def with_cuts(
     scene: UInt8Array | None = None
     held: deque[tuple[float, Picture, UInt8Array | None]] = deque()
 
-    def settled(ended: bool) -> Iterator[tuple[float, Picture, bool]]:
+    def settled(ended: bool) -> Iterator[tuple[float, Picture, Change]]:
         nonlocal scene
         while held:
             began = held[0][0]
@@ -42,11 +43,10 @@ def with_cuts(
             lasts = ended or len(held) >= MAX_HELD or held[-1][0] - began > FLASH + 1e-6
             if back is None and not lasts:
                 return
-            count = 1 if back is None else back + 1
-            for _ in range(count):
+            for k in range(1 if back is None else back + 1):
                 second, picture, small = held.popleft()
                 scene = scene if small is None else small
-                yield second, picture, back is None
+                yield second, picture, "cut" if back is None else "flash" if k < back else ""
 
     for second, picture in pictures:
         held.append((second, picture, thumbnail(picture)))

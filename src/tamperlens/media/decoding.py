@@ -1,7 +1,7 @@
 """The one loop that decodes a video: its pictures in the order they are shown, each with its second, past all damage.
 
-What was not as it should be is told in ``notes``, and ``complete`` is False where something is missing: who wants a whole video
-or none asks for that, who looks for evidence goes on.
+Problems are listed in ``notes``, and ``complete`` is False where something is missing: a dataset asks for that and gives up, an
+inspection goes on.
 """
 
 import math
@@ -132,7 +132,7 @@ class VideoDecoder:
             self._packets = self._container.demux()  # all streams: the sound's end counts when looking for a missing end
             self._encoder: str | None = None
             self._waiting = self._until_first()
-            self.info = self._told()
+            self.info = self._read_info()
             self._opened = opened.pop_all()
 
     @property
@@ -157,9 +157,9 @@ class VideoDecoder:
             for picture in deinterlaced(raw):
                 if deinterlaced.used:
                     self.notes.add("the video is interlaced; it was deinterlaced")
-                yield self._placed(picture, sought)
+                yield self._timed_picture(picture, sought)
         for picture in deinterlaced.rest():
-            yield self._placed(picture, sought)
+            yield self._timed_picture(picture, sought)
 
     def _chosen_decoder(self, threads: int) -> Callable[[Any], list[Any]]:
         context = self._stream.codec_context
@@ -170,7 +170,7 @@ class VideoDecoder:
         return context.decode  # type: ignore[no-any-return]
 
     def _until_first(self) -> list[Any]:
-        """The first pictures that come out, and what is learnt on the way."""
+        """Decodes up to the first pictures; looks for the encoder's settings on the way."""
         for count, packet in enumerate(self._packets_of_stream()):
             self._encoder = self._encoder or _encoder_settings(bytes(packet) if packet.size else b"")
             if found := self._decoded(packet):
@@ -234,7 +234,7 @@ class VideoDecoder:
         self._packets = self._container.demux()
         return True
 
-    def _placed(self, raw: Any, sought: bool) -> Picture:
+    def _timed_picture(self, raw: Any, sought: bool) -> Picture:
         stored = raw.time - self._origin if self._timed and raw.time is not None else None
         if self.decoded == 0:
             self._skipped = round(stored * self.rate) if stored and sought else 0
@@ -287,7 +287,7 @@ class VideoDecoder:
             f"{reason}; what comes after was not inspected"
         )
 
-    def _told(self) -> VideoInfo:
+    def _read_info(self) -> VideoInfo:
         first, stream, container = self._waiting[0], self._stream, self._container
         check_size(self.file, *shown_size(first.width, first.height, stream.sample_aspect_ratio))
         orientation, _ = display_orientation(first)

@@ -113,9 +113,9 @@ def settle_colours(picture: Any, of_container: tuple[int, int, int]) -> str | No
     What the picture does not say, its container may (``of_container``: transfer, primaries and matrix by ITU-T H.273, 2 for
     unsaid). A matrix that neither names is BT.2020's for HDR, BT.709's from HD on, and BT.601's below.
     """
-    told = (picture.color_trc, picture.color_primaries, picture.colorspace)
+    coded = (picture.color_trc, picture.color_primaries, picture.colorspace)
     transfer, primaries, matrix = (
-        int(other) if int(own) == _UNSAID else int(own) for own, other in zip(told, of_container, strict=True)
+        int(other) if int(own) == _UNSAID else int(own) for own, other in zip(coded, of_container, strict=True)
     )
     if transfer in TRANSFERS and primaries == _UNSAID:
         primaries = 9

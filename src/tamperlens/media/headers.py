@@ -13,9 +13,9 @@ from tamperlens.media.colours import Colours
 __all__ = ["colours_of_photo", "exif_of", "history_of", "software_of", "xmp_of"]
 
 _BOXES = 1 << 20  # bytes at the beginning of an AVIF or HEIC file in which its properties lie
-_XMP = 1 << 20  # letters of an XMP packet that are looked at
-_STEPS = 20  # of the editing history that are told
-_LONGEST = 120  # letters of one value
+_XMP = 1 << 20  # characters of an XMP packet that are looked at
+_STEPS = 20  # of the editing history that are listed
+_LONGEST = 120  # characters of one value
 
 
 def exif_of(file: Path, image: Image.Image) -> Image.Exif:
@@ -57,11 +57,11 @@ def history_of(xmp: str) -> tuple[str, ...]:
     """The steps of the editing history that an XMP packet keeps (xmpMM:History): "saved, Adobe Photoshop 25.1, 2024-01-05"."""
     history = re.search(r"<xmpMM:History>(.*?)</xmpMM:History>", xmp, re.DOTALL)
     steps = re.findall(r"<rdf:li\b(.*?)(?:/>|</rdf:li>)", history[1], re.DOTALL) if history else []
-    told = []
+    lines = []
     for step in steps[:_STEPS]:
         values = (re.search(rf"""stEvt:{name}(?:=["']|>)([^"'<]+)""", step) for name in ("action", "softwareAgent", "when"))
-        told.append(", ".join(value[1].strip() for value in values if value)[:_LONGEST])
-    return tuple(step for step in told if step)
+        lines.append(", ".join(value[1].strip() for value in values if value)[:_LONGEST])
+    return tuple(step for step in lines if step)
 
 
 def colours_of_photo(file: Path, image: Image.Image) -> Colours:

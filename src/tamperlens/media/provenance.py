@@ -10,8 +10,8 @@ from typing import Any
 
 __all__ = ["Provenance", "read_provenance"]
 
-_LONGEST = 120  # letters of one value
-_MOST = 40  # actions and ingredients that are told
+_LONGEST = 120  # characters of one value
+_MOST = 40  # actions and ingredients that are listed
 _GENERATIONS = 20  # manifests behind one another that are followed
 
 _MIME = {
@@ -58,12 +58,12 @@ def read_provenance(file: Path, format: str) -> Provenance | None:
     try:
         settings = c2pa.Settings.from_dict({"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}})
         with file.open("rb") as stream, c2pa.Context(settings) as context, c2pa.Reader(mime, stream, context=context) as reader:
-            return _told(json.loads(reader.json()))
+            return _parse_store(json.loads(reader.json()))
     except Exception as error:  # whatever the library raises, facts are no reason to give up an inspection
         return Provenance("unreadable", problems=(" ".join(str(error).split())[:_LONGEST],))
 
 
-def _told(store: dict[str, Any]) -> Provenance:
+def _parse_store(store: dict[str, Any]) -> Provenance:
     manifests = store.get("manifests", {})
     active = manifests.get(store.get("active_manifest"), {})
     signature = active.get("signature_info", {})
@@ -84,24 +84,24 @@ def _told(store: dict[str, Any]) -> Provenance:
 
 def _actions(manifests: dict[str, Any], active: dict[str, Any]) -> list[str]:
     """The actions of a manifest and of those it was made from, oldest first."""
-    told: list[str] = []
+    actions: list[str] = []
     manifest: dict[str, Any] | None = active
     for _ in range(_GENERATIONS):
         if not manifest:
             break
-        own = [
-            _said(action)
+        of_this = [
+            _action_text(action)
             for assertion in manifest.get("assertions", [])
             if str(assertion.get("label", "")).startswith("c2pa.actions")
             for action in assertion.get("data", {}).get("actions", [])
         ]
-        told = own + told
+        actions = of_this + actions
         parents = [part for part in manifest.get("ingredients", []) if part.get("relationship") == "parentOf"]
         manifest = manifests.get(parents[0].get("active_manifest")) if parents else None
-    return told
+    return actions
 
 
-def _said(action: dict[str, Any]) -> str:
+def _action_text(action: dict[str, Any]) -> str:
     """ "c2pa.created, Camera 7, digitalCapture": what was done, with which program, from what source."""
     agent = action.get("softwareAgent")
     agent = agent.get("name") if isinstance(agent, dict) else agent

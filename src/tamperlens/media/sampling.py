@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tamperlens.errors import MediaError
-from tamperlens.media.cuts import THUMBNAIL, with_cuts
+from tamperlens.media.cuts import THUMBNAIL, with_changes
 from tamperlens.media.decoding import Notes, Picture, no_frame
 from tamperlens.media.opening import checked
 from tamperlens.media.source import video_of
@@ -33,7 +33,7 @@ class VideoSampler:
     """The upright frames of a video or animation from ``start`` to ``end`` (seconds), one at least every ``every`` seconds.
 
     Iterate once. The first frame at or after each whole step from ``start`` is given; 0 gives all frames. ``Frame.seconds`` are
-    true presentation times and never go back, ``Frame.cut`` tells a new scene. ``threads`` decode.
+    true presentation times and never go back, ``Frame.cut`` tells a new scene, ``Frame.flash`` a flash. ``threads`` decode.
 
     Raises `MediaError` (see `open_video`) where not one frame can be read, also where none lies in the range. Afterwards
     ``notes`` says what was odd or could not be read, ``complete`` is False where something was missing, and ``decoded``
@@ -68,14 +68,14 @@ class VideoSampler:
     def __iter__(self) -> Iterator[Frame]:
         pictures = self._pictures()
         wanted, size, cut, given = -math.inf, None, False, 0
-        for seconds, picture, new_scene in with_cuts(self._counted(pictures), _thumbnail):
+        for seconds, picture, change in with_changes(self._counted(pictures), _thumbnail):
             if seconds >= self.end:
                 break
             if size is not None and picture.size != size:
                 old, new = (f"{width}x{height}" for width, height in (size, picture.size))
                 self._notes.add(f"the picture's size changes from {old} to {new}", seconds)
                 cut = True
-            size, cut = picture.size, cut or new_scene
+            size, cut = picture.size, cut or change == "cut"
             if picture.damaged:
                 if seconds >= self.start:  # where reading begins in the middle, the first pictures lack others
                     self._notes.add("damaged frames were not inspected", seconds)
@@ -84,7 +84,7 @@ class VideoSampler:
                 frame = picture.frame()
                 for words in frame.notes:
                     self._notes.add(words)
-                yield replace(frame, cut=cut and given > 0)
+                yield replace(frame, cut=cut and given > 0, flash=change == "flash")
                 given, cut = given + 1, False
                 wanted = next_due(seconds, self.every, self.start) if self.every else -math.inf
         if self.decoded == 0:

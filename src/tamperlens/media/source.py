@@ -1,4 +1,4 @@
-"""A file, opened once: photo or video, what it says of itself, how long it is, and its pictures.
+"""A file, opened once: photo or video, what its headers say, how long it is, and its pictures.
 
     with open_source("clip.mp4") as source:
         print(source.facts.sha256)
@@ -61,12 +61,12 @@ class _Source(os.PathLike[str]):
 
     def __init__(self, path: Path, format: str, described: Callable[[], PhotoFacts | VideoFacts]) -> None:
         self.path, self._format = path, format
-        self._own: PhotoFacts | VideoFacts | None = None
+        self._described: PhotoFacts | VideoFacts | None = None
         self._notes: tuple[str, ...] = ()
         try:
-            self._own = described()
+            self._described = described()
         except Exception as error:  # broken headers raise anything, and facts are no reason to give up an inspection
-            self._notes = (_untold(error),)
+            self._notes = (_incomplete_note(error),)
 
     def __enter__(self) -> Self:
         return self
@@ -89,8 +89,8 @@ class _Source(os.PathLike[str]):
             bytes=self.path.stat().st_size,
             sha256=digest,
             c2pa=c2pa,
-            photo=self._own if isinstance(self._own, PhotoFacts) else None,
-            video=self._own if isinstance(self._own, VideoFacts) else None,
+            photo=self._described if isinstance(self._described, PhotoFacts) else None,
+            video=self._described if isinstance(self._described, VideoFacts) else None,
             notes=self._notes,
             provenance=read_provenance(self.path, self._format) if c2pa else None,
         )
@@ -98,7 +98,7 @@ class _Source(os.PathLike[str]):
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels: of a video as shown, of a photo as stored; (0, 0) where the headers are broken."""
-        return (self._own.width, self._own.height) if self._own else (0, 0)
+        return (self._described.width, self._described.height) if self._described else (0, 0)
 
     def close(self) -> None:
         """Let the file go."""
@@ -233,10 +233,10 @@ def file_facts(path: str | os.PathLike[str]) -> FileFacts:
             return source.facts
     except MediaError as error:
         digest, c2pa = hash_and_c2pa(file)
-        return FileFacts(readable(file.name), file.stat().st_size, digest, c2pa, notes=(_untold(error),))
+        return FileFacts(readable(file.name), file.stat().st_size, digest, c2pa, notes=(_incomplete_note(error),))
 
 
-def _untold(error: Exception) -> str:
+def _incomplete_note(error: Exception) -> str:
     return f"not everything about the file could be told ({' '.join(str(error).split())[:200]})"
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from tamperlens.errors import DataError
 from tamperlens.metrics.calibration import NEAREST, NEAREST_ONE, Calibration
 from tamperlens.metrics.counts import PixelCounts, count_pixels, false_positive_rate_threshold
-from tamperlens.metrics.outcomes import PRISTINE, Outcome
+from tamperlens.metrics.outcomes import PRISTINE, Outcomes
 from tamperlens.types import FloatArray, LabelledCrop
 
 __all__ = ["best_map_threshold", "best_score_threshold", "fit_calibration", "operating_point"]
@@ -33,37 +33,40 @@ def best_map_threshold(
     return 0.5 if lacking and not marked else float(candidates[int(np.argmax([counts.miou for counts in pooled]))])
 
 
-def operating_point(outcomes: Sequence[Outcome], false_alarms: float) -> float:
-    """The lowest score threshold at which at most that share of the pristine outcomes is called manipulated."""
-    return false_positive_rate_threshold(np.array([o.score for o in outcomes if not o.label]), false_alarms)
+def operating_point(outcomes: Outcomes, false_alarms: float) -> float:
+    """The lowest score threshold at which at most the fraction ``false_alarms`` of the pristine crops is called manipulated.
+
+    >>> from tamperlens.metrics.outcomes import Outcome
+    >>> operating_point(Outcomes.of(Outcome(PRISTINE, "", False, score / 4) for score in range(4)), 0.25)
+    0.625
+    """
+    return false_positive_rate_threshold(outcomes.scores[~outcomes.labels], false_alarms)
 
 
-def best_score_threshold(outcomes: Sequence[Outcome]) -> float:
+def best_score_threshold(outcomes: Outcomes) -> float:
     """The score threshold (tau 2) of the best balanced accuracy, midway between two scores; in (0, 1].
 
     Half the weight is the pristine crops', half the methods', one as much as the other: the paper's plain average over methods
     and pristine would reward calling everything manipulated.
     """
-    ranked = np.unique([outcome.score for outcome in outcomes])
+    ranked = np.unique(outcomes.scores)
     candidates = np.clip([*((ranked[1:] + ranked[:-1]) / 2), ranked[-1] + 1e-3], 1e-6, 1.0)
-    subsets = [[o for o in outcomes if o.subset == subset] for subset in sorted({o.subset for o in outcomes})]
-    accuracy = np.zeros(len(candidates))
-    for own in subsets:
-        scores, labels = np.array([o.score for o in own]), np.array([o.label for o in own])
-        weight = 0.5 if own[0].subset == PRISTINE else 0.5 / max(1, len(subsets) - 1)
-        accuracy += weight * ((scores >= candidates[:, None]) == labels).mean(axis=1)
+    right = (outcomes.scores >= candidates[:, None]) == outcomes.labels
+    subsets, accuracy = np.unique(outcomes.subsets).tolist(), np.zeros(len(candidates))
+    for subset in subsets:
+        weight = 0.5 if subset == PRISTINE else 0.5 / max(1, len(subsets) - 1)
+        accuracy += weight * right[:, outcomes.subsets == subset].mean(axis=1)
     return float(candidates[int(np.argmax(accuracy))])
 
 
-def fit_calibration(outcomes: Sequence[Outcome], *, temperature: bool = False, rounds: int = 50) -> Calibration:
+def fit_calibration(outcomes: Outcomes, *, temperature: bool = False, rounds: int = 50) -> Calibration:
     """Platt scaling of raw scores by Newton's method, both classes given equal weight whatever their numbers.
 
     Targets are Platt's (1999), which keep the fit finite where the classes separate. With ``temperature``, temperature scaling
     (Guo et al. 2017) instead: the slope alone is fitted, so that a score of one half stays one half. Raises `DataError` where
     higher scores do not mean manipulated.
     """
-    raw = np.clip([o.score for o in outcomes], NEAREST, 1 - NEAREST_ONE)
-    labels = np.array([o.label for o in outcomes], np.bool_)
+    raw, labels = np.clip(outcomes.scores, NEAREST, 1 - NEAREST_ONE), outcomes.labels
     inputs = np.stack([np.log(raw / (1 - raw)), np.full(len(raw), 0.0 if temperature else 1.0)], axis=1)
     sizes = labels.sum(), (~labels).sum()
     targets = np.where(labels, (sizes[0] + 1) / (sizes[0] + 2), 1 / (sizes[1] + 2))

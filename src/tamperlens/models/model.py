@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tamperlens.errors import ModelError
 from tamperlens.files import replacing
 from tamperlens.models.card import IMAGENET_MEAN, IMAGENET_STD, ModelCard
-from tamperlens.models.networks import NETWORKS
+from tamperlens.models.networks import NETWORKS, WITH_IMAGE_HEAD
 from tamperlens.models.tasks import TASKS, Logits, Task
 
 __all__ = ["Model", "load", "model_names", "parse_name", "save"]
@@ -81,7 +81,7 @@ class Model(nn.Module):
 
 def model_names() -> list[str]:
     """Every name that ``Model.create`` takes."""
-    return [f"{network}-{task}" for network in NETWORKS for task in TASKS]
+    return [f"{network}-{task}" for network in NETWORKS for task in TASKS if task != "joint" or network in WITH_IMAGE_HEAD]
 
 
 def parse_name(name: str) -> tuple[str, str]:
@@ -92,6 +92,8 @@ def parse_name(name: str) -> tuple[str, str]:
             f"no model is called {name!r}: expected <network>-<task>, such as vgg5-seg, "
             f"with a network of {', '.join(NETWORKS)} and a task of {', '.join(TASKS)}"
         )
+    if task == "joint" and network not in WITH_IMAGE_HEAD:
+        raise ModelError(f"{name}: the task joint needs a network with an image head, such as {WITH_IMAGE_HEAD[0]}-joint")
     return network, task
 
 

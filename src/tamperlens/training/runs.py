@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn, track
 from rich.progress import Progress as Bar
@@ -15,7 +14,7 @@ from tamperlens.data.store import Store
 from tamperlens.errors import DataError
 from tamperlens.faces import detector_for
 from tamperlens.forge.recipes import RECIPES
-from tamperlens.metrics import PixelCounts, area_under_roc
+from tamperlens.metrics import area_under_roc
 from tamperlens.metrics.outcomes import judge
 from tamperlens.metrics.thresholds import best_map_threshold, best_score_threshold, fit_calibration, operating_point
 from tamperlens.models.card import Families, ModelCard, StoreUsed
@@ -145,7 +144,7 @@ def choose_thresholds(model: Model, card: ModelCard, crops: Sequence[LabelledCro
     outcomes = judge(TorchPredictor(model, card.model_copy(update={"map_threshold": model.map_threshold})), crops)
     model.score_threshold = best_score_threshold(outcomes)
     found = {f"score_at_{rate:.0%}_false_alarms": operating_point(outcomes, rate) for rate in (0.01, 0.05)}
-    if min(sum(o.label for o in outcomes), sum(not o.label for o in outcomes)) >= CALIBRATED_FROM:
+    if min(outcomes.labels.sum(), (~outcomes.labels).sum()) >= CALIBRATED_FROM:
         with suppress(DataError):  # scores that tell nothing have no temperature
             found["temperature"] = 1 / fit_calibration(outcomes, temperature=True).slope
     how = f"map threshold of the best mIoU and score threshold of the best balanced accuracy on {len(crops)} validation crops"
@@ -175,14 +174,13 @@ def _train(config: TrainConfig, data: Dataset[Batch], out: Path, crops: list[Lab
 def validation_figures(model: Model, config: TrainConfig, crops: Sequence[LabelledCrop]) -> dict[str, float]:
     """Pooled IoUs, false area on pristine crops and score AUC of a model on labelled crops."""
     outcomes = judge(TorchPredictor(model, card_of(model, config)), crops)
-    counts = sum((outcome.counts for outcome in outcomes), PixelCounts())
-    pristine = sum((outcome.counts for outcome in outcomes if not outcome.label), PixelCounts())
-    scores, labels = np.array([o.score for o in outcomes]), np.array([o.label for o in outcomes], np.bool_)
+    auc = area_under_roc(outcomes.scores, outcomes.labels)
     if any(crop.truth is None for crop in crops):  # without masks pixel figures would be those of pristine crops alone
-        return {"auc": area_under_roc(scores, labels)}
+        return {"auc": auc}
+    counts, pristine = outcomes.pooled(), outcomes.pooled(~outcomes.labels)
     return {
         "miou": counts.miou,
-        "auc": area_under_roc(scores, labels),
+        "auc": auc,
         "fg_iou": counts.fg_iou,
         "bg_iou": counts.bg_iou,
         "false_area": pristine.false_area,

@@ -21,9 +21,9 @@ from tamperlens.forge import FAMILIES
 from tamperlens.forge.recipes import RECIPES
 from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import read_photo
-from tamperlens.metrics import PixelCounts, area_under_roc, expected_calibration_error, peak
+from tamperlens.metrics import area_under_roc, expected_calibration_error, peak
 from tamperlens.metrics.calibration import NEAREST
-from tamperlens.metrics.outcomes import PRISTINE, Outcome
+from tamperlens.metrics.outcomes import PRISTINE, Outcome, Outcomes
 from tamperlens.metrics.thresholds import best_map_threshold, fit_calibration, operating_point
 from tamperlens.models.card import Families, ModelCard, Origin
 from tamperlens.models.export import to_onnx
@@ -121,7 +121,7 @@ def ship(
         say(f"raw score at {rate:.0%} false alarms: {threshold:.6f}, decided by {source}")
         thresholds.append(max(2 * NEAREST, threshold))
     model.score_threshold = thresholds[0]
-    scores, labels = np.array([calibration(o.score) for o in outcomes]), np.array([o.label for o in outcomes])
+    probabilities = np.array([calibration(score) for score in outcomes.scores])
     way = f"mean of the surest {peak_share:.1%} of pixels" if peak_share else "the task's"
     card = card.model_copy(
         update={
@@ -131,7 +131,7 @@ def ship(
             "max_side": raw.max_side,
             "initialised_from": about.initialised_from.get(config.model, ()),
             "families": Families(trained=_trained(config), unseen=tuple(f for f in FAMILIES if f not in _trained(config))),
-            "calibration_error": round(expected_calibration_error(scores, labels), 4),
+            "calibration_error": round(expected_calibration_error(probabilities, outcomes.labels), 4),
             "limits": [*about.limits, *about.limits_of.get(config.model, ())],
             "training": card.training.model_copy(
                 update={
@@ -155,7 +155,7 @@ def ship(
     return stem
 
 
-def worst_source(outcomes: Mapping[str, Sequence[Outcome]], rate: float) -> tuple[float, str]:
+def worst_source(outcomes: Mapping[str, Outcomes], rate: float) -> tuple[float, str]:
     """The lowest threshold at which no source has more than ``rate`` false alarms, and the source that asks for it.
 
     ``outcomes`` are of pristine photos, by source. A source of fewer than 1 / ``rate`` photos allows none.
@@ -171,7 +171,7 @@ def photo_outcomes(
     controls: Mapping[str, Control],
     work: Path,
     say: Say = print,
-) -> dict[str, list[Outcome]]:
+) -> dict[str, Outcomes]:
     """The raw scores of pristine photos inspected whole, as they are and changed, by source; kept in ``work``."""
     kept = work / f"photos.{predictor.name.split()[-1]}.jsonl"
     known: dict[tuple[str, str], float | None] = {}
@@ -191,9 +191,9 @@ def photo_outcomes(
                         file.flush()
                     score = known[photo.path, name]
                     if score is not None:
-                        found[source].append(Outcome(PRISTINE, photo.person, False, score, PixelCounts()))
+                        found[source].append(Outcome(PRISTINE, photo.person, False, score))
             say(f"{source}: {len(photos)} photos, {len(found[source])} judged")
-    return {source: own for source, own in found.items() if own}
+    return {source: Outcomes.of(own) for source, own in found.items() if own}
 
 
 def _by_source(photos: Iterable[FacePhoto], folders: Sequence[Path], most: int) -> dict[str, list[FacePhoto]]:
@@ -219,12 +219,11 @@ def _exported(model: Model, card: ModelCard, path: Path) -> OnnxPredictor:
     return OnnxPredictor(path)
 
 
-def _outcomes(crops: Sequence[LabelledCrop], scores: Sequence[float]) -> list[Outcome]:
-    return [
-        Outcome(crop.subset, crop.group, bool(crop.mask.any()), score, PixelCounts())
-        for crop, score in zip(crops, scores, strict=True)
-    ]
+def _outcomes(crops: Sequence[LabelledCrop], scores: Sequence[float]) -> Outcomes:
+    return Outcomes.of(
+        Outcome(crop.subset, crop.group, crop.manipulated, score) for crop, score in zip(crops, scores, strict=True)
+    )
 
 
-def _auc(outcomes: Sequence[Outcome]) -> float:
-    return area_under_roc(np.array([o.score for o in outcomes]), np.array([o.label for o in outcomes]))
+def _auc(outcomes: Outcomes) -> float:
+    return area_under_roc(outcomes.scores, outcomes.labels)

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from tamperlens.bench.paper.figure_sheets import Example, KernelColumn, MethodRow, figure1, figure5, figure6
+from tamperlens.bench.paper.tables import FROM_IMAGENET
 from tamperlens.data.readers.methods import METHODS
 from tamperlens.data.store import Store
 from tamperlens.media import write_png
@@ -31,7 +32,7 @@ def draw_figures(
     """
     crops = [store.crop(own[len(own) // 2]) for method in store.methods if len(own := store.rows("test", method))]
     names = {crop.subset: METHODS[crop.subset].name if crop.subset in METHODS else crop.subset for crop in crops}
-    predictors = {name: TorchPredictor(*load(stem)) for name, stem in stems.items() if "+" not in name}
+    predictors = {name: TorchPredictor(*load(stem)) for name, stem in stems.items() if not name.endswith(FROM_IMAGENET)}
 
     def pixel_map(model: str, crop: LabelledCrop) -> FloatArray:
         return _map(predictors[model], crop.image, window if policies[model] == "resized" else None)

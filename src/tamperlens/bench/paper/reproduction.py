@@ -10,20 +10,33 @@ import base64
 import html
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from tamperlens.bench.paper.figures import draw_figures
-from tamperlens.bench.paper.tables import TABLES, Sheet, lay_out, to_csv, to_html, to_latex, to_markdown
+from tamperlens.bench.paper.tables import (
+    FROM_IMAGENET,
+    TABLES,
+    Sheet,
+    lay_out,
+    published,
+    to_csv,
+    to_html,
+    to_latex,
+    to_markdown,
+)
 from tamperlens.bench.store import Conditions, benchmark_rows, judge_store
+from tamperlens.data.readers.methods import METHODS
 from tamperlens.data.store import Store
 from tamperlens.errors import DataError
 from tamperlens.files import replace_text
 from tamperlens.metrics.rows import rows_of_record, rows_record
-from tamperlens.models.model import load, model_names
+from tamperlens.models.card import paper_policy
+from tamperlens.models.model import load, model_names, parse_name
+from tamperlens.models.networks.imagenet import ANCESTORS
 from tamperlens.models.runtime import TorchPredictor
 from tamperlens.training.config import TrainConfig
 from tamperlens.types import ResultRow
@@ -59,10 +72,10 @@ def reproduce(
         raise DataError(f"no model is called {', '.join(unknown)}; expected some of {', '.join(model_names())}")
     store.require_masks("the paper's tables")
     runs = [(name, config.model_copy(update={"model": name, "init": ""})) for name in models]
-    for name in models:
-        file = (imagenet or Path()) / ("xception.safetensors" if name.startswith("xception") else "vgg16.safetensors")
-        if imagenet and name.endswith("-seg") and name.split("-")[0] in ("vgg8", "vgg5", "vgg3", "xception") and file.exists():
-            runs.append((f"{name}+imagenet", config.model_copy(update={"model": name, "init": str(file)})))
+    runs += [
+        (f"{name}{FROM_IMAGENET}", config.model_copy(update={"model": name, "init": str(file)}))
+        for name, file in _imagenet_weights(models, imagenet)
+    ]
     results: dict[str, list[ResultRow]] = {}
     started = time.monotonic()
     for number, (name, settings) in enumerate(runs, 1):
@@ -74,16 +87,24 @@ def reproduce(
     return out / "report.html"
 
 
-def conditions_of(model: str, config: TrainConfig, most: int | None) -> Conditions:
+def _imagenet_weights(models: Sequence[str], folder: Path | None) -> Iterator[tuple[str, Path]]:
+    """Those of the models that the paper also began from ImageNet weights, each with its file where the folder has it."""
+    begun = {name for _, name, start, _, _ in published() if start}
+    for name in models:
+        if folder and name in begun and (file := folder / ANCESTORS[parse_name(name)[0]].file).exists():
+            yield name, file
+
+
+def conditions_of(task: str, config: TrainConfig, most: int | None) -> Conditions:
     """The paper's: segmentation on native crops, classification on resized ones, of the size judged on."""
-    policy = config.model_copy(update={"model": model}).crop_policy
+    policy = paper_policy(task) if config.policy == "auto" else config.policy
     return Conditions("test", policy, config.judged_window, config.methods, most)
 
 
 def _measured(store: Store, stem: Path, file: Path, config: TrainConfig, most: int | None) -> list[ResultRow]:
     """A model's rows on the test split, from ``file`` where they are of these weights, store and conditions."""
     model, card = load(stem)
-    conditions = conditions_of(config.model, config, most)
+    conditions = conditions_of(parse_name(config.model)[1], config, most)
     of = {
         "weights": card.weights_sha256,
         "thresholds": [card.map_threshold, card.score_threshold],
@@ -116,7 +137,7 @@ def _write(
     pictures = {}
     if figures:
         stems = {name: out / "models" / name / "best" for name in results}
-        policies = {name: conditions_of(name.split("+")[0], config, most).policy or "native" for name in results}
+        policies = {name: conditions_of(_task_of(name), config, most).policy or "native" for name in results}
         pictures = draw_figures(store, stems, policies, config.judged_window, out / "figures")
     (out / "tables").mkdir(parents=True, exist_ok=True)
     for number, sheet in enumerate(sheets, 1):
@@ -129,8 +150,12 @@ def _write(
     replace_text(out / "report.html", _page(title, notes, sheets, pictures), durable=True)
 
 
+def _task_of(name: str) -> str:
+    return parse_name(name.removesuffix(FROM_IMAGENET))[1]
+
+
 def _data_name(store: Store) -> str:
-    stand_ins = [method for method in store.methods if method[:1] == "s"]
+    stand_ins = [method for method in store.methods if METHODS[method].stands_for]
     if stand_ins:
         return f"stand-ins ({', '.join(stand_ins)}), which are not FaceForensics++"
     return f"a store read as {store.info.settings.reader}"
@@ -138,13 +163,13 @@ def _data_name(store: Store) -> str:
 
 def _notes(store: Store, config: TrainConfig, most: int | None) -> list[str]:
     """What must be said beside every table."""
-    about = conditions_of("vgg5-seg", config, most).describe(store)
+    about = conditions_of("seg", config, most).describe(store)
     crops = f"{config.steps * config.batch_size:,} crops in {config.steps:,} steps of {config.batch_size}"
     tested = store.info.counts.get("test", {})
     return [
         f"Ours: measured on {_data_name(store)}; test crops {', '.join(f'{m} {n}' for m, n in tested.items())}"
         + (f", of which at most {most} in all were judged." if most else "."),
-        f"Conditions: {about}; classification models on {conditions_of('vgg5-cls', config, most).policy} windows.",
+        f"Conditions: {about}; classification models on {conditions_of('cls', config, most).policy} windows.",
         f"Every model was trained on {crops}, {' or '.join(map(str, config.windows))} pixels wide, with Adam at "
         f"{config.learning_rate:g}; thresholds were chosen on the validation split.",
         "In brackets: the paper's numbers, on FaceForensics++ raw and its whole training set. They are not comparable where "

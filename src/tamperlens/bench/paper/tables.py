@@ -12,6 +12,7 @@ from tamperlens.data.readers.methods import METHODS
 from tamperlens.types import ResultRow
 
 __all__ = [
+    "FROM_IMAGENET",
     "PUBLISHED_NAMES",
     "TABLES",
     "PaperTable",
@@ -24,6 +25,7 @@ __all__ = [
     "to_markdown",
 ]
 
+FROM_IMAGENET = "+imagenet"  # ends the name of a model that began from ImageNet weights
 PUBLISHED_NAMES = {"mesonet": "mesoinception4"}  # the paper's name: ours
 _PUBLISHED = Path(__file__).parent / "published.csv"
 
@@ -76,14 +78,14 @@ def lay_out(
 ) -> Sheet:
     """A table with a line per model and figure: ours with its interval, then the paper's in brackets, all in percent.
 
-    ``results``: rows by model name, to which "+imagenet" is added where it began from ImageNet weights. ``methods``: the codes
-    of the store's manipulation methods; a stand-in stands in its original's column and is named in the header. What was not
-    measured is empty, what is undefined "-".
+    ``results``: rows by model name, to which `FROM_IMAGENET` is added where it began from ImageNet weights. ``methods``: the
+    codes of the store's manipulation methods; a stand-in stands in its original's column and is named in the header. What was
+    not measured is empty, what is undefined "-".
     """
     columns = [*methods, "P", "Avg"]
     lines = []
     for name, start in _models(table, results):
-        rows = {(row.subset, row.metric): row for row in results.get(f"{name}+imagenet" if start else name, ())}
+        rows = {(row.subset, row.metric): row for row in results.get(f"{name}{FROM_IMAGENET}" if start else name, ())}
         for metric in table.metrics:
             cells = []
             for column in columns:
@@ -100,13 +102,13 @@ def lay_out(
 def _models(table: PaperTable, results: Iterable[str]) -> list[tuple[str, bool | None]]:
     """The paper's lines; below those of Tables 1 and 2, which are of all models, those that only we have measured."""
     theirs = [(name, start) for number, name, start, _, _ in published() if number == table.number]
-    ours = [(name, None) for name in results if table.number in (1, 2) and "+" not in name]
+    ours = [(name, None) for name in results if table.number in (1, 2) and not name.endswith(FROM_IMAGENET)]
     return list(dict.fromkeys([*theirs, *ours]))
 
 
 def _original(column: str) -> str:
     """The paper's column of one of ours: sDF stands in for DF."""
-    return column[1:] if column[:1] == "s" and column[1:] in METHODS else column
+    return (METHODS[column].stands_for if column in METHODS else "") or column
 
 
 def _heading(column: str) -> str:

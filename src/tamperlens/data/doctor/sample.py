@@ -85,7 +85,7 @@ class ClipSample:
             if made is not None:
                 check.see_made(made)
             faces = self._find_faces(original, frame)
-            face = Follower().choose(dict(enumerate(faces)), [made] if made is not None else []) or next(iter(faces), None)
+            face, _ = Follower().choose(dict(enumerate(faces)), [made] if made is not None else [])
             check.see(mine.image, frame.image, face, released)
             if self._detector is not None and made is not None and made.any():
                 faced.append(bool(faces))

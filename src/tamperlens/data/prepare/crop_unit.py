@@ -109,9 +109,11 @@ def _read_group(group: Group, task: Task, runs: list["_ClipRun"]) -> None:
         frames = _watched(group.original, math.gcd(step, detect_every), first, small if paired else None)
         for frame, faces in follow_faces(frames, task.detector, step, detect_every):
             due = [run for run in runs if run.read(frame)]
-            face = follower.choose(faces, [run.mask for run in due if run.mask is not None])
+            # Masks that are known to be wrong must not lead away from the face that the other clips show.
+            masks = [run.mask for run in due if run.mask is not None and not run.doubtful]
+            face, there = follower.choose(faces, masks)
             for run in due:
-                run.keep(frame, face, found=bool(faces))
+                run.keep(frame, face, there=there)
             small.forget(frame.index - 2 * REACH)
             if all(run.reason for run in runs):
                 return
@@ -146,6 +148,7 @@ class _ClipRun:
         self.reason = ""
         self.image: UInt8Array | None = None  # of the frame at hand
         self.mask: BoolArray | None = None  # None for pristine clips, and where there is no original
+        self.doubtful = False  # whether what was seen so far will fail the clip in the end
         self._settings = settings
         self._check = PairCheck(clip, self.recipe)
         self._frames: FrameStream | None = None  # None where the clip is what the group reads: its own original
@@ -214,22 +217,23 @@ class _ClipRun:
             raise DataError(f"{self.clip.released_mask} has no frame {index}; fetch the mask again, or use a difference recipe")
         return mask_of_picture(drawn.image)
 
-    def keep(self, frame: Frame, face: FaceBox | None, *, found: bool) -> None:
-        """Cuts and writes crop and mask of the frame at hand. ``found``: whether there are faces, be they others."""
+    def keep(self, frame: Frame, face: FaceBox | None, *, there: bool) -> None:
+        """Cuts and writes crop and mask of the frame at hand. ``there``: whether the face is where pixels were changed."""
         if self.reason or self.image is None:
             return
         try:
             crop = crop_face(self.image, face, self._settings.enlarge) if face else None
         except ValueError:  # the box lies outside the picture
             crop = None
-        if crop is None:
-            self._without_face += 1
-            self._elsewhere += found
-            return
-        if self.mask is not None and (frame.index % CHECK_EVERY == 0 or not self._check.floors):
+        if crop is not None and self.mask is not None and (frame.index % CHECK_EVERY == 0 or not self._check.floors):
             self._check.see(self.image, frame.image, face, self._drawn)
+            self.doubtful = bool(refusals(self._check.findings(whole=False), self._settings.accept))
             if len(self._check.floors) == EARLY and not self._judge(self._check.noise()):
                 return
+        if crop is None or not there:
+            self._without_face += 1
+            self._elsewhere += crop is not None
+            return
         self.writer.add(frame, crop, self._mask_in(crop))
 
     def _mask_in(self, crop: FaceCrop) -> BoolArray | None:

@@ -106,9 +106,10 @@ def _compare(path: Path, mine: _Facts, theirs: _Facts, other: str, needed: bool 
     counts = f"it has {mine.frames} frames and {other} {theirs.frames}"
     ours, others = set(mine.numbers), set(theirs.numbers)
     if ours and others:
-        lone, shifted = ours - others, mine.numbers[0] != theirs.numbers[0]
+        lone, beyond = ours - others, mine.numbers[-1] > theirs.numbers[-1] or mine.numbers[0] < theirs.numbers[0]
+        shifted = beyond and mine.numbers[0] != theirs.numbers[0] and others - ours
         same = "extract both with the same tool, so that the same number means the same frame"
-        if not ours & others or (lone and others - ours and shifted):
+        if not ours & others or shifted:
             what = (
                 f"its frames are numbered from {mine.numbers[0]} to {mine.numbers[-1]} and those of {other} from "
                 f"{theirs.numbers[0]} to {theirs.numbers[-1]}: frames of one number need not be the same frame"

@@ -125,7 +125,8 @@ class PairCheck:
         if self.floors and self.floor is None and self._differences:
             what = "the face fills the frame, so the noise floor cannot be measured: nobody knows what of the mask is noise"
             found.append(self._finding("noise-unknown", what, "look at its masks"))
-        if not noise and self._inside and (share := float(np.median(self._inside))) < INSIDE:
+        believed = self._differences or not found  # what is said of a mask's place means nothing where the mask is wrong
+        if not noise and believed and self._inside and (share := float(np.median(self._inside))) < INSIDE:
             what = f"the crop of the face holds {share:.0%} of the manipulated pixels: something else was manipulated, too"
             found.append(self._finding("wrong-face", what, "look at the pair; leave it out if the original is another one"))
         return found + noise

@@ -70,10 +70,10 @@ class Follower:
     def __init__(self) -> None:
         self._seen: dict[int, tuple[float, float]] = {}  # face -> share of the changed pixels, size; summed over frames
 
-    def choose(self, faces: Mapping[int, FaceBox], masks: Sequence[BoolArray]) -> FaceBox | None:
-        """The face to crop; None where there is none, or another one was manipulated than those found."""
+    def choose(self, faces: Mapping[int, FaceBox], masks: Sequence[BoolArray]) -> tuple[FaceBox | None, bool]:
+        """The face to crop, None where there is none; and whether it is to be cropped: not where the masks lie elsewhere."""
         if not faces:
-            return None
+            return None, False
         changed = np.logical_or.reduce(masks) if masks else None
         count = int(np.count_nonzero(changed)) if changed is not None else 0
         for number, face in faces.items():
@@ -81,7 +81,7 @@ class Follower:
             before = self._seen.get(number, (0.0, 0.0))
             self._seen[number] = before[0] + share, before[1] + face.size
         best = faces[max(faces, key=lambda number: (self._seen[number], -number))]
-        return None if changed is not None and count and _count_in(changed, best, 2) < MISSED * count else best
+        return best, changed is None or not count or _count_in(changed, best, 2) >= MISSED * count
 
 
 def _count_in(changed: BoolArray, face: FaceBox, enlarge: float) -> int:

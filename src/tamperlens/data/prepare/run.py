@@ -198,7 +198,7 @@ def _initial_info(units: Sequence[Unit], settings: PrepareSettings, detector: st
         detector=detector,
         inputs_hash=hashlib.sha256(inputs.encode()).hexdigest()[:16],
         split_set=next((clip.split_set for unit in units for clip in unit.clips if clip.split_set), None),
-        recipes=tuple(sorted({str(recipe_of(clip, settings)) for unit in units for clip in unit.clips if clip.manipulated})),
+        recipes=tuple(sorted({str(recipe_of(clip, settings)) for unit in units for clip in unit.clips if clip.original})),
     )
 
 

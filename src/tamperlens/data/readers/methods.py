@@ -21,6 +21,7 @@ class Method:
     kind: Literal["swap", "reenactment", "edit", "pristine"]
     in_paper: bool  # whether the paper's tables have a column for it
     originals: str = "youtube"  # the folder under original_sequences/ that holds the pristine partners
+    stands_for: str = ""  # the code of the method that it imitates; "" where it is what its name says
 
     @property
     def manipulated(self) -> bool:
@@ -37,10 +38,10 @@ _ROWS = (
     Method("FSH", "FaceShifter", "FaceShifter", "swap", in_paper=False),
     Method("DFD", "DeepFakeDetection", "DeepFakeDetection", "swap", in_paper=False, originals="actors"),
     # Made by this package in the manner of the real four. The folder names cannot be taken for FaceForensics++.
-    Method("sDF", "stand-in for Deepfakes", "standin_Deepfakes", "swap", in_paper=False),
-    Method("sF2F", "stand-in for Face2Face", "standin_Face2Face", "reenactment", in_paper=False),
-    Method("sFS", "stand-in for FaceSwap", "standin_FaceSwap", "swap", in_paper=False),
-    Method("sNT", "stand-in for NeuralTextures", "standin_NeuralTextures", "reenactment", in_paper=False),
+    Method("sDF", "stand-in for Deepfakes", "standin_Deepfakes", "swap", in_paper=False, stands_for="DF"),
+    Method("sF2F", "stand-in for Face2Face", "standin_Face2Face", "reenactment", in_paper=False, stands_for="F2F"),
+    Method("sFS", "stand-in for FaceSwap", "standin_FaceSwap", "swap", in_paper=False, stands_for="FS"),
+    Method("sNT", "stand-in for NeuralTextures", "standin_NeuralTextures", "reenactment", in_paper=False, stands_for="NT"),
     # Methods of datasets with a layout of their own.
     Method("CDF", "Celeb-DF", "", "swap", in_paper=False),
     Method("EDIT", "any editor", "", "edit", in_paper=False),

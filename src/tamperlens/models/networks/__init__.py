@@ -17,7 +17,7 @@ from tamperlens.models.networks.unet import unet4x, unet8x
 from tamperlens.models.networks.vgg import vgg3, vgg5, vgg8
 from tamperlens.models.networks.xception import Xception
 
-__all__ = ["NETWORKS"]
+__all__ = ["NETWORKS", "WITH_IMAGE_HEAD"]
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "xception": Xception,
@@ -31,3 +31,5 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "contrast": Contrast,  # ours
     "twostream": TwoStream,  # ours
 }
+
+WITH_IMAGE_HEAD = ("twostream",)  # networks that give the images' logits ``(B,)`` beside the map, as the task ``joint`` needs

@@ -21,14 +21,19 @@ class Ancestor:
     """The classifier that a network is the beginning of, and how its images were normalised: RGB in [0, 1]."""
 
     name: str
+    file: str  # what its weights are called in a folder of them
     where: str  # the network's part that is taken from it
     prefix: str  # before the part's own names in the classifier's state dict
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
 
-_VGG16 = Ancestor("plain VGG16 (torchvision)", "features", "features.", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-_XCEPTION = Ancestor("Xception (Cadene's port, timm's legacy_xception)", "trunk", "", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+_VGG16 = Ancestor(
+    "plain VGG16 (torchvision)", "vgg16.safetensors", "features", "features.", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+)
+_XCEPTION = Ancestor(
+    "Xception (Cadene's port, timm's legacy_xception)", "xception.safetensors", "trunk", "", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+)
 
 ANCESTORS: dict[str, Ancestor] = {"vgg8": _VGG16, "vgg5": _VGG16, "vgg3": _VGG16, "xception": _XCEPTION}
 

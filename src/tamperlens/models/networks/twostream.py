@@ -67,7 +67,6 @@ class TwoStream(nn.Module):
         self.fuse = _convolution(PYRAMID + LOCAL, FUSED)
         self.context = nn.Sequential(*(_ContextBlock(FUSED, dilation) for dilation in DILATIONS))
         self.coarse = nn.Conv2d(2 * FUSED, 1, 1)
-        self.fine = nn.Conv2d(LOCAL, 1, 1)
         self.whole = _convolution(WIDTHS[-1], 64)
         self.image = nn.Linear(64 + FUSED + 2, 1)
 
@@ -81,7 +80,7 @@ class TwoStream(nn.Module):
         fused = self.context(self.fuse(torch.cat([pyramid, _resized(local, GRID, GRID)], dim=1)))
         around = fused.mean(dim=(2, 3), keepdim=True)
         coarse = self.coarse(torch.cat([fused, fused - around], dim=1))
-        logit_map = _resized(coarse, local.shape[-2], local.shape[-1]) + self.fine(local)
+        logit_map = _resized(coarse, local.shape[-2], local.shape[-1]) + self.local.classifier(local)
         ranked = coarse.flatten(1).topk(STRONGEST, dim=1).values
         whole = self.whole(tapped[-1]).mean(dim=(2, 3))
         summary = torch.cat([whole, around.flatten(1), ranked[:, :8].mean(1, True), ranked.mean(1, True)], dim=1)

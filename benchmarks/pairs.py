@@ -1,0 +1,45 @@
+"""Models on pairs of people held out: does each forged crop score above its own pristine one, and how well is it found?
+
+    python benchmarks/pairs.py PHOTOS... [--models contrast-seg OTHER.onnx] [--split val] [--per-recipe 16]
+
+Pairs are of the second generation's recipes (forge/recipes.py), each with a life of its own (forge/lives.py), rebuilt from real
+photos by seed. Recipes and widths are chosen on people of the split ``val``; ``test`` is for reporting.
+"""
+
+import numpy as np
+from people import parser_of, people_of
+
+from tamperlens.forge.recipes import RECIPES
+from tamperlens.metrics import PixelCounts, area_under_roc, count_pixels
+from tamperlens.models.runtime import load
+from tamperlens.training.pair_batches import forged_pairs
+
+SEED, SIDES = 1, (128, 384)  # pixels
+
+
+def main() -> None:
+    parser = parser_of(__doc__)
+    parser.add_argument("--models", nargs="+", default=["contrast-seg"])
+    parser.add_argument("--split", choices=("val", "test"), default="val")
+    parser.add_argument("--per-recipe", type=int, default=16)
+    arguments = parser.parse_args()
+    photos = people_of(arguments)[arguments.split]
+    crops = list(forged_pairs(photos, list(RECIPES), arguments.per_recipe, sides=SIDES, seed=SEED))
+    forged = np.array([bool(crop.mask.any()) for crop in crops])
+    print(f"{len(photos)} photos of {arguments.split} people, {len(crops) // 2} pairs, seed {SEED}\n")
+    print(f"| model | AUC | forged above its own | Fg-IoU | {' | '.join(f'AUC {recipe}' for recipe in RECIPES)} |")
+    print("|---|---|---|---|" + "---|" * len(RECIPES))
+    for name in arguments.models:
+        predictor = load(name, threads=1)
+        predictions = [predictor(crop.image) for crop in crops]
+        scores = np.array([prediction.score for prediction in predictions])
+        counts = sum((count_pixels(p.mask, crop.mask) for p, crop in zip(predictions, crops, strict=True)), PixelCounts())
+        own = [np.array([crop.subset == recipe for crop in crops]) | ~forged for recipe in RECIPES]
+        by_recipe = " | ".join(f"{area_under_roc(scores[held], forged[held]):.3f}" for held in own)
+        rank = float(np.mean(scores[1::2] > scores[0::2]))
+        figures = f"{area_under_roc(scores, forged):.3f} | {rank:.3f} | {counts.fg_iou:.3f} | {by_recipe}"
+        print(f"| {predictor.name} | {figures} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
