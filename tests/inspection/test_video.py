@@ -272,7 +272,7 @@ def test_a_rule_that_nobody_knows_is_refused_by_name() -> None:
         name, video_rule = "theirs 123", VideoRule("best guess", 0.5, 0.4)
 
     with pytest.raises(ModelError, match=r"theirs 123.*best guess.*median"):
-        rule_of(Model())  # type: ignore[arg-type]
+        rule_of(Model())
 
 
 def test_a_part_is_judged_from_its_start_to_its_end(clip: Path) -> None:

@@ -67,7 +67,9 @@ def test_it_is_the_guided_gradient_reckoned_by_hand(kind):
     assert activations(model, image, "first")[:, 0] == pytest.approx(np.array([[0.4, 0.4], [0.4, -0.8], [-0.4, 0.8]]))
     # The plain gradient is another: the change ends with the call.
     plain = torch.from_numpy(image).permute(2, 0, 1)[None].float().div(255).requires_grad_()
-    (expected,) = torch.autograd.grad(model.logit_map(plain)[0, 0, 0, 0] * 0.8, plain)
+    logits = model.logit_map(plain)
+    assert isinstance(logits, torch.Tensor)
+    (expected,) = torch.autograd.grad(logits[0, 0, 0, 0] * 0.8, plain)
     assert expected[0, :, 0, 0].tolist() == pytest.approx([4.8, -0.8, 0.8])
 
 
@@ -150,7 +152,9 @@ def test_what_cannot_be_explained_is_said():
 
 
 def test_a_large_crop_is_shown_at_the_size_the_model_sees():
-    card = ModelCard(name="x", network="vgg3", task="seg", map_threshold=0.5, score_threshold=0.5, max_side=32)
+    card = ModelCard(
+        name="x", network="vgg3", task="seg", map_threshold=0.5, score_threshold=0.5, crop_policy="native", max_side=32
+    )
     assert as_seen(np.zeros((64, 48, 3), np.uint8), card).shape == (32, 24, 3)
     small = picture(32)
     assert as_seen(small, card) is small

@@ -152,7 +152,7 @@ def forged_crops(
     families: Sequence[str],
     per_family: int,
     *,
-    sides: tuple[int, int] = (128, 512),
+    sides: tuple[float, float] = (128, 512),
     seed: int = 0,
     before: float = UNTOUCHED_BEFORE,
     after: float = UNTOUCHED_AFTER,
