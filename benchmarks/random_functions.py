@@ -23,8 +23,8 @@ def main() -> None:
         names = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and not node.name.startswith("__")]
         found += [(path.relative_to(PACKAGE).as_posix(), name, about) for name in names]
     print(f"{arguments.count} of {len(found)} functions, seed {arguments.seed}\n")
-    for path, name, about in random.Random(arguments.seed).sample(found, arguments.count):
-        print(f"{path}: {name}\n    {about}")
+    for file, name, about in random.Random(arguments.seed).sample(found, arguments.count):
+        print(f"{file}: {name}\n    {about}")
 
 
 if __name__ == "__main__":
