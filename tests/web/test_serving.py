@@ -119,6 +119,7 @@ def test_a_worker_that_hangs_or_dies_is_replaced(benchmark, tmp_path, files) -> 
         server.stop()
 
 
+@pytest.mark.timeout(600)  # on a machine that has much else to do
 def test_many_at_once_and_the_server_killed_in_the_middle(benchmark, tmp_path) -> None:
     found = benchmark.measure(8, 2, True, tmp_path)
     assert found["done"] == 8 and found["lost"] == 0 and found["ended more than once"] == 0, found
