@@ -73,7 +73,7 @@ def detect_all(paths: list[Path]) -> tuple[list[list[Sequence[FaceBox]]], float]
         found.append([])
         for frame in frames(path):
             began = time.process_time()
-            found[-1].append(detector(frame.image))
+            found[-1].append(list(detector(frame.image)))
             spent += time.process_time() - began
     return found, spent
 

@@ -17,8 +17,7 @@ from tamperlens.cli import app  # noqa: E402
 from tamperlens.errors import ModelError  # noqa: E402
 from tamperlens.models.card import ModelCard  # noqa: E402
 from tamperlens.models.explain import activations, guided_backprop, layers, randomised, strongest  # noqa: E402
-from tamperlens.models.model import Model  # noqa: E402
-from tamperlens.models.networks import NETWORKS  # noqa: E402
+from tamperlens.models.model import Model, model_names  # noqa: E402
 from tamperlens.models.runtime import as_seen, shipped_models  # noqa: E402
 from tamperlens.models.tasks import TASKS  # noqa: E402
 
@@ -73,14 +72,14 @@ def test_it_is_the_guided_gradient_reckoned_by_hand(kind):
     assert expected[0, :, 0, 0].tolist() == pytest.approx([4.8, -0.8, 0.8])
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("network", NETWORKS)
-def test_every_model_can_be_explained_layer_by_layer(network, task):
+@pytest.mark.parametrize("name", model_names())
+def test_every_model_can_be_explained_layer_by_layer(name):
     torch.manual_seed(0)
-    model = Model.create(f"{network}-{task}").eval()
+    model = Model.create(name).eval()
     before = {key: value.clone() for key, value in model.state_dict().items() if key.endswith("running_mean")}
     found = layers(model)
-    assert found[-1].name == "classifier" and found[-1].channels == 1
+    if not name.startswith("twostream"):  # which has several ends
+        assert found[-1].name == "classifier" and found[-1].channels == 1
     for layer in (found[0], found[-2]):
         maps = activations(model, picture(), layer.name)
         assert maps.shape[0] == layer.channels and maps.dtype == np.float32

@@ -35,7 +35,7 @@ def measure_forgeries(
     unseen = unseen_families([predictor.card])
     trained = [family for family in FAMILIES if family not in unseen]
     families = [*trained, *unseen]
-    baseline = mean_mask_of(people["train"], trained, min(60, 4 * per_family))
+    baseline = mean_mask_of(people["train"], trained or families, min(60, 4 * per_family))
     for delivery, rows in forgery_rows([predictor, baseline], people["test"], families, per_family, deliveries=deliveries):
         say(f"\n{delivery}, people of the test split\n\n{rows_to_markdown(rows)}")
         yield from (CardRow.of(row, "crops", delivery=delivery) for row in rows if row.model == predictor.name)
