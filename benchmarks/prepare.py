@@ -12,7 +12,7 @@ import argparse
 import resource
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -78,7 +78,7 @@ def detect_all(paths: list[Path]) -> tuple[list[list[list[FaceBox]]], float]:
     return found, spent
 
 
-def moved(path: Path, found: list[list[FaceBox]]) -> list[float]:
+def moved(path: Path, found: list[Sequence[FaceBox]]) -> list[float]:
     """How far followed boxes lie from detected ones, in shares of their side: the worse of centre and half the side."""
     distances = []
     for frame, boxes in follow_faces(read_frames(path), detector_for("dataset"), step=1, detect_every=5):
