@@ -66,14 +66,14 @@ def decode_all(paths: list[Path]) -> tuple[int, float]:
     return count, time.process_time() - began
 
 
-def detect_all(paths: list[Path]) -> tuple[list[list[list[FaceBox]]], float]:
-    found: list[list[list[FaceBox]]] = []
+def detect_all(paths: list[Path]) -> tuple[list[list[Sequence[FaceBox]]], float]:
+    found: list[list[Sequence[FaceBox]]] = []
     detector, spent = detector_for("dataset"), 0.0
     for path in paths:
         found.append([])
         for frame in frames(path):
             began = time.process_time()
-            found[-1].append(list(detector(frame.image)))
+            found[-1].append(detector(frame.image))
             spent += time.process_time() - began
     return found, spent
 
