@@ -73,7 +73,7 @@ def detect_all(paths: list[Path]) -> tuple[list[list[Sequence[FaceBox]]], float]
         found.append([])
         for frame in frames(path):
             began = time.process_time()
-            found[-1].append(list(detector(frame.image)))
+            found[-1].append(detector(frame.image))
             spent += time.process_time() - began
     return found, spent
 
@@ -118,11 +118,11 @@ def main() -> None:
             job = apart.submit(prepare_all, root, Path(folder) / "store", options.compression)
             report, preparing, peak = job.result()
         size = sum(file.stat().st_size for file in (Path(folder) / "store" / "shards").iterdir())
+        distances = [distance for path, one in zip(originals, found, strict=True) for distance in moved(path, one)]
     rates = {"decode only": count / decoding, "detect only": seen / detecting, "prepare": count / preparing}
     slower = min(rates["decode only"], rates["detect only"])
     for name, rate in rates.items():
         print(f"{name:12} {rate:8.1f} frames/s {rate / slower:8.0%} of the slower of decoding and detecting")
-    distances = [distance for path, one in zip(originals, found, strict=True) for distance in moved(path, one)]
     kilobytes = size / 1e3 / max(1, report.crops)
     print(f"{report.crops} crops of {report.clips} clips, {kilobytes:.0f} kB each; {len(report.failed)} clips failed")
     far = f"{np.mean(distances):.1%} of their side on average, {np.max(distances):.1%} at most"

@@ -238,7 +238,7 @@ def test_a_field_of_the_record_is_read_allowed_and_compared_by_itself(tmp_path) 
     ("change", "file", "row"),
     [
         ("new architecture", "models/networks/__init__.py", "NETWORKS"),
-        ("new dataset", "data/readers/__init__.py", "READERS"),
+        ("new dataset, paired or not", "data/readers/__init__.py", "READERS"),
         ("new forgery family", "forge/__init__.py", "FAMILIES"),
         ("new face detector", "faces/detector.py", "DETECTORS"),
         ("new mask recipe", "data/prepare/masks.py", "RECIPES"),
