@@ -21,6 +21,7 @@ import numpy as np
 from tamperlens.faces import detector_for
 from tamperlens.inspection.video import inspect_video
 from tamperlens.media import VideoSampler, write_video
+from tamperlens.metrics.rows import table_head, table_line
 from tamperlens.types import FaceBox, FaceDetector, Prediction, UInt8Array
 
 SIDE = 320  # pixels: longest side of the treated clips
@@ -55,25 +56,25 @@ def main() -> None:
     arguments = parser.parse_args()
     detector = detector_for("video")
     groups = [read_group(path, arguments.count, arguments.seconds) for path in arguments.clips]
-    print("| treatment | clips | faces per clip | right | scored frames | that count | wrong joins | wrong splits |")
-    print("|---|---|---|---|---|---|---|---|")
+    columns = ("clips", "faces per clip", "right", "scored frames", "that count", "wrong joins", "wrong splits")
+    print(table_head("treatment", *columns), end="")
     with tempfile.TemporaryDirectory() as name:
         for what, treat in ONE_PERSON.items():
             if arguments.only not in what:
                 continue
             treated = [treat(clip) for group in groups for clip in group]
-            print(line(what, treated, detector, Path(name)), flush=True)
+            print(line(what, treated, detector, Path(name)), end="", flush=True)
         for what, join in TWO_PEOPLE.items():
             if arguments.only not in what:
                 continue
             pairs = [(group[k], group[(k + 1) % len(group)]) for group in groups for k in range(len(group)) if len(group) > 1]
             treated = [join(one, put_in_place(other, one, detector)) for one, other in pairs]
-            print(line(what, treated, detector, Path(name)), flush=True)
+            print(line(what, treated, detector, Path(name)), end="", flush=True)
         for number, group in enumerate(groups, 1):
             if arguments.only not in "slides":
                 continue
             treated = [slides(group, fade) for fade in (0, 10)]
-            print(line(f"slides of 2.5 s, some fading in, folder {number}", treated, detector, Path(name)), flush=True)
+            print(line(f"slides of 2.5 s, some fading in, folder {number}", treated, detector, Path(name)), end="", flush=True)
 
 
 def read_group(path: Path, count: int, seconds: float) -> list[Clip]:
@@ -107,7 +108,7 @@ def line(what: str, treated: Sequence[Treated], detector: FaceDetector, folder: 
         splits, joins = splits + len(met) - len(people), joins + len(met) - len(tracks)
         right += len(met) == len(people) == len(tracks) == len({*clip.people} - {-1})
         faces.append(len(tracks))
-    return f"| {what} | {len(treated)} | {np.mean(faces):.2f} | {right} | {scored} | {counting} | {joins} | {splits} |"
+    return table_line(what, len(treated), f"{np.mean(faces):.2f}", right, scored, counting, joins, splits)
 
 
 def of_one(change: Callable[[Clip], Clip]) -> Callable[[Clip], Treated]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from tamperlens.types import BoolArray, FaceBox, FacePicture, FloatArray, Inspection, LabelledCrop, UInt8Array, Verdict
 
-__all__ = ["OKABE_ITO", "draw_contact_sheet", "draw_face", "draw_heat_layer", "draw_overlay", "heat", "unit_of"]
+__all__ = ["OKABE_ITO", "ON_WHITE", "draw_contact_sheet", "draw_face", "draw_heat_layer", "draw_overlay", "heat", "unit_of"]
 
 #: Okabe and Ito's colours, RGB, told apart by colour-blind readers too; those that show best on white first.
 OKABE_ITO = {
@@ -19,6 +19,8 @@ OKABE_ITO = {
     "sky": (86, 180, 233),
     "black": (0, 0, 0),
 }
+#: The same hues for thin lines, as CSS writes them, darkened where needed to stand out from white at 3:1 or more.
+ON_WHITE = ("#b34700", "#00639c", "#007a5a", "#8a4f7d", "#7a6a00", "#333333")
 COLORS = {
     Verdict.MANIPULATED: OKABE_ITO["vermillion"],
     Verdict.NO_EVIDENCE: OKABE_ITO["blue"],

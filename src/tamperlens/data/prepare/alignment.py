@@ -10,6 +10,7 @@ from collections import deque
 import cv2
 import numpy as np
 
+from tamperlens.media import fit_within
 from tamperlens.types import UInt8Array
 
 __all__ = ["REACH", "Alignment", "Thumbnails", "is_near"]
@@ -90,6 +91,4 @@ def _moves(costs: dict[int, float]) -> bool:
 
 def small(image: UInt8Array) -> UInt8Array:
     """Grey uint8, its longer side at most `SIDE` pixels, of an RGB uint8 ``(H, W, 3)`` picture."""
-    scale = min(1.0, SIDE / max(image.shape[:2]))
-    size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
-    return np.asarray(cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY), np.uint8)
+    return np.asarray(cv2.cvtColor(fit_within(image, SIDE), cv2.COLOR_RGB2GRAY), np.uint8)

@@ -3,16 +3,15 @@
 from collections.abc import Callable, Sequence
 from html import escape
 
+from tamperlens.figures import ON_WHITE
 from tamperlens.types import FaceTrack, VideoInspection, VideoRule
 
 __all__ = ["AXIS", "clock", "draw_timeline", "legend"]
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 960, 260, 52, 40, 26
 AXIS = LEFT / WIDTH, (WIDTH - 12) / WIDTH  # where the first and the last second lie, as shares of the width
-# Okabe and Ito's colours, darkened where needed to stand out from white at 3:1 or more.
-COLORS = ("#b34700", "#00639c", "#007a5a", "#8a4f7d", "#7a6a00", "#333333")
 DASHES = ("", "8 3", "2 3", "10 3 2 3", "5 5", "1 4")  # told apart without colour, too
-MAX_CURVES = len(COLORS)
+MAX_CURVES = len(ON_WHITE)
 
 
 def draw_timeline(inspection: VideoInspection) -> str:
@@ -39,10 +38,12 @@ def draw_timeline(inspection: VideoInspection) -> str:
     for place, track in enumerate(shown):
         judged = [(seen.seconds, seen.finding.score) for seen in track.sightings if seen.finding.score is not None]
         points = " ".join(f"{x(seconds)},{y(score)}" for seconds, score in judged)
-        style = f'stroke="{COLORS[place]}" stroke-dasharray="{DASHES[place]}"'
+        style = f'stroke="{ON_WHITE[place]}" stroke-dasharray="{DASHES[place]}"'
         parts.append(f'<polyline points="{points}" fill="none" stroke-width="2" {style}/>')
         if len(judged) <= 120:
-            parts += [f'<circle cx="{x(seconds)}" cy="{y(score)}" r="3" fill="{COLORS[place]}"/>' for seconds, score in judged]
+            parts += [
+                f'<circle cx="{x(seconds)}" cy="{y(score)}" r="3" fill="{ON_WHITE[place]}"/>' for seconds, score in judged
+            ]
     return "".join([*parts, "</svg>"])
 
 
@@ -50,7 +51,7 @@ def legend(inspection: VideoInspection) -> list[tuple[int, str, str]]:
     """Of each face drawn its number, colour and dashes."""
     shown = sorted(inspection.tracks, key=lambda track: -(track.score or 0.0))[:MAX_CURVES]
     numbers = sorted(track.number for track in shown)
-    return [(number, COLORS[place], DASHES[place]) for place, number in enumerate(numbers)]
+    return [(number, ON_WHITE[place], DASHES[place]) for place, number in enumerate(numbers)]
 
 
 def _axes(first: float, last: float, x: Callable[[float], float], y: Callable[[float], float]) -> list[str]:

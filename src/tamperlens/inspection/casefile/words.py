@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from tamperlens.inspection.casefile.record import Face, PhotoRecord, Rates, Track, VideoRecord, path_of
 from tamperlens.inspection.casefile.timeline import clock
+from tamperlens.types import Verdict
 
 __all__ = ["WORDS", "alarms_in_words", "command_of", "rate_in_words", "sentence_of"]
 
-WORDS = {"manipulated": "manipulated", "no_evidence": "no evidence", "inconclusive": "inconclusive"}
+WORDS = {verdict.value: verdict.words for verdict in Verdict}
 
 
 def sentence_of(record: PhotoRecord | VideoRecord) -> str:
