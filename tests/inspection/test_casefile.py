@@ -11,8 +11,11 @@ import pytest
 from PIL import Image
 
 import clips_at_hand as clips
-from faces_at_hand import hopper
+from faces_at_hand import hopper, hopper_face
+from tamperlens.forge.whole import forge_face
+from tamperlens.inspection.casefile.record import Settings
 from tamperlens.inspection.casefile.timeline import clock
+from tamperlens.inspection.examiner import Examiner
 from tamperlens.media import file_facts, redraw, write_video
 from tamperlens.media.facts import estimate_quality
 
@@ -50,6 +53,14 @@ def test_c2pa_is_found_across_blocks(tmp_path: Path) -> None:
 # -------------------------------------------------------------------------------------------------------------------- pages
 
 
+def test_the_map_of_a_manipulated_face_can_be_laid_over_it(tmp_path: Path) -> None:
+    Image.fromarray(forge_face(hopper(), hopper_face(), "resynthesis", 1).image).save(tmp_path / "a.png")
+    record = Examiner(Settings(), tmp_path / "out")(tmp_path / "a.png", "a")
+    page = (tmp_path / "out" / "a.html").read_text()
+    assert record.verdict == "manipulated"
+    assert re.search(r'<input type="range"[^>]*aria-label="Opacity', page.replace("\n", " "))
+
+
 def test_pages_need_nothing_from_elsewhere_and_are_accessible(examined, photo: Path, video: Path) -> None:
     folder, records = examined
     for path in (photo, video):
@@ -62,7 +73,7 @@ def test_pages_need_nothing_from_elsewhere_and_are_accessible(examined, photo: P
         assert '<html lang="en">' in page and "@media print" in page and 'name="viewport"' in page
         assert records[path].file.sha256 in page and records[path].key in page
         assert "<b>camera" not in page and "<photo>" not in page
-        assert re.search(r'<input type="range"[^>]*aria-label="Opacity', page.replace("\n", " "))
+        assert "Opacity" not in page and "nothing is marked" in page  # no map is shown of a face that is not called manipulated
     assert "<svg" in page and "Frames of the highest scores" in page
 
 

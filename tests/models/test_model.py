@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -349,7 +350,7 @@ def old_card(**entries) -> dict:
 
 def test_a_card_of_the_first_format_is_read(tmp_path):
     numbers = {"value": 0.01, "low": 0.0, "high": 0.1, "n": 100}
-    results = {
+    results: dict[str, Any] = {
         "unseen_families": ["reenact"],
         "expected_calibration_error_on_validation": 0.04,
         "test": [

@@ -169,7 +169,7 @@ def synthesize(
         "longest": longest,
         "noise": sensor_noise,
     }
-    _claim(out / "synthesized.json", made_from)
+    _check_made_from(out / "synthesized.json", made_from)
     clips: list[Footage] = []
     left_out = []
     for path in progress(sources):
@@ -194,7 +194,7 @@ def synthesize(
     return left_out
 
 
-def _claim(path: Path, made_from: dict[str, object]) -> None:
+def _check_made_from(path: Path, made_from: dict[str, object]) -> None:
     """A tree continues only from the same files and settings: masks of other footage would belong to nothing."""
     if path.exists():
         kept = json.loads(path.read_text(encoding="utf-8"))

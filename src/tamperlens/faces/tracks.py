@@ -57,8 +57,14 @@ class FaceTracks:
         """What is found from now on is another scene."""
         self._scene += 1
 
-    def add(self, index: int, found: Sequence[FaceBox], appearances: Sequence[FloatArray] | None = None) -> list[int]:
-        """Takes in the detections of frame ``index``, larger than all before; returns the number of each one's face."""
+    def add(
+        self, index: int, found: Sequence[FaceBox], appearances: Sequence[FloatArray] | None = None, *, flash: bool = False
+    ) -> list[int]:
+        """Takes in the detections of frame ``index``, larger than all before; returns the number of each one's face.
+
+        In a ``flash`` nobody looks like themselves: a face goes on there by its place alone, or elsewhere where it looks the
+        same all the same, as where the camera jerked; and the appearance is not remembered.
+        """
         values = [
             np.concatenate([[box.x0, box.y0, box.x1, box.y1, box.confidence], box.landmarks.ravel()]).astype(np.float32)
             for box in found
@@ -72,7 +78,7 @@ class FaceTracks:
                 (strength, -number, -v)
                 for number in self._open
                 for v in range(len(values))
-                if (strength := self._goes_on(self._faces[number], index, values[v], looks[v])) > 0
+                if (strength := self._goes_on(self._faces[number], index, values[v], looks[v], flash)) > 0
             ),
             reverse=True,
         )
@@ -85,20 +91,20 @@ class FaceTracks:
                 numbers[v] = len(self._faces)
                 self._open.append(numbers[v])
                 self._faces.append(_Face())
-            self._faces[numbers[v]].add(index, self._scene, values[v], looks[v])
+            self._faces[numbers[v]].add(index, self._scene, values[v], None if flash else looks[v])
         return [numbers[v] for v in range(len(values))]
 
-    def _goes_on(self, face: "_Face", index: int, box: FloatArray, look: FloatArray | None) -> float:
+    def _goes_on(self, face: "_Face", index: int, box: FloatArray, look: FloatArray | None, flash: bool = False) -> float:
         """How surely a detection is this face again; 0 where it is not."""
         last, common = face.values[-1], _iou(face.values[-1], box)
         expected = face.scenes[-1] == self._scene and index - face.indices[-1] <= MISSED * self.stride
         if look is None or not face.looks:
             return common if expected and common >= self.overlap else 0.0
         alike = face.alike(look)
-        if expected and common >= self.overlap and alike >= face.least_alike() and not face.faded(look):
-            return 1 + common  # before all others
-        place = common >= self.overlap
-        return alike if (place and alike >= ALIKE) or (alike >= SURE and _near(last, box)) else 0.0
+        in_place = common >= self.overlap
+        if expected and in_place:  # before all others
+            return 1 + common if flash or (alike >= face.least_alike() and not face.faded(look)) else 0.0
+        return alike if (in_place and alike >= ALIKE) or (alike >= SURE and _near(last, box)) else 0.0
 
     def boxes(self, index: int) -> dict[int, FaceBox]:
         """The faces of frame ``index``, by a number that each keeps through the clip."""

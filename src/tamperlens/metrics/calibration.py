@@ -10,7 +10,7 @@ __all__ = ["NEAREST", "NEAREST_ONE", "Calibration"]
 #: Raw scores nearer to 0 than this are all the same to calibration: a thousandth of a crop's area.
 NEAREST = 1e-3
 
-#: And nearer to 1 than this: the mean of a crop's surest pixels crowds there, and thresholds lie among the crowd.
+#: Upper clip. Peak scores cluster near 1, and the thresholds lie inside that cluster.
 NEAREST_ONE = 1e-6
 
 

@@ -64,7 +64,7 @@ def explain(model: Model, image: UInt8Array, layer: str = "", channels: Sequence
     ['features.2 / 7']
     """
     fresh, rows = randomised(model), []
-    for name in [layer] if layer else [each.name for each in _spread(layers(model), ROWS)]:
+    for name in [layer] if layer else [each.name for each in _evenly_chosen(layers(model), ROWS)]:
         maps = activations(model, image, name)
         wanted = list(channels) or strongest(maps, ROWS if layer else 1)
         gradients = guided_backprop(model, image, name, wanted)
@@ -74,7 +74,7 @@ def explain(model: Model, image: UInt8Array, layer: str = "", channels: Sequence
     return rows
 
 
-def _spread(layers: Sequence[Layer], count: int) -> Sequence[Layer]:
+def _evenly_chosen(layers: Sequence[Layer], count: int) -> Sequence[Layer]:
     """``count`` layers from the first to the last, evenly apart; all where there are fewer."""
     steps = min(count, len(layers)) - 1
     return [layers[round(step * (len(layers) - 1) / steps)] for step in range(steps + 1)] if steps else layers

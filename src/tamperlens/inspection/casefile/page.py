@@ -127,9 +127,12 @@ def _video_views(inspection: VideoInspection) -> list[FaceView]:
 def _pictures(picture: FacePicture) -> dict[str, str]:
     if picture.image.size == 0:
         return {}
+    original = _jpeg(fit_within(picture.image, SIDE))
+    if not picture.mask.any():
+        return {"original": original}
     mask = picture.mask.astype(np.uint8) * np.uint8(255)
     return {
-        "original": _jpeg(fit_within(picture.image, SIDE)),
+        "original": original,
         "layer": _png(fit_within(draw_heat_layer(picture), SIDE)),
         "mask": _png(fit_within(mask, SIDE)),
     }
