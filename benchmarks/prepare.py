@@ -12,7 +12,7 @@ import argparse
 import resource
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -66,19 +66,19 @@ def decode_all(paths: list[Path]) -> tuple[int, float]:
     return count, time.process_time() - began
 
 
-def detect_all(paths: list[Path]) -> tuple[list[list[list[FaceBox]]], float]:
-    found: list[list[list[FaceBox]]] = []
+def detect_all(paths: list[Path]) -> tuple[list[list[Sequence[FaceBox]]], float]:
+    found: list[list[Sequence[FaceBox]]] = []
     detector, spent = detector_for("dataset"), 0.0
     for path in paths:
         found.append([])
         for frame in frames(path):
             began = time.process_time()
-            found[-1].append(list(detector(frame.image)))
+            found[-1].append(detector(frame.image))
             spent += time.process_time() - began
     return found, spent
 
 
-def moved(path: Path, found: list[list[FaceBox]]) -> list[float]:
+def moved(path: Path, found: list[Sequence[FaceBox]]) -> list[float]:
     """How far followed boxes lie from detected ones, in shares of their side: the worse of centre and half the side."""
     distances = []
     for frame, boxes in follow_faces(read_frames(path), detector_for("dataset"), step=1, detect_every=5):
@@ -123,14 +123,8 @@ def main() -> None:
     slower = min(rates["decode only"], rates["detect only"])
     for name, rate in rates.items():
         print(f"{name:12} {rate:8.1f} frames/s {rate / slower:8.0%} of the slower of decoding and detecting")
-<<<<<<< HEAD
-    size = size / 1e3 / max(1, report.crops)
-    print(f"{report.crops} crops of {report.clips} clips, {size:.0f} kB each; {len(report.failed)} clips failed")
-=======
-    distances = [distance for path, one in zip(originals, found, strict=True) for distance in moved(path, one)]
     kilobytes = size / 1e3 / max(1, report.crops)
     print(f"{report.crops} crops of {report.clips} clips, {kilobytes:.0f} kB each; {len(report.failed)} clips failed")
->>>>>>> main
     far = f"{np.mean(distances):.1%} of their side on average, {np.max(distances):.1%} at most"
     print(f"followed boxes lie {far} from detected ones; peak memory {peak:.0f} MB")
 

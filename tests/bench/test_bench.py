@@ -268,7 +268,7 @@ def test_the_report_holds_our_figures_and_the_papers_and_is_not_measured_twice(s
 
     config = CONFIG.model_copy(update={"steps": 2})
     models = ("fn3-seg", "fn3-cls")
-    page = reproduce(store, tmp_path, config, train, models=models, say=lambda text: None)
+    page = reproduce(store, tmp_path, config, train, models=models, log=lambda text: None)
     text, markdown = page.read_text(), (tmp_path / "report.md").read_text()
     assert "absdiff-exact" in text and "not comparable" in text and "http" not in text.replace("http-equiv", "")
     assert "(98.16)" in markdown  # Table 1, Conv3 as seg, Deepfakes
@@ -279,7 +279,7 @@ def test_the_report_holds_our_figures_and_the_papers_and_is_not_measured_twice(s
     record = json.loads(kept.read_text())
     record["rows"][0]["value"] = 0.123456
     kept.write_text(json.dumps(record))
-    reproduce(store, tmp_path, config, train, models=models, say=lambda text: None)
+    reproduce(store, tmp_path, config, train, models=models, log=lambda text: None)
     assert json.loads(kept.read_text())["rows"][0]["value"] == 0.123456  # taken as it was: nothing it depends on changed
     assert set(trainings) == set(models)
     with pytest.raises(DataError, match="no model is called vgg6-seg"):

@@ -103,7 +103,7 @@ def test_thresholds_outside_0_and_1_are_refused(threshold, value):
         Model(NETWORKS["fn3"](), TASKS["seg"], **{threshold: value})
 
 
-@pytest.mark.parametrize("name", [name for name in model_names() if name not in ("twostream-cls", "twostream-seg")])  # slow
+@every_model
 def test_a_saved_model_comes_back_the_same(name, tmp_path):
     model = lively(name)
     network, task = parse_name(name)
@@ -232,7 +232,7 @@ def test_cards_are_read_without_torch():
 
 
 # Tracing takes seconds a model. What cls adds to seg is the same for all networks, so the deep ones can wait.
-WAITING = {f"{network}-cls" for network in ("xception", "unet8x", "unet4x", "contrast")}
+WAITING = {f"{network}-cls" for network in ("xception", "unet8x", "unet4x", "contrast", "twostream")} | {"twostream-seg"}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import h264, jpeg, read_photo
 from tamperlens.metrics.baseline import MeanMask
 from tamperlens.metrics.outcomes import PRISTINE, judge
-from tamperlens.metrics.results import rows_of, share_row
+from tamperlens.metrics.results import rate_row, rows_of
 from tamperlens.models.card import (
     AS_PHOTOGRAPHED,
     CALLED_MANIPULATED,
@@ -83,7 +83,11 @@ def forgery_rows(
     seed: int = seeds.FROZEN_BENCH,
     deliveries: Sequence[str] = tuple(DELIVERIES),
 ) -> Iterator[tuple[str, list[ResultRow]]]:
-    """For each delivery, its name and every predictor's rows per family."""
+    """For each delivery, its name and every predictor's rows per family.
+
+    for delivery, rows in forgery_rows([load("contrast-seg")], people["test"], list(FAMILIES), per_family=40):
+        print(delivery, rows_to_markdown(rows))
+    """
     for delivery in deliveries:
         crops = list(delivered(photos, families, per_family, delivery, seed))
         rows: list[ResultRow] = []
@@ -122,5 +126,5 @@ def false_alarm_rows(
             ("inconclusive", Verdict.INCONCLUSIVE, verdicts),
             (FACES_CALLED_MANIPULATED, Verdict.MANIPULATED, faces),
         ):
-            row = share_row(predictor.name, PRISTINE, metric, sum(one is verdict for one in found), len(found))
+            row = rate_row(predictor.name, PRISTINE, metric, sum(one is verdict for one in found), len(found))
             yield CardRow.of(row, "photos", source=label, control=control)

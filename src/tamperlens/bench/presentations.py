@@ -13,7 +13,7 @@ from tamperlens.forge.lives import GRAPHICS, RETOUCHES, SCENES
 from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import fit_within, jpeg, read_photo
 from tamperlens.metrics.outcomes import PRISTINE
-from tamperlens.metrics.results import share_row
+from tamperlens.metrics.results import rate_row
 from tamperlens.models.card import CALLED_MANIPULATED, CardRow
 from tamperlens.types import FaceDetector, Frame, Predictor, UInt8Array, Verdict
 
@@ -61,5 +61,5 @@ def presentation_rows(
             if inspection.score is not None:
                 verdicts.append(inspection.verdict)
         for metric, verdict in ((CALLED_MANIPULATED, Verdict.MANIPULATED), ("inconclusive", Verdict.INCONCLUSIVE)):
-            row = share_row(predictor.name, PRISTINE, metric, sum(one is verdict for one in verdicts), len(verdicts))
+            row = rate_row(predictor.name, PRISTINE, metric, sum(one is verdict for one in verdicts), len(verdicts))
             yield CardRow.of(row, "photos", source=source, control=name)

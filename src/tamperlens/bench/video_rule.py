@@ -24,7 +24,7 @@ from tamperlens.inspection.video import inspect_video
 from tamperlens.media import write_video
 from tamperlens.metrics import area_under_roc, false_positive_rate_threshold, wilson
 from tamperlens.metrics.outcomes import PRISTINE
-from tamperlens.metrics.results import share_row
+from tamperlens.metrics.results import rate_row
 from tamperlens.metrics.rows import to_table
 from tamperlens.models.card import CALLED_MANIPULATED, CardRow
 from tamperlens.types import FloatArray, Predictor, UInt8Array, VideoRule
@@ -146,7 +146,7 @@ def measure_video_rule(
         scores = np.array([AGGREGATIONS[rule.aggregation](scores) for _, method, scores in clips if method == kind])
         if len(scores):
             alarms = scores >= rule.score_threshold
-            row = share_row(model, kind, CALLED_MANIPULATED, int(alarms.sum()), len(alarms))
+            row = rate_row(model, kind, CALLED_MANIPULATED, int(alarms.sum()), len(alarms))
             delivery = f"H.264 {CRF[0]} to {CRF[1]}"
             rows.append(CardRow.of(row, "clips", source="clips of test people", delivery=delivery))
             doubtful = ((scores >= rule.doubt_threshold) & ~alarms).sum()

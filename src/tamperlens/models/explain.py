@@ -128,8 +128,8 @@ def strongest(maps: npt.NDArray[np.float32], count: int) -> list[int]:
 def randomised(model: Model, seed: int = 0) -> Model:
     """A copy of the model with everything learned replaced by random weights, for the sanity check of Adebayo et al. 2018.
 
-    Convolutions are drawn anew so that the answers' size is kept from layer to layer (He et al. 2015); batch norms and all
-    else are as fresh as when training starts. The same seed gives the same weights.
+    Convolutions are initialised so that activations keep their size from layer to layer (He et al. 2015); batch norms and
+    all else are as fresh as when training starts. The same seed gives the same weights.
     """
     fresh = copy.deepcopy(model)
     with torch.random.fork_rng(devices=[]):
