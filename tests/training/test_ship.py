@@ -42,7 +42,7 @@ def test_the_worst_source_decides_the_threshold() -> None:
 def test_the_projects_own_data_are_described() -> None:
     about = read_about(ROOT / "runs" / "data.toml")
     assert about.limits and {"congress", "london", "capitol", "grid"} <= set(about.data)
-    assert {origin.part for origin in about.initialised_from["twostream-joint"]} == {"trunk", "local"}
+    assert {origin.part for origin in about.initialised_from["twostream-joint"]} == {"pyramid.trunk", "local"}
 
 
 def test_a_wrong_description_is_refused(tmp_path) -> None:

@@ -27,6 +27,7 @@ from tamperlens.errors import DataError, ModelError
 from tamperlens.models.card import Families, ModelCard, Training
 from tamperlens.models.model import Model, load, parse_name, save
 from tamperlens.models.networks import NETWORKS
+from tamperlens.models.networks.efficientnet import EfficientNetLite0
 from tamperlens.models.networks.imagenet import ANCESTORS, from_imagenet
 from tamperlens.models.tasks import TASKS
 from tamperlens.training.batch import Batch
@@ -158,10 +159,10 @@ class _Average:
 
 def _optimizer(config: TrainConfig, model: Model) -> torch.optim.Optimizer:
     """Adam, or AdamW where weights decay; a pretrained trunk learns at a rate of its own, frozen parts not at all."""
-    trunk = getattr(model.network, "trunk", None)
+    trunks = [part for part in model.network.modules() if isinstance(part, EfficientNetLite0)]
     for name in config.frozen:
         _part(model, name, "frozen").requires_grad_(False)
-    own = {id(parameter) for parameter in trunk.parameters()} if trunk is not None else set()
+    own = {id(parameter) for trunk in trunks for parameter in trunk.parameters()}
     groups = [
         {"params": [p for p in model.parameters() if p.requires_grad and (id(p) in own) == of_trunk], "factor": factor}
         for of_trunk, factor in ((False, 1.0), (True, config.trunk_rate))

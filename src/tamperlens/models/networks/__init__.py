@@ -1,4 +1,4 @@
-"""The paper's eight networks and one of ours: normalised RGB images ``(B, 3, H, W)`` to a logit map ``(B, 1, h, w)``.
+"""The paper's eight networks and three of ours: normalised RGB images ``(B, 3, H, W)`` to a logit map ``(B, 1, h, w)``.
 
 ``NETWORKS`` is the only list of them: to add one, write its file and add its row. A network's attribute ``stride`` is
 the number of image pixels between two cells of its map: h and w are within one of H / stride and W / stride. What the
@@ -12,6 +12,7 @@ from torch import nn
 from tamperlens.models.networks.contrast import Contrast
 from tamperlens.models.networks.fn3 import FN3
 from tamperlens.models.networks.mesoinception4 import MesoInception4
+from tamperlens.models.networks.pyramid import Pyramid
 from tamperlens.models.networks.twostream import TwoStream
 from tamperlens.models.networks.unet import unet4x, unet8x
 from tamperlens.models.networks.vgg import vgg3, vgg5, vgg8
@@ -29,7 +30,9 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "vgg3": vgg3,
     "fn3": FN3,
     "contrast": Contrast,  # ours
+    "pyramid": Pyramid,  # ours
     "twostream": TwoStream,  # ours
 }
 
-WITH_IMAGE_HEAD = ("twostream",)  # networks that give the images' logits ``(B,)`` beside the map, as the task ``joint`` needs
+# Networks that give the images' logits ``(B,)`` beside the map, as the task ``joint`` needs.
+WITH_IMAGE_HEAD = ("pyramid", "twostream")
