@@ -63,7 +63,10 @@ def _continues(scene: UInt8Array | None, small: UInt8Array | None, first: bool) 
 def same_scene(before: UInt8Array, now: UInt8Array) -> bool:
     """Whether two small grey pictures, uint8 (18, 32), show one scene, whatever the exposure and a small move of the camera."""
     a, b = (small - small.mean(dtype=np.float32) for small in (before, now))
-    return bool(np.abs(a - b).mean() < _STILL) or _correlation(a, b) >= SAME
+    if np.abs(a - b).mean() < _STILL:
+        return True
+    common = float((a * b).mean()) / np.sqrt((float((a * a).mean()) + _NOISE) * (float((b * b).mean()) + _NOISE))
+    return common >= SAME or _correlation(a, b) >= SAME  # mostly the camera is still, and nothing need be moved
 
 
 def _correlation(a: FloatArray, b: FloatArray) -> float:
@@ -71,7 +74,8 @@ def _correlation(a: FloatArray, b: FloatArray) -> float:
     across, down = _SHIFT
     middle = b[down:-down, across:-across]
     middle = middle - middle.mean()
-    places = np.lib.stride_tricks.sliding_window_view(a, middle.shape)
-    common = np.einsum("yxij,ij->yx", places, middle)
-    spread = places.var(axis=(2, 3)) + _NOISE
-    return float((common / middle.size / np.sqrt(spread * (middle.var() + _NOISE))).max())
+    places = np.lib.stride_tricks.sliding_window_view(a, middle.shape).reshape(-1, middle.size)
+    common = places @ middle.ravel()
+    spread = np.einsum("ij,ij->i", places, places) - places.sum(axis=1) ** 2 / middle.size
+    noise = _NOISE * middle.size
+    return float((common / np.sqrt((spread + noise) * (float((middle * middle).sum()) + noise))).max())
