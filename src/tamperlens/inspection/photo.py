@@ -67,7 +67,11 @@ def inspect_photo(path: str | os.PathLike[str], detector: FaceDetector, predicto
     Where no upright face is found, people who lie or stand on their head are looked for.
     """
     frame = read_photo(path)
-    return inspect_frame(frame, find_faces(frame.image, detector), predictor, path=str(path), stability=True)
+    inspection = inspect_frame(frame, find_faces(frame.image, detector), predictor, path=str(path), stability=True)
+    if inspection.faces:
+        return inspection
+    _, *notes = inspection.reasons
+    return replace(inspection, reasons=("no face was found, neither upright nor turned, and only faces are inspected", *notes))
 
 
 def inspect_frame(
