@@ -24,7 +24,7 @@ def main() -> None:
     arguments = parser.parse_args()
     detector = detector_for("photo")
     print(
-        "| photos | upright: taken for turned | turned by 90, 270, 180: found so | faces where none are | s a photo | turned, too |"
+        "| photos | upright, taken for turned | turned by 90, 270, 180 and found so | false faces | s a photo | turned, too |"
     )
     print("|---|---|---|---|---|---|")
     for text in arguments.folders:
