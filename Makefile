@@ -1,7 +1,7 @@
 # make demo   sets up .venv, installs the base package, inspects a real photo and a forgery of it
 # make web    installs what the page needs, and opens it on the demo's pictures (after make demo)
 # make test   installs what tests need and runs them, but for those marked slow
-# make check  lint, types and import contracts
+# make check  lint, format, types of everything written in Python, and import contracts
 PYTHON ?= python3
 BIN := .venv/bin
 # pip separates places by spaces, uv by commas
@@ -45,6 +45,7 @@ test: .venv/dev
 
 check: .venv/dev
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

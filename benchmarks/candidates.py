@@ -23,10 +23,12 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from tamperlens.bench.held_out import delivered
+from tamperlens.data import seeds
 from tamperlens.data.portraits import FacePhoto
 from tamperlens.forge import FAMILIES
 from tamperlens.metrics.outcomes import PRISTINE, judge
 from tamperlens.metrics.results import rows_of
+from tamperlens.metrics.rows import cell_of, table_head, table_line
 from tamperlens.metrics.thresholds import best_map_threshold
 from tamperlens.models.model import Model, load
 from tamperlens.models.networks import NETWORKS
@@ -193,7 +195,7 @@ def figures_of(
             own = outcomes.where(np.isin(outcomes.subsets, [*kept, PRISTINE]))
             rows = {(row.subset, row.metric): row for row in rows_of("", own, 0.5)}
             for key in (("all", "auc"), ("all", "fg_iou")):
-                cells.append(f"{rows[key].value:.3f} [{rows[key].low:.3f}, {rows[key].high:.3f}]")
+                cells.append(cell_of(rows[key]))
         cells.append(f"{rows[PRISTINE, 'false_area'].value:.3f}")
     return cells
 
@@ -205,12 +207,12 @@ def main(arguments: argparse.Namespace) -> None:
     people = people_of(arguments)
     pool = pool_of(people["train"], arguments.pool, arguments.out / "pool.npz")
     families, (choosers, judges) = list(FAMILIES), (people["val"][::2], people["val"][1::2])
-    choosing = [crop for delivery in DELIVERIES for crop in delivered(choosers, families, 6, delivery, seed=21)]
-    judging = {d: list(delivered(judges, families, arguments.per_family, d, seed=22)) for d in DELIVERIES}
+    choosing = [crop for delivery in DELIVERIES for crop in delivered(choosers, families, 6, delivery, seeds.NETWORK_CHOICE[0])]
+    judging = {d: list(delivered(judges, families, arguments.per_family, d, seeds.NETWORK_CHOICE[1])) for d in DELIVERIES}
     heads = [f"{kind}, {d}" for d in DELIVERIES for kind in ("AUC", "Fg-IoU", "AUC unseen", "Fg-IoU unseen", "false area")]
     count = len(judging[DELIVERIES[0]])
     print(f"{len(pool.images)} training crops; judged on {count} crops of {len(judges)} people\n")
-    print(f"| network | parameters | crops seen | {' | '.join(heads)} |\n|---|---|---|{'---|' * len(heads)}")
+    print(table_head("network", "parameters", "crops seen", *heads), end="")
     for name in arguments.only:
         NETWORKS[name] = CANDIDATES[name]
         kept = arguments.out / f"{name}.json"
@@ -231,7 +233,7 @@ def main(arguments: argparse.Namespace) -> None:
             size = sum(parameter.numel() for parameter in CANDIDATES[name]().parameters())
             row = [name, f"{size:,}", f"{steps * BATCH:,}", *figures_of(stem, config, choosing, judging)]
             kept.write_text(json.dumps(row) + "\n")
-        print(f"| {' | '.join(json.loads(kept.read_text()))} |", flush=True)
+        print(table_line(*json.loads(kept.read_text())), end="", flush=True)
 
 
 if __name__ == "__main__":

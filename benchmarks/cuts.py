@@ -31,7 +31,8 @@ Clip = list[UInt8Array]
 class Calm:
     """A predictor that finds nothing."""
 
-    name, calibrated, limits, score_threshold, doubt_threshold = "calm", False, (), 0.9, 0.8
+    name, calibrated, score_threshold, doubt_threshold = "calm", False, 0.9, 0.8
+    limits: tuple[str, ...] = ()
 
     def __call__(self, image: UInt8Array) -> Prediction:
         return Prediction(np.zeros(image.shape[:2], np.float32), np.zeros(image.shape[:2], np.bool_), 0.1)

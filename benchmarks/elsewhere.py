@@ -18,16 +18,19 @@ import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from tamperlens.data import seeds
 from tamperlens.faces import detector_for
 from tamperlens.inspection.photo import inspect_faces
 from tamperlens.media import VideoSampler, moves, moving_length, read_photo
 from tamperlens.metrics import area_under_roc, bootstrap, count_pixels, mean_defined
+from tamperlens.metrics.rows import to_table
 from tamperlens.models.runtime import load
 from tamperlens.types import BoolArray, FaceInspection, FloatArray, Frame, Predictor, UInt8Array
 
@@ -127,7 +130,8 @@ class Judge:
     def pristine(self, folder: Path, limit: int, border: int) -> Iterator[Judged]:
         """At most ``limit`` files, chosen by a seed, less ``border`` pixels at each side."""
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() in MEDIA)
-        for path in (files[index] for index in sorted(np.random.default_rng(0).permutation(len(files))[:limit])):
+        chosen = np.random.default_rng(seeds.CHOSEN_PHOTOS).permutation(len(files))[:limit]
+        for path in (files[index] for index in sorted(chosen)):
             for number, image in enumerate(pictures(path)):
                 inner = image[border : image.shape[0] - border, border : image.shape[1] - border]
                 yield self(Judged(folder.name, path.name, path.name, number), np.ascontiguousarray(inner), moves(path))
@@ -154,7 +158,11 @@ def auc(clips: Clips) -> str:
 def ranks(clips: Clips) -> list[str]:
     gaps = {key: scores - clips[*key[:2], key[1]] for key, scores in clips.items() if key[1] != key[2]}
     signs = np.array([(np.sign(mean_defined(gap)), mean_defined(np.sign(gap))) for gap in gaps.values()])  # of clips, of frames
-    return [interval(lambda drawn, own=own: mean_defined(own[drawn] / 2 + 0.5), [key[:2] for key in gaps]) for own in signs.T]
+    return [interval(partial(_mean_of, own / 2 + 0.5), [key[:2] for key in gaps]) for own in signs.T]
+
+
+def _mean_of(values: np.ndarray, drawn: np.ndarray) -> float:
+    return mean_defined(values[drawn])
 
 
 def pair_cells(rows: Sequence[Judged], pristine: Sequence[Judged], source: str, name: str) -> list[str]:
@@ -191,7 +199,8 @@ def main() -> None:
     parser.add_argument("--border", nargs="+", default=[], help="pixels to cut off: N or FOLDER=N; 0")
     options = parser.parse_args()
     judge = Judge([load(model, threads=1) for model in options.models], options.mean)
-    rows, pristine = list(judge.pairs(options.foreign, options.ghost)), []
+    pristine: list[Judged] = []
+    rows = list(judge.pairs(options.foreign, options.ghost))
     for folder in options.pristine:
         pristine += judge.pristine(folder, number_for(folder, options.limit, 100), number_for(folder, options.border, 0))
     if options.json:
@@ -201,8 +210,8 @@ def main() -> None:
     sets, folders = (list(dict.fromkeys(row.source for row in own if row.scores)) for own in (rows, pristine))
     pairs = [pair_cells(rows, pristine, source, name) for name in thresholds for source in (*sets, "all") if sets]
     reals = [pristine_cells(pristine, source, name, own) for name, own in thresholds.items() for source in folders]
-    for table in ([PAIRS_HEAD, ["---"] * len(PAIRS_HEAD), *pairs], [PRISTINE_HEAD, ["---"] * len(PRISTINE_HEAD), *reals]):
-        print("\n".join(f"| {' | '.join(cells)} |" for cells in table), end="\n\n")
+    for head, lines in ((PAIRS_HEAD, pairs), (PRISTINE_HEAD, reals)):
+        print(to_table(head, lines))
 
 
 if __name__ == "__main__":

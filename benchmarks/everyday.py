@@ -15,6 +15,7 @@ from tamperlens.data.portraits import load_portrait
 from tamperlens.forge import effects
 from tamperlens.forge.degrade import STEPS
 from tamperlens.forge.portrait import scaled
+from tamperlens.metrics.rows import table_head, table_line
 from tamperlens.models.runtime import load
 from tamperlens.types import UInt8Array
 
@@ -51,15 +52,15 @@ def main() -> None:
         side = round(float(np.exp(np.random.default_rng(index).uniform(*np.log(SIDES)))))
         portrait = load_portrait(photo)
         crops.append(scaled(portrait, min(side, portrait.image.shape[0])).image)
-    print(f"{len(crops)} pristine crops\n\n| change | model | manipulated | at least inconclusive | median | raised |")
-    print("|---|---|---|---|---|---|")
+    print(f"{len(crops)} pristine crops\n")
+    print(table_head("change", "model", "manipulated", "at least inconclusive", "median", "90th percentile"), end="")
     for name, change in changes.items():
         changed = [np.ascontiguousarray(change(crop, np.random.default_rng(index))) for index, crop in enumerate(crops)]
         for predictor in predictors:
             scores = np.array([predictor(crop).score for crop in changed])
             shares = [float((scores >= t).mean()) for t in (predictor.score_threshold, predictor.doubt_threshold)]
-            cells = f"{shares[0]:.3f} | {shares[1]:.3f} | {np.median(scores):.3f} | {np.quantile(scores, 0.9):.3f}"
-            print(f"| {name} | {predictor.name} | {cells} |", flush=True)
+            cells = [f"{value:.3f}" for value in (*shares, np.median(scores), np.quantile(scores, 0.9))]
+            print(table_line(name, predictor.name, *cells), end="", flush=True)
 
 
 if __name__ == "__main__":

@@ -82,12 +82,13 @@ def memory() -> float:
 def apart(what: str, path: Path) -> dict[str, float]:
     """`measure` in a fresh process."""
     done = subprocess.run([sys.executable, __file__, "--measure", what, path], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def cold(path: Path) -> dict[str, float]:
     """The command from its start to the verdict, with all modules compiled, as pip leaves them."""
-    command = [sys.executable, "-c", PROGRAM, "inspect", path]
+    command = [sys.executable, "-c", PROGRAM, "inspect", str(path)]
     own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     subprocess.run(command, check=True, capture_output=True, env=own)
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
@@ -113,8 +114,7 @@ def main() -> None:
         make_clip(clip, options.seconds, 1280, 720)
         from matplotlib.cbook import get_sample_data
 
-        with get_sample_data("grace_hopper.jpg") as file:
-            small.write_bytes(file.read())
+        small.write_bytes(Path(get_sample_data("grace_hopper.jpg", asfileobj=False)).read_bytes())
         decode = apart("decode", clip)
         kinds = ["inspect", "eager"] if options.eager else ["inspect"]
         for kind, found in {"decode": decode, **{kind: apart(kind, clip) for kind in kinds}}.items():

@@ -12,7 +12,7 @@ import argparse
 import resource
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -36,8 +36,7 @@ METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
 
 def pan(count: int, width: int, height: int) -> Iterator[UInt8Array]:
     """A photograph under a moving camera, with the noise of one."""
-    with get_sample_data("grace_hopper.jpg") as file:
-        photo = np.asarray(Image.open(file).convert("RGB"))
+    photo = np.asarray(Image.open(get_sample_data("grace_hopper.jpg", asfileobj=False)).convert("RGB"))
     rng, scale = np.random.default_rng(0), 0.9 * height / photo.shape[0]
     for index in range(count):
         x = width / 2 - scale * photo.shape[1] / 2 + 0.1 * width * np.sin(index / 15)
@@ -51,13 +50,13 @@ def build(root: Path, count: int, width: int, height: int, level: str) -> Path:
     """One original and four manipulated clips, in which an ellipse over the face is another colour."""
     area = np.zeros((height, width), np.uint8)
     cv2.ellipse(area, (width // 2, round(0.35 * height)), (round(0.1 * height), round(0.14 * height)), 0, 0, 360, 1, -1)
-    codec = {"codec": "libx264rgb", "crf": 0} if level == "raw" else {"codec": "libx264", "crf": 23}
+    codec, crf = ("libx264rgb", 0) if level == "raw" else ("libx264", 23)
     paths = [root / f"original_sequences/youtube/{level}/videos/000.mp4"]
     paths += [root / f"manipulated_sequences/{method}/{level}/videos/000_003.mp4" for method in METHODS]
     for number, path in enumerate(paths):
         path.parent.mkdir(parents=True)
         changed = area[..., None] * np.uint8(32 * number)
-        write_video(path, (picture ^ changed for picture in pan(count, width, height)), 25, **codec)
+        write_video(path, (picture ^ changed for picture in pan(count, width, height)), 25, codec=codec, crf=crf)
     return root
 
 
@@ -67,8 +66,9 @@ def decode_all(paths: list[Path]) -> tuple[int, float]:
     return count, time.process_time() - began
 
 
-def detect_all(paths: list[Path]) -> tuple[list[list[list[FaceBox]]], float]:
-    detector, spent, found = detector_for("dataset"), 0.0, []
+def detect_all(paths: list[Path]) -> tuple[list[list[Sequence[FaceBox]]], float]:
+    found: list[list[Sequence[FaceBox]]] = []
+    detector, spent = detector_for("dataset"), 0.0
     for path in paths:
         found.append([])
         for frame in frames(path):
@@ -78,7 +78,7 @@ def detect_all(paths: list[Path]) -> tuple[list[list[list[FaceBox]]], float]:
     return found, spent
 
 
-def moved(path: Path, found: list[list[FaceBox]]) -> list[float]:
+def moved(path: Path, found: list[Sequence[FaceBox]]) -> list[float]:
     """How far followed boxes lie from detected ones, in shares of their side: the worse of centre and half the side."""
     distances = []
     for frame, boxes in follow_faces(read_frames(path), detector_for("dataset"), step=1, detect_every=5):
@@ -118,13 +118,13 @@ def main() -> None:
             job = apart.submit(prepare_all, root, Path(folder) / "store", options.compression)
             report, preparing, peak = job.result()
         size = sum(file.stat().st_size for file in (Path(folder) / "store" / "shards").iterdir())
+        distances = [distance for path, one in zip(originals, found, strict=True) for distance in moved(path, one)]
     rates = {"decode only": count / decoding, "detect only": seen / detecting, "prepare": count / preparing}
     slower = min(rates["decode only"], rates["detect only"])
     for name, rate in rates.items():
         print(f"{name:12} {rate:8.1f} frames/s {rate / slower:8.0%} of the slower of decoding and detecting")
-    distances = [distance for path, one in zip(originals, found, strict=True) for distance in moved(path, one)]
-    size = size / 1e3 / max(1, report.crops)
-    print(f"{report.crops} crops of {report.clips} clips, {size:.0f} kB each; {len(report.failed)} clips failed")
+    kilobytes = size / 1e3 / max(1, report.crops)
+    print(f"{report.crops} crops of {report.clips} clips, {kilobytes:.0f} kB each; {len(report.failed)} clips failed")
     far = f"{np.mean(distances):.1%} of their side on average, {np.max(distances):.1%} at most"
     print(f"followed boxes lie {far} from detected ones; peak memory {peak:.0f} MB")
 

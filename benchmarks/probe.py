@@ -7,6 +7,8 @@ the whole crop, and the same of its outermost border, where no forgery lies. Pri
 with people kept apart, per group of features, with its 95 % interval by bootstrap over people.
 """
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -15,9 +17,12 @@ from people import parser_of, people_of
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
-from tamperlens.data.portraits import load_portrait
+from tamperlens.data import seeds
+from tamperlens.data.portraits import FacePhoto, load_portrait
+from tamperlens.forge.portrait import Portrait
 from tamperlens.forge.sampler import draw_family, make_sample
 from tamperlens.metrics import area_under_roc, bootstrap
+from tamperlens.metrics.rows import table_head, table_line, with_interval
 from tamperlens.training.config import read_config
 from tamperlens.types import UInt8Array
 
@@ -39,6 +44,14 @@ def border(image: UInt8Array) -> list[float]:
     return [*statistics(top), *statistics(left)]
 
 
+def _any_portrait(photos: Sequence[FacePhoto], rng: np.random.Generator) -> Portrait:
+    return load_portrait(photos[int(rng.integers(len(photos)))], rng)
+
+
+def _auc(scores: np.ndarray, labels: np.ndarray, drawn: np.ndarray) -> float:
+    return area_under_roc(scores[drawn], labels[drawn])
+
+
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--crops", type=int, default=600)
@@ -50,7 +63,7 @@ def main() -> None:
     features: dict[str, list[list[float]]] = {"size and place": [], "whole crop": [], "border": []}
     labels, people = [], []
     for number in range(arguments.crops):
-        rng = np.random.default_rng([17, number])
+        rng = np.random.default_rng([seeds.PROBE, number])
         photo = photos[int(rng.integers(len(photos)))]
         family = draw_family(rng, config.families, 0.5)
         side = int(rng.integers(128, 400))
@@ -58,7 +71,7 @@ def main() -> None:
         before, after = config.untouched
         crop = make_sample(
             target,
-            lambda rng=rng: load_portrait(photos[int(rng.integers(len(photos)))], rng),
+            partial(_any_portrait, photos, rng),
             family,
             side,
             rng,
@@ -71,13 +84,14 @@ def main() -> None:
         features["border"].append(border(crop.image))
         labels.append(family != "pristine")
         people.append(photo.person)
-    print(f"{len(labels)} crops, {sum(labels)} forged, {len(set(people))} people\n\n| features | AUC |\n|---|---|")
+    print(f"{len(labels)} crops, {sum(labels)} forged, {len(set(people))} people\n")
+    print(table_head("features", "AUC"), end="")
     for name, rows in features.items():
         model = HistGradientBoostingClassifier(max_iter=100, random_state=0)
         folds = GroupKFold(5).split(rows, labels, people)
         scores = cross_val_predict(model, np.array(rows), np.array(labels), cv=folds, method="predict_proba")[:, 1]
-        low, high = bootstrap(lambda drawn, own=scores: area_under_roc(own[drawn], np.array(labels)[drawn]), people)
-        print(f"| {name} | {area_under_roc(scores, np.array(labels)):.3f} [{low:.3f}, {high:.3f}] |")
+        auc = partial(_auc, scores, np.array(labels))
+        print(table_line(name, with_interval(auc(np.arange(len(labels))), *bootstrap(auc, people))), end="", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ forged ones the share found.
 
 from people import parser_of, people_of
 
-from tamperlens.bench.held_out import DELIVERIES, forgery_rows, unseen_families
-from tamperlens.data.portraits import forged_crops
+from tamperlens.bench.held_out import DELIVERIES, forgery_rows, mean_mask_of, unseen_families
+from tamperlens.data import seeds
 from tamperlens.forge import FAMILIES
-from tamperlens.metrics.baseline import MeanMask
+from tamperlens.metrics.rows import cell_of, table_head, table_line
 from tamperlens.models.runtime import load
+from tamperlens.types import Predictor
 
-SEED = 20261122
 COLUMNS = ("accuracy", "auc", "fg_iou", "false_area")
 
 
@@ -32,21 +32,19 @@ def main() -> None:
     models = [load(model) for model in arguments.models]
     unseen = unseen_families([model.card for model in models])
     trained = [family for family in FAMILIES if family not in unseen]
-    baseline = MeanMask(forged_crops(people["train"], trained, 100, sides=(64, 65), seed=5, before=1.0, after=1.0))
-    predictors = [*models, baseline]
-    print(f"{len(people['test'])} test people, {arguments.per_family} crops a family, seed {SEED}")
+    predictors: list[Predictor] = [*models, mean_mask_of(people["train"], trained)]
+    print(f"{len(people['test'])} test people, {arguments.per_family} crops a family, seed {seeds.FROZEN_BENCH}")
     print(f"never trained on: {', '.join(unseen)}\n")
-    print(f"| delivery | model | family | {' | '.join(COLUMNS)} |\n|---|---|---|{'---|' * len(COLUMNS)}")
+    print(table_head("delivery", "model", "family", *COLUMNS), end="")
     for delivery, rows in forgery_rows(
-        predictors, people["test"], list(FAMILIES), arguments.per_family, seed=SEED, deliveries=arguments.deliveries
+        predictors, people["test"], list(FAMILIES), arguments.per_family, deliveries=arguments.deliveries
     ):
         for model, subset in dict.fromkeys((row.model, row.subset) for row in rows):
             own = {row.metric: row for row in rows if (row.model, row.subset) == (model, subset)}
             if subset == "average":
                 continue
-            cells = [f"{own[m].value:.3f} [{own[m].low:.3f}, {own[m].high:.3f}]" if m in own else "-" for m in COLUMNS]
             name = f"{subset} (unseen)" if subset in unseen else subset
-            print(f"| {delivery} | {model} | {name} | {' | '.join(cells)} |", flush=True)
+            print(table_line(delivery, model, name, *(cell_of(own.get(metric)) for metric in COLUMNS)), end="", flush=True)
 
 
 if __name__ == "__main__":

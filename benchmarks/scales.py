@@ -7,17 +7,20 @@ are shrunk to it, as in use; a second row judges them at their own size instead.
 are enlarged before they are forged, which shows what shrinking them again costs, not what a camera of that size would see.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from people import parser_of, people_of
 
+from tamperlens.data import seeds
 from tamperlens.data.portraits import FacePhoto, forged_crops, load_portrait
 from tamperlens.forge import FAMILIES
 from tamperlens.forge.portrait import Portrait, scaled
 from tamperlens.forge.sampler import make_sample
 from tamperlens.metrics.outcomes import judge
 from tamperlens.metrics.results import rows_of
+from tamperlens.metrics.rows import cell_of, table_head, table_line
 from tamperlens.models.runtime import load
 from tamperlens.types import LabelledCrop
 
@@ -34,9 +37,10 @@ def enlarged_crops(photos: Sequence[FacePhoto], per_family: int, side: int) -> I
 
     for number in range(per_family):
         for place, family in enumerate((*FAMILIES, *["pristine"] * len(FAMILIES))):
-            rng = np.random.default_rng([13, number, place])
+            rng = np.random.default_rng([seeds.ENLARGED, number, place])
             target, person = drawn(rng)
-            yield make_sample(target, lambda rng=rng: drawn(rng)[0], family, side, rng, before=1, after=1, group=person)
+            donor = partial(lambda rng: drawn(rng)[0], rng)
+            yield make_sample(target, donor, family, side, rng, before=1, after=1, group=person)
 
 
 def main() -> None:
@@ -48,22 +52,30 @@ def main() -> None:
     predictor, native = load(arguments.model), load(arguments.model)
     native.card = native.card.model_copy(update={"max_side": None})
     largest = predictor.card.max_side or 10_000
-    print("| face, pixels | judged at | AUC | Fg-IoU | false area |\n|---|---|---|---|---|")
+    print(table_head("face, pixels", "judged at", "AUC", "Fg-IoU", "false area"), end="")
     for face in (*FACES, *ENLARGED):
         side = 2 * face
-        if face in ENLARGED:  # few, for they take long, and one look, for they fill the memory
+        crops: Iterable[LabelledCrop]
+        if face in ENLARGED:  # few, for they take long, and judged once, for they fill the memory
             crops = enlarged_crops(photos, max(1, arguments.per_family // 2), side)
         else:
             crops = list(
-                forged_crops(photos, list(FAMILIES), arguments.per_family, sides=(side, side + 0.4), seed=9, before=1, after=1)
+                forged_crops(
+                    photos,
+                    list(FAMILIES),
+                    arguments.per_family,
+                    sides=(side, side + 0.4),
+                    seed=seeds.BY_SIZE,
+                    before=1,
+                    after=1,
+                )
             )
         for judged_at, own in ((min(side, largest), predictor), (side, native)):
             if own is native and (side <= largest or face in ENLARGED):
                 continue
             rows = {(r.subset, r.metric): r for r in rows_of("", judge(own, crops), own.score_threshold)}
-            keys = (("all", "auc"), ("all", "fg_iou"), ("pristine", "false_area"))
-            cells = [f"{rows[key].value:.3f} [{rows[key].low:.3f}, {rows[key].high:.3f}]" for key in keys]
-            print(f"| {face}{', enlarged' if face in ENLARGED else ''} | {judged_at} | {' | '.join(cells)} |", flush=True)
+            cells = [cell_of(rows[key]) for key in (("all", "auc"), ("all", "fg_iou"), ("pristine", "false_area"))]
+            print(table_line(f"{face}{', enlarged' if face in ENLARGED else ''}", judged_at, *cells), end="", flush=True)
 
 
 if __name__ == "__main__":

@@ -89,6 +89,12 @@ def resident(process: int) -> float:
         return 0.0
 
 
+def processor_seconds(process: int) -> float:
+    """Seconds of the processor that a process has taken."""
+    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Watch(threading.Thread):
     """Asks for health and looks at memory while others work. Times in milliseconds, memory in megabytes."""
 
@@ -160,6 +166,7 @@ def measure(files: int, workers: int, kill: bool, folder: Path) -> dict[str, Any
             time.sleep(0.2)
             jobs = jobs_of(server, ids)
         seconds = time.perf_counter() - begun
+        used = processor_seconds(server.process.pid)
     finally:
         watch.stopped = True
         watch.join(10)
@@ -179,6 +186,8 @@ def measure(files: int, workers: int, kill: bool, folder: Path) -> dict[str, Any
         "health, slowest ms": round(max(watch.health), 1),
         "server, most MB": round(watch.of_server),
         "worker, most MB": round(watch.of_worker),
+        "server, CPU seconds": round(used, 2),
+        "load of the machine": round(os.getloadavg()[0], 1),
     }
 
 

@@ -24,6 +24,7 @@ from tamperlens.data.prepare.run import prepare
 from tamperlens.data.store import Store
 from tamperlens.data.store.manifest import PrepareSettings
 from tamperlens.faces import detector_for
+from tamperlens.metrics.rows import table_head, table_line
 from tamperlens.models.model import Model
 from tamperlens.training.batch import Batch
 from tamperlens.training.config import TrainConfig
@@ -67,7 +68,8 @@ def operations(name: str, window: int) -> float:
     """Of one crop, forwards and backwards; a multiplication and an addition are two."""
     model = Model.create(name)
     with FlopCounterMode(display=False) as counter:
-        model.logit_map(torch.rand(1, 3, window, window)).mean().backward()
+        logits = model.logit_map(torch.rand(1, 3, window, window))
+        torch.autograd.backward([part.mean() for part in (logits if isinstance(logits, tuple) else (logits,))])
     return float(counter.get_total_flops())
 
 
@@ -81,7 +83,7 @@ def plain_rate(name: str, batch: Batch, seconds: float) -> float:
     while seen <= 0 or time.perf_counter() - began < seconds:
         optimizer.zero_grad()
         loss = model.task.loss(model.logit_map(images), masks, batch.labels)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         loss.item()  # waits for the device
         seen += len(images)
@@ -120,8 +122,8 @@ def main() -> None:
         peaks = {kind: peak(getattr(torch, kind), min(2, options.seconds)) for kind in ("float32", "bfloat16")}
         fastest = max(peaks.values())
         print(", ".join(f"{kind} {value / 1e9:.0f} GFLOP/s" for kind, value in peaks.items()), f"on {DEVICE.type}\n")
-        print("| network | plain float32, crops/s | our loop, crops/s | ratio | share of peak, plain | share of peak, ours |")
-        print("|---|---|---|---|---|---|")
+        columns = ("plain float32, crops/s", "our loop, crops/s", "ratio", "share of peak, plain", "share of peak, ours")
+        print(table_head("network", *columns), end="")
         networks, windows = options.networks.split(","), (options.window,)
         data = StoreCrops(store, "train", batches=1, batch_size=options.batch, windows=windows)
         plain_rates = {network: plain_rate(f"{network}-seg", data[0], options.seconds) for network in networks}
@@ -131,9 +133,8 @@ def main() -> None:
             steps = max(2, round(options.seconds * plain / options.batch))
             ours = loop_rate(model, data, steps, folder / network)
             shares = [rate * operations(model, options.window) / fastest for rate in (plain, ours)]
-            print(
-                f"| {network} | {plain:.1f} | {ours:.1f} | {ours / plain:.2f} | {shares[0]:.0%} | {shares[1]:.0%} |", flush=True
-            )
+            cells = (f"{plain:.1f}", f"{ours:.1f}", f"{ours / plain:.2f}", *(f"{share:.0%}" for share in shares))
+            print(table_line(network, *cells), end="", flush=True)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,7 @@ def main() -> int:
     """Run the demo; 0 when the photograph is not called manipulated and the forgery is."""
     OUT.mkdir(exist_ok=True)
     photo = OUT / "photograph.jpg"
-    with get_sample_data("grace_hopper.jpg") as file:
-        photo.write_bytes(file.read())
+    photo.write_bytes(Path(get_sample_data("grace_hopper.jpg", asfileobj=False)).read_bytes())
     image = np.asarray(Image.open(photo).convert("RGB"))
     face = detector_for("photo")(image)[0]
     (OUT / "manifest.jsonl").unlink(missing_ok=True)

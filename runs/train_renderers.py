@@ -33,7 +33,8 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', 2H, 2W)."""
-        return self.body(x)
+        larger: Tensor = self.body(x)
+        return larger
 
 
 def autoencoder() -> tuple[nn.Module, nn.Module]:
@@ -53,7 +54,8 @@ class Renderer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, 128, 128) in [0, 1] -> the same."""
-        return (x + self.correction(x)).clamp(0, 1)
+        corrected: Tensor = (x + self.correction(x)).clamp(0, 1)
+        return corrected
 
 
 def _tensor(images: list[np.ndarray]) -> Tensor:
@@ -81,6 +83,8 @@ def fit(network: nn.Module, inputs: Tensor, wanted: Tensor, held: tuple[Tensor, 
 def export(network: nn.Module, shape: tuple[int, ...], path: Path) -> None:
     """Write a network of one fixed input shape as ONNX."""
     program = torch.onnx.export(network.eval(), (torch.rand(shape),), input_names=["input"], dynamo=True, verbose=False)
+    if program is None:
+        raise RuntimeError(f"PyTorch exported nothing to {path}; look at what it printed above")
     for node in program.model.graph:
         node.metadata_props.clear()  # the exporter leaves stack traces with the paths of this machine
     program.save(path)

@@ -16,8 +16,7 @@ from tamperlens.types import FaceBox, UInt8Array
 @cache
 def hopper() -> UInt8Array:
     """The photograph, RGB uint8 (600, 512, 3)."""
-    with get_sample_data("grace_hopper.jpg") as file:
-        return np.asarray(Image.open(file).convert("RGB"))
+    return np.asarray(Image.open(get_sample_data("grace_hopper.jpg", asfileobj=False)).convert("RGB"))
 
 
 @cache

@@ -10,7 +10,7 @@ class FakePredictor:
 
     name = "fake 000000000000"
     calibrated = False
-    limits = ("It looks left only.",)
+    limits: tuple[str, ...] = ("It looks left only.",)
     score_threshold = 0.6
     doubt_threshold = 0.4
 

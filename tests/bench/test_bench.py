@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from trees import FakeDetector, build_tree
+from trees import FakeDetector, build_tree, clip_frames, manipulated_frames, write_frames
 
 torch = pytest.importorskip("torch")
 
@@ -132,8 +132,109 @@ def test_foreign_maps_stand_in_the_same_table(store, tmp_path):
     with pytest.raises(DataError, match=r"npz cannot be used: it is \(3, 3\)"):
         judge_maps(MapFolder(tmp_path), store, Conditions(split=store.row(int(victim.stem)).split))
     victim.unlink()
-    with pytest.raises(DataError, match="every crop of the split needs one"):
+    with pytest.raises(DataError, match=r"1 of .* crops have no pixel maps, .*every crop of the split needs one"):
         judge_maps(MapFolder(tmp_path), store, Conditions(split=store.row(int(victim.stem)).split))
+
+
+def write_maps(store: Store, folder: Path, splits=("val", "test"), value=255, kind=np.uint8) -> Path:
+    """Perfect maps of 8 bits, and scores of all of them."""
+    folder.mkdir(exist_ok=True)
+    rows = [row for split in splits for row in store.indices(split)]
+    for row in rows:
+        cv2.imwrite(str(folder / f"{row}.png"), (store.crop(row).mask * kind(value)).astype(kind))
+    lines = [f"{row},{float(store.crop(row).manipulated)}" for row in rows]
+    (folder / "scores.csv").write_text("\n".join(["row,score", *lines]) + "\n")
+    return folder
+
+
+def accuracy_of(store: Store, folder: Path) -> float:
+    outcomes, threshold, _ = judge_maps(MapFolder(folder), store, Conditions(policy=None))
+    return float(np.mean((outcomes.scores >= threshold) == outcomes.labels))
+
+
+def test_maps_and_scores_of_all_rows_are_judged_by_their_scores(store, tmp_path):
+    assert accuracy_of(store, write_maps(store, tmp_path / "all")) == 1
+    assert accuracy_of(store, write_maps(store, tmp_path / "test", splits=("test",))) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda lines, last: lines[: len(lines) // 2],
+            r"\d+ of \d+ crops have no scores, the first is row \d+; .*or remove scores.csv",
+        ),
+        (lambda lines, last: lines[:1], "holds no scores"),
+        (lambda lines, last: ["row,scores", *lines[1:]], "needs the columns row and score"),
+        (lambda lines, last: [*lines, lines[1].split(",")[0] + ",0.5"], "has two scores"),
+        (lambda lines, last: [*lines[:-1], lines[-1].split(",")[0] + ",nan"], "has the score nan"),
+        (lambda lines, last: [*lines[:-1], lines[-1].split(",")[0] + ",97"], "has the score 97"),
+        (
+            lambda lines, last: [*lines, f"{last + 1},0.5"],
+            r"there are scores of row \d+, and .* has rows 0 to \d+; count rows from 0",
+        ),
+    ],
+)
+def test_scores_that_are_not_those_of_the_rows_are_refused(store, tmp_path, change, message):
+    folder = write_maps(store, tmp_path / "maps")
+    lines = (folder / "scores.csv").read_text().splitlines()
+    (folder / "scores.csv").write_text("\n".join(change(lines, len(store) - 1)) + "\n")
+    with pytest.raises(DataError, match=message):
+        accuracy_of(store, folder)
+
+
+def test_maps_that_are_not_those_of_the_rows_are_refused(store, tmp_path):
+    def refused(name, change, message):
+        folder = write_maps(store, tmp_path / name)
+        change(folder)
+        with pytest.raises(DataError, match=message):
+            accuracy_of(store, folder)
+
+    row = store.indices("val")[0]
+    refused("half", lambda folder: (folder / f"{row}.png").unlink(), r"1 of \d+ crops have no pixel maps")
+    refused("beyond", lambda folder: (folder / f"{row}.png").rename(folder / f"{len(store)}.png"), "count rows from 0")
+    refused("twice", lambda folder: np.savez(folder / f"{row}.npz", store.crop(row).mask * 1.0), "are maps of one row")
+    refused("padded", lambda folder: (folder / f"{row}.png").rename(folder / f"{row:06d}.png"), "are called by their row alone")
+
+
+@pytest.mark.parametrize(("value", "kind", "factor"), [(1, np.uint8, 255), (255, np.uint16, 257), (1, np.uint16, 65535)])
+def test_maps_of_0_and_1_in_whole_numbers_are_refused(store, tmp_path, value, kind, factor):
+    folder = write_maps(store, tmp_path / "maps", value=value, kind=kind)
+    with pytest.raises(DataError, match=rf"no uint.* map has a value above {value}, .*by {factor} before writing"):
+        accuracy_of(store, folder)
+    # Where some maps use their range, a faint one is what it is.
+    row = store.indices("test")[0]
+    cv2.imwrite(str(folder / f"{row}.png"), (store.crop(row).mask * kind(0) + np.iinfo(kind).max).astype(kind))
+    assert accuracy_of(store, folder) == 1
+
+
+def test_data_without_masks_train_and_test_classification_alone(tmp_path):
+    for number, split in enumerate(("train", "val", "test")):
+        write_frames(tmp_path / "root" / split / "real" / "a", clip_frames(str(number), 4))
+        write_frames(tmp_path / "root" / split / "fake" / "b", manipulated_frames(str(number + 5), "003", count=4))
+    prepare(tmp_path / "root", tmp_path / "s", PrepareSettings(reader="unpaired", every_eval=1), FakeDetector())
+    labelled = Store(tmp_path / "s")
+    with pytest.raises(
+        DataError, match=r"crops of FAKE have a label and no mask.*training fn3-seg needs to know.*take a cls model"
+    ):
+        train_on_store(labelled, tmp_path / "seg", CONFIG, QUIET)
+    with pytest.raises(DataError, match="the paper's tables needs to know"):
+        reproduce(labelled, tmp_path / "paper", CONFIG, lambda run, config: run)
+    stem = train_on_store(labelled, tmp_path / "cls", CONFIG.model_copy(update={"model": "fn3-cls"}), QUIET)
+    assert load(stem)[1].map_threshold == 0.5  # nothing to choose it by
+    command = ["evaluate", f"{stem}.safetensors", str(labelled.path), "--window", "32", "--json"]
+    (found,) = json.loads(CliRunner().invoke(app, command).stdout)["results"]
+    assert "4 crops have a label and no mask, so their pixels are not counted" in found["conditions"]
+    figures = {(row["subset"], row["metric"]) for row in found["rows"]}
+    assert {("FAKE", "accuracy"), ("FAKE", "auc"), ("pristine", "bg_iou")} <= figures
+    assert not {metric for subset, metric in figures if subset == "FAKE"} & {
+        "fg_iou",
+        "miou",
+        "f1",
+        "pixel_ap",
+        "pro",
+        "bg_iou",
+    }
 
 
 def test_every_corruption_changes_the_picture_and_keeps_its_shape():
@@ -167,7 +268,7 @@ def test_the_report_holds_our_figures_and_the_papers_and_is_not_measured_twice(s
 
     config = CONFIG.model_copy(update={"steps": 2})
     models = ("fn3-seg", "fn3-cls")
-    page = reproduce(store, tmp_path, config, train, models=models, say=lambda text: None)
+    page = reproduce(store, tmp_path, config, train, models=models, log=lambda text: None)
     text, markdown = page.read_text(), (tmp_path / "report.md").read_text()
     assert "absdiff-exact" in text and "not comparable" in text and "http" not in text.replace("http-equiv", "")
     assert "(98.16)" in markdown  # Table 1, Conv3 as seg, Deepfakes
@@ -178,7 +279,7 @@ def test_the_report_holds_our_figures_and_the_papers_and_is_not_measured_twice(s
     record = json.loads(kept.read_text())
     record["rows"][0]["value"] = 0.123456
     kept.write_text(json.dumps(record))
-    reproduce(store, tmp_path, config, train, models=models, say=lambda text: None)
+    reproduce(store, tmp_path, config, train, models=models, log=lambda text: None)
     assert json.loads(kept.read_text())["rows"][0]["value"] == 0.123456  # taken as it was: nothing it depends on changed
     assert set(trainings) == set(models)
     with pytest.raises(DataError, match="no model is called vgg6-seg"):

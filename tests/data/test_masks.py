@@ -214,8 +214,8 @@ def test_defaults_by_compression():
 
 @pytest.mark.parametrize("face", [FACE, None])
 def test_noise_is_measured_outside_the_changed_area(tmp_path, face):
-    assert noise_floor(*coded_pair(tmp_path, "raw"), face) == NoiseFloor(0, 0)
-    clean = noise_floor(*coded_pair(tmp_path, "c23"), face)
+    assert noise_floor(*coded_pair(tmp_path, "raw"), face_box=face) == NoiseFloor(0, 0)
+    clean = noise_floor(*coded_pair(tmp_path, "c23"), face_box=face)
     assert 0 < clean.p99 < SMOOTH.max_noise
     assert noise_problem(clean, SMOOTH) == ""
 

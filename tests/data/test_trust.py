@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -12,7 +13,7 @@ from tamperlens.data.doctor import Severity, examine, exit_code
 from tamperlens.data.prepare.findings import ACCEPTABLE
 from tamperlens.data.prepare.run import prepare
 from tamperlens.data.store import Store
-from tamperlens.data.store.manifest import PrepareSettings
+from tamperlens.data.store.manifest import INFO, MANIFEST, PrepareSettings
 from tamperlens.errors import DataError
 from tamperlens.media import write_png
 from trees import (
@@ -119,6 +120,31 @@ def test_names_of_frame_and_face_are_read_and_every_frame_is_kept(tmp_path):
     assert errors(root) == set()
     store = prepared(root, tmp_path / "s")
     assert len(store) == 2 * COUNT and masks_are_right(store)
+
+
+def test_right_trees_make_the_same_bytes_however_their_frames_are_named(tmp_path):
+    names = {"from0": "{:04d}.png", "from1": "frame{:d}.png", "face": "{:05d}_0.png", "clip": "000_{:04d}.png"}
+    contents = []
+    for number, (kind, name) in enumerate(names.items()):
+        root = frame_tree(tmp_path / kind)
+        for folder in (original_folder(root), clip_folder(root)):
+            for index, path in enumerate(sorted(folder.iterdir())):
+                path.rename(path.with_name(name.format(index + number)))
+        prepared(root, tmp_path / f"{kind}.store")
+        files = sorted(path for path in (tmp_path / f"{kind}.store").rglob("*") if path.is_file())
+        contents.append([path.read_bytes() for path in files])
+    assert all(content == contents[0] for content in contents)
+
+
+def test_only_a_store_that_may_have_accepted_something_has_a_column_for_it(tmp_path):
+    root = frame_tree(tmp_path / "root")
+    plain, asked = prepared(root, tmp_path / "s"), prepared(root, tmp_path / "t", accept=("codec",))
+    assert "accepted" not in pq.read_schema(plain.path / MANIFEST).names
+    assert "accept" not in json.loads((plain.path / INFO).read_text())["settings"]
+    assert pq.read_schema(asked.path / MANIFEST).names == [*pq.read_schema(plain.path / MANIFEST).names, "accepted"]
+    assert {store.row(index).accepted for store in (plain, asked) for index in range(len(store))} == {None}
+    shards = [[path.read_bytes() for path in sorted((store.path / "shards").iterdir())] for store in (plain, asked)]
+    assert shards[0] == shards[1]
 
 
 def test_two_pictures_of_one_frame_are_refused_by_name(tmp_path):

@@ -110,7 +110,8 @@ def test_forgeries_that_leave_memory_are_tagged_and_listed(tmp_path) -> None:
     written = np.asarray(Image.open(picture))
     assert np.array_equal(written, tagged(forgery.image))
     assert not np.array_equal(written, forgery.image)  # the tag can be seen
-    assert Image.open(picture).text["Comment"] == TAG
+    with Image.open(picture) as opened:
+        assert opened.info["Comment"] == TAG
     assert np.array_equal(np.asarray(Image.open(mask)) > 0, forgery.mask)
     line = json.loads((tmp_path / MANIFEST).read_text())
     assert line["source"] == "hopper.jpg" and line["seed"] == 2 and line["family"] == "self_blend"

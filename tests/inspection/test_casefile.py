@@ -55,6 +55,7 @@ def test_c2pa_is_found_across_blocks(tmp_path: Path) -> None:
 
 def test_the_map_of_a_manipulated_face_can_be_laid_over_it(tmp_path: Path) -> None:
     Image.fromarray(forge_face(hopper(), hopper_face(), "resynthesis", 1).image).save(tmp_path / "a.png")
+    (tmp_path / "out").mkdir()
     record = Examiner(Settings(), tmp_path / "out")(tmp_path / "a.png", "a")
     page = (tmp_path / "out" / "a.html").read_text()
     assert record.verdict == "manipulated"

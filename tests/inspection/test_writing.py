@@ -26,7 +26,7 @@ from tamperlens.inspection.verify import verify
 from tamperlens.models.card import AlarmRate
 
 
-def run(*arguments: object) -> tuple[int, str, str]:
+def run(*arguments: str | os.PathLike[str]) -> tuple[int, str, str]:
     """Exit code, standard output, standard error of one call."""
     result = CliRunner().invoke(console.app, [os.fspath(argument) for argument in arguments])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
@@ -55,6 +55,7 @@ def test_masks_of_two_shapes_are_refused() -> None:
         count_pixels(np.zeros((2, 2), np.bool_), np.zeros((3, 3), np.bool_))
 
 
+@settings(deadline=None, derandomize=True)  # a busy machine is no failure
 @given(LABELLED)
 def test_area_under_roc_and_average_precision_agree_with_scikit_learn(rows: list[tuple[int, bool]]) -> None:
     scores, labels = np.array([row[0] for row in rows], float), np.array([row[1] for row in rows])
@@ -66,6 +67,7 @@ def test_one_class_alone_has_no_auc() -> None:
     assert math.isnan(metrics.area_under_roc(np.array([0.1, 0.9]), np.array([True, True])))
 
 
+@settings(deadline=None, derandomize=True)  # a busy machine is no failure
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=80), st.sampled_from([0.0, 0.01, 0.05, 0.5, 1.0]))
 def test_the_threshold_keeps_false_alarms_within_the_rate(values: list[int], rate: float) -> None:
     scores = np.array(values, float)

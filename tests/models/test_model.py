@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -102,7 +103,7 @@ def test_thresholds_outside_0_and_1_are_refused(threshold, value):
         Model(NETWORKS["fn3"](), TASKS["seg"], **{threshold: value})
 
 
-@pytest.mark.parametrize("name", [name for name in model_names() if name not in ("twostream-cls", "twostream-seg")])  # slow
+@every_model
 def test_a_saved_model_comes_back_the_same(name, tmp_path):
     model = lively(name)
     network, task = parse_name(name)
@@ -231,7 +232,7 @@ def test_cards_are_read_without_torch():
 
 
 # Tracing takes seconds a model. What cls adds to seg is the same for all networks, so the deep ones can wait.
-WAITING = {f"{network}-cls" for network in ("xception", "unet8x", "unet4x", "contrast")}
+WAITING = {f"{network}-cls" for network in ("xception", "unet8x", "unet4x", "contrast", "twostream")} | {"twostream-seg"}
 
 
 @pytest.mark.parametrize(
@@ -349,7 +350,7 @@ def old_card(**entries) -> dict:
 
 def test_a_card_of_the_first_format_is_read(tmp_path):
     numbers = {"value": 0.01, "low": 0.0, "high": 0.1, "n": 100}
-    results = {
+    results: dict[str, Any] = {
         "unseen_families": ["reenact"],
         "expected_calibration_error_on_validation": 0.04,
         "test": [

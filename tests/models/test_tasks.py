@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from tamperlens.models.tasks import TASKS, mask_of, resize
+from tamperlens.models.tasks import TASKS, Joint, mask_of, resize
 
-CLS, SEG, JOINT = TASKS["cls"], TASKS["seg"], TASKS["joint"]
+CLS, SEG, JOINT = TASKS["cls"], TASKS["seg"], Joint()
 every_task = pytest.mark.parametrize("task", (CLS, SEG), ids=("cls", "seg"))  # the paper's
 
 # Two crops' maps: mean 1.5 (manipulated) and mean -1.

@@ -121,12 +121,12 @@ def test_cancelling_and_deleting(jobs: Jobs) -> None:
     waiting, running, ended = accepted(jobs), accepted(jobs), accepted(jobs)
     for job in (waiting, running, ended):
         os.utime(jobs.upload(job.id), (0, 0))
-    claims = {job.id: job for _ in range(3) if (job := jobs.claim()) is not None}
+    claims = {claimed.id: claimed for _ in range(3) if (claimed := jobs.claim()) is not None}
     jobs.give_back(claims[waiting.id], "")
     done(jobs, claims[ended.id])
     for job in (waiting, running, ended):
         jobs.cancel(job.id)
-    states = [job.state for identity in (waiting.id, running.id, ended.id) if (job := jobs.get(identity)) is not None]
+    states = [found.state for job in (waiting, running, ended) if (found := jobs.get(job.id)) is not None]
     assert states == ["cancelled", "running", "done"] and jobs.stopping() == {running.id}
     assert not jobs.upload(waiting.id).exists()
     for job in (waiting, running, ended):

@@ -47,6 +47,9 @@ def parse_corruptions(text: str) -> list[Corruption]:
     """``"jpeg:90..30,blur,h264:23"`` as changes: five levels of a range, one of a number, the usual range of a bare name.
 
     Raises `DataError` for an unknown kind and for severities that are none.
+
+    >>> [corruption.name for corruption in parse_corruptions("jpeg:90..50,h264:23")]
+    ['jpeg 90', 'jpeg 80', 'jpeg 70', 'jpeg 60', 'jpeg 50', 'h264 23']
     """
     found = []
     for part in filter(None, (part.strip() for part in text.split(","))):

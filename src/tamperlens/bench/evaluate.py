@@ -54,7 +54,7 @@ def conditions_for(
     policy: str = "auto",
     window: int = 256,
     methods: Sequence[str] = (),
-    most: int | None = None,
+    max_crops: int | None = None,
 ) -> Conditions:
     """Conditions of a card's model, or of pixel maps, which are of whole crops (``card`` is None).
 
@@ -65,7 +65,7 @@ def conditions_for(
     if policy not in (*POLICIES, "whole"):
         raise DataError(f"no crop policy is called {policy!r}; expected auto, whole, {', '.join(POLICIES)}")
     whole = card is None or policy == "whole"
-    return Conditions(split, None if whole else policy, window, tuple(methods), most)
+    return Conditions(split, None if whole else policy, window, tuple(methods), max_crops)
 
 
 def evaluate_model(

@@ -17,7 +17,7 @@ from tamperlens.data.portraits import FacePhoto, load_portrait
 from tamperlens.faces import detector_for
 from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import read_photo
-from tamperlens.metrics.results import share_row
+from tamperlens.metrics.results import rate_row
 from tamperlens.metrics.rows import rows_to_markdown
 from tamperlens.models.card import AS_PHOTOGRAPHED, CALLED_MANIPULATED, CardRow, rows_of_card
 from tamperlens.types import FaceDetector, FloatArray, Frame, Predictor, ResultRow, UInt8Array, Verdict
@@ -60,7 +60,7 @@ def _rows_of_group(model: str, subset: str, found: Sequence[tuple[Verdict, float
     judged = [(verdict, score) for verdict, score in found if score is not None]
     for metric, wanted in ((CALLED_MANIPULATED, Verdict.MANIPULATED), ("inconclusive", Verdict.INCONCLUSIVE)):
         hits = sum(verdict is wanted for verdict, _ in judged)
-        yield share_row(model, subset, metric, hits, len(judged))
+        yield rate_row(model, subset, metric, hits, len(judged))
     median = float(np.median([score for _, score in judged]))
     yield ResultRow(model, subset, "median score", median, np.nan, np.nan, len(judged))
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from tamperlens.data import seeds
 from tamperlens.data.portraits import FacePhoto, forged_crops
 from tamperlens.forge import FAMILIES, effects
 from tamperlens.inspection.photo import inspect_frame
 from tamperlens.media import h264, jpeg, read_photo
+from tamperlens.metrics.baseline import MeanMask
 from tamperlens.metrics.outcomes import PRISTINE, judge
-from tamperlens.metrics.results import rows_of, share_row
+from tamperlens.metrics.results import rate_row, rows_of
 from tamperlens.models.card import (
     AS_PHOTOGRAPHED,
     CALLED_MANIPULATED,
@@ -22,7 +24,7 @@ from tamperlens.models.card import (
 )
 from tamperlens.types import FaceDetector, Frame, LabelledCrop, Predictor, ResultRow, UInt8Array, Verdict
 
-__all__ = ["CONTROLS", "DELIVERIES", "delivered", "false_alarm_rows", "forgery_rows", "unseen_families"]
+__all__ = ["CONTROLS", "DELIVERIES", "delivered", "false_alarm_rows", "forgery_rows", "mean_mask_of", "unseen_families"]
 
 Change = Callable[[UInt8Array], UInt8Array]
 
@@ -57,6 +59,12 @@ def unseen_families(cards: Sequence[ModelCard]) -> tuple[str, ...]:
     return tuple(family for family in FAMILIES if not any(family in card.families.trained for card in cards))
 
 
+def mean_mask_of(photos: Sequence[FacePhoto], families: Sequence[str], per_family: int = 100) -> MeanMask:
+    """The baseline: the mean mask of small crops forged from the photos of people who are trained on."""
+    crops = forged_crops(photos, families, per_family, sides=(64, 65), seed=seeds.BASELINE, before=1.0, after=1.0)
+    return MeanMask(crops)
+
+
 def delivered(
     photos: Sequence[FacePhoto], families: Sequence[str], per_family: int, delivery: str, seed: int
 ) -> Iterator[LabelledCrop]:
@@ -72,10 +80,14 @@ def forgery_rows(
     families: Sequence[str],
     per_family: int,
     *,
-    seed: int = 7,
+    seed: int = seeds.FROZEN_BENCH,
     deliveries: Sequence[str] = tuple(DELIVERIES),
 ) -> Iterator[tuple[str, list[ResultRow]]]:
-    """For each delivery, its name and every predictor's rows per family."""
+    """For each delivery, its name and every predictor's rows per family.
+
+    for delivery, rows in forgery_rows([load("contrast-seg")], people["test"], list(FAMILIES), per_family=40):
+        print(delivery, rows_to_markdown(rows))
+    """
     for delivery in deliveries:
         crops = list(delivered(photos, families, per_family, delivery, seed))
         rows: list[ResultRow] = []
@@ -114,5 +126,5 @@ def false_alarm_rows(
             ("inconclusive", Verdict.INCONCLUSIVE, verdicts),
             (FACES_CALLED_MANIPULATED, Verdict.MANIPULATED, faces),
         ):
-            row = share_row(predictor.name, PRISTINE, metric, sum(one is verdict for one in found), len(found))
+            row = rate_row(predictor.name, PRISTINE, metric, sum(one is verdict for one in found), len(found))
             yield CardRow.of(row, "photos", source=label, control=control)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tamperlens.bench.held_out import DELIVERIES, false_alarm_rows, forgery_rows, unseen_families
-from tamperlens.data.portraits import FacePhoto, forged_crops
+from tamperlens.bench.held_out import DELIVERIES, false_alarm_rows, forgery_rows, mean_mask_of, unseen_families
+from tamperlens.data import seeds
+from tamperlens.data.portraits import FacePhoto
 from tamperlens.faces import detector_for
 from tamperlens.files import PHOTO_SUFFIXES
 from tamperlens.forge import FAMILIES
-from tamperlens.metrics.baseline import MeanMask
 from tamperlens.metrics.outcomes import judge
 from tamperlens.metrics.results import rows_of
 from tamperlens.metrics.rows import rows_to_markdown
@@ -33,10 +33,9 @@ def measure_forgeries(
 ) -> Iterator[CardRow]:
     """The frozen bench: crops of test people by the first generation's families and delivery; the mean mask beside it."""
     unseen = unseen_families([predictor.card])
-    families = [*(family for family in FAMILIES if family not in unseen), *unseen]
-    baseline = MeanMask(
-        forged_crops(people["train"], families, min(60, 4 * per_family), sides=(64, 65), seed=5, before=1.0, after=1.0)
-    )
+    trained = [family for family in FAMILIES if family not in unseen]
+    families = [*trained, *unseen]
+    baseline = mean_mask_of(people["train"], trained or families, min(60, 4 * per_family))
     for delivery, rows in forgery_rows([predictor, baseline], people["test"], families, per_family, deliveries=deliveries):
         say(f"\n{delivery}, people of the test split\n\n{rows_to_markdown(rows)}")
         yield from (CardRow.of(row, "crops", delivery=delivery) for row in rows if row.model == predictor.name)
@@ -46,7 +45,7 @@ def measure_recipes(
     predictor: OnnxPredictor, photos: Sequence[FacePhoto], recipes: Sequence[str], per_recipe: int, say: Say = print
 ) -> Iterator[CardRow]:
     """Pairs of test people by the second generation's recipes, each with a life of its own."""
-    crops = list(forged_pairs(photos, recipes, per_recipe, sides=(160, 512), seed=7))
+    crops = list(forged_pairs(photos, recipes, per_recipe, sides=(160, 512), seed=seeds.RECIPES))
     rows = rows_of(predictor.name, judge(predictor, crops), predictor.score_threshold)
     say(f"\npairs with lives, people of the test split\n\n{rows_to_markdown(rows)}")
     yield from (CardRow.of(row, "crops", delivery="a life of its own") for row in rows)
@@ -71,4 +70,4 @@ def measure_photos(
 def photos_in(folder: Path, most: int) -> list[Path]:
     """At most so many photos of a folder, drawn by a fixed seed."""
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES)
-    return [found[index] for index in np.random.default_rng(0).permutation(len(found))[:most]]
+    return [found[index] for index in np.random.default_rng(seeds.CHOSEN_PHOTOS).permutation(len(found))[:most]]

@@ -26,22 +26,26 @@ ROBUSTNESS = ("auc", "fg_iou", "false_area")  # what is measured after a corrupt
 
 @dataclass(frozen=True)
 class Conditions:
-    """On what a figure was measured. ``policy`` is None for whole crops."""
+    """On what a figure was measured. ``policy`` is None for whole crops.
+
+    >>> Conditions(split="val", policy=None, methods=("DF", "P"))
+    Conditions(split='val', policy=None, window=256, methods=('DF', 'P'), max_crops=None)
+    """
 
     split: str = "test"
     policy: str | None = "native"
     window: int = 256
     methods: tuple[str, ...] = ()  # all by default
-    most: int | None = None  # crops, evenly spread over methods
+    max_crops: int | None = None  # crops, evenly spread over methods
 
     def rows_of(self, store: Store) -> Sequence[int]:
         """The numbers of the crops' rows in the manifest."""
-        return [int(row) for row in store.indices(self.split, methods=self.methods or None, most=self.most)]
+        return [int(row) for row in store.indices(self.split, methods=self.methods or None, most=self.max_crops)]
 
     def crops_of(self, store: Store) -> Iterator[tuple[int, LabelledCrop]]:
         """The crops, one at a time, each with the number of its row in the manifest."""
         methods = self.methods or None
-        crops = store.crops(self.split, methods=methods, policy=self.policy, window=self.window, most=self.most)
+        crops = store.crops(self.split, methods=methods, policy=self.policy, window=self.window, most=self.max_crops)
         yield from zip(self.rows_of(store), crops, strict=True)
 
     def describe(self, store: Store) -> str:
@@ -86,7 +90,7 @@ class MapFolder:
 
     ``<row>.png`` (grey, 8 or 16 bits, full white is 1) or ``<row>.npz`` (one array, float, in [0, 1]) for each row of the
     manifest, counted from 0; each of the crop's size. ``scores.csv`` with the columns row and score is optional: without it a
-    crop's score is the share of its pixels that are called manipulated (paper, Eq. 6).
+    crop's score is the fraction of its pixels that are called manipulated (paper, Eq. 6).
 
     Raises ``DataError`` for scores that are missing, doubled or outside [0, 1]: some rows judged by a score and others by their
     area would be two tools in one figure.

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tamperlens.data import seeds
 from tamperlens.data.portraits import FacePhoto
 from tamperlens.data.synthesize import Footage, footage_of
 from tamperlens.errors import DataError
@@ -23,7 +24,8 @@ from tamperlens.inspection.video import inspect_video
 from tamperlens.media import write_video
 from tamperlens.metrics import area_under_roc, false_positive_rate_threshold, wilson
 from tamperlens.metrics.outcomes import PRISTINE
-from tamperlens.metrics.results import share_row
+from tamperlens.metrics.results import rate_row
+from tamperlens.metrics.rows import to_table
 from tamperlens.models.card import CALLED_MANIPULATED, CardRow
 from tamperlens.types import FloatArray, Predictor, UInt8Array, VideoRule
 
@@ -49,7 +51,7 @@ class Clips:
 
 def judged_clips(photos: Sequence[FacePhoto], predictor: Predictor, clips: Clips, kept: Path | None) -> list[JudgedClip]:
     """The clips of a split's people that have enough judged frames; scores are kept in the file ``kept`` (JSON lines)."""
-    chosen = [photos[place] for place in np.random.default_rng(0).permutation(len(photos))[: clips.people]]
+    chosen = [photos[place] for place in np.random.default_rng(seeds.CHOSEN_PHOTOS).permutation(len(photos))[: clips.people]]
     judged = [clip for clip in _judged(chosen, predictor, clips, kept) if len(clip[2]) >= MIN_FRAMES]
     return judged + _forged_in_part(judged)
 
@@ -60,7 +62,7 @@ def _judged(people: Sequence[FacePhoto], predictor: Predictor, clips: Clips, kep
         known = {(row[0], row[1]): row[2] for row in map(json.loads, kept.read_text().splitlines())}
     detector, methods = detector_for("video"), list(STANDINS)
     for number, photo in enumerate(people):
-        rng = np.random.default_rng([11, number])
+        rng = np.random.default_rng([seeds.CLIPS, number])
         kinds = [PRISTINE]
         if number < clips.forged_people:
             kinds += [methods[number % len(methods)], methods[(number + 1) % len(methods)]]
@@ -95,7 +97,7 @@ def _images(target: Footage, donor: Footage, method: str, number: int) -> Iterat
     if method == PRISTINE:
         yield from target.stream()
         return
-    standin = STANDINS[method](donor.donor, np.random.default_rng([12, number]))
+    standin = STANDINS[method](donor.donor, np.random.default_rng([seeds.STANDINS, number]))
     for index, image in enumerate(target.stream()):
         yield standin(image, target.landmarks[index], target.boxes[index], index / FPS)[0]
 
@@ -110,8 +112,7 @@ def choose_video_rule(clips: Sequence[JudgedClip], predictor: Predictor, say: Ca
     kinds = {method: np.array([own == method for _, own, _ in clips]) for method in (*STANDINS, IN_PART)}
     half = np.array([people.index(person) % 2 == 0 for person, _, _ in clips])
     say(f"{predictor.name}: {pristine.sum()} pristine, {(~pristine).sum()} forged clips of {len(people)} validation people\n")
-    say("| aggregation | AUC | " + " | ".join(f"AUC {kind}" for kind in kinds) + " | false alarms | detected |")
-    say("|---|---|" + "---|" * len(kinds) + "---|---|")
+    lines = []
     figures = {}
     for name, aggregate in AGGREGATIONS.items():
         scores = np.array([aggregate(scores) for _, _, scores in clips])
@@ -121,7 +122,8 @@ def choose_video_rule(clips: Sequence[JudgedClip], predictor: Predictor, say: Ca
         for side in (half, ~half):  # each half is judged at the threshold of the other
             alarms[side] = scores[side] >= false_positive_rate_threshold(scores[~side & pristine], FALSE_ALARMS)
         figures[name] = auc, scores
-        say(f"| {name} | {auc:.3f} | {' | '.join(cells)} | {_share(alarms[pristine])} | {_share(alarms[~pristine])} |")
+        lines.append((name, f"{auc:.3f}", *cells, _share(alarms[pristine]), _share(alarms[~pristine])))
+    say(to_table(("aggregation", "AUC", *(f"AUC {kind}" for kind in kinds), "false alarms", "detected"), lines))
     # Never the maximum, however well it does on clips of a second: it rises with every frame that a long video adds.
     chosen = max((name for name in figures if name != "max"), key=lambda name: figures[name][0])
     scores = figures[chosen][1]
@@ -144,7 +146,7 @@ def measure_video_rule(
         scores = np.array([AGGREGATIONS[rule.aggregation](scores) for _, method, scores in clips if method == kind])
         if len(scores):
             alarms = scores >= rule.score_threshold
-            row = share_row(model, kind, CALLED_MANIPULATED, int(alarms.sum()), len(alarms))
+            row = rate_row(model, kind, CALLED_MANIPULATED, int(alarms.sum()), len(alarms))
             delivery = f"H.264 {CRF[0]} to {CRF[1]}"
             rows.append(CardRow.of(row, "clips", source="clips of test people", delivery=delivery))
             doubtful = ((scores >= rule.doubt_threshold) & ~alarms).sum()

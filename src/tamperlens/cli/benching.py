@@ -48,7 +48,7 @@ def evaluate(
         policy=policy,
         window=window,
         methods=codes(methods) or (),
-        most=most or None,
+        max_crops=most or None,
     )
     found, names = [], stems_of(stores)
     for path in stores:
@@ -101,7 +101,7 @@ def paper(
         lambda run, config: train_on_store(opened, run, config, out),
         models=codes(models) or PAPER_MODELS,
         imagenet=imagenet,
-        most=most or None,
-        say=lambda text: out.print(text, markup=False),
+        max_crops=most or None,
+        log=lambda text: out.print(text, markup=False),
     )
     out.print(f"report: {report}", markup=False)

@@ -78,7 +78,7 @@ def find_face_photos(
         for path in sorted(path for path, root in roots.items() if root == folder):
             homes.setdefault(_name_of(path, folder), folder.name)
     stamp = hashlib.sha256("\n".join(f"{path} {path.stat().st_size}" for path in paths).encode()).hexdigest()
-    if cache and (kept := _kept(cache, stamp)):
+    if cache and (kept := _cached_photos(cache, stamp)):
         return kept
     photos = []
     for path in progress(paths):
@@ -103,7 +103,7 @@ def find_face_photos(
     return photos
 
 
-def _kept(cache: Path, stamp: str) -> list[FacePhoto]:
+def _cached_photos(cache: Path, stamp: str) -> list[FacePhoto]:
     """The list in ``cache``; empty where it is of other files, missing or broken."""
     try:
         kept = json.loads(cache.read_text())
@@ -152,7 +152,7 @@ def forged_crops(
     families: Sequence[str],
     per_family: int,
     *,
-    sides: tuple[int, int] = (128, 512),
+    sides: tuple[float, float] = (128, 512),
     seed: int = 0,
     before: float = UNTOUCHED_BEFORE,
     after: float = UNTOUCHED_AFTER,

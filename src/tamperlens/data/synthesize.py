@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tamperlens.data.readers.compression import COMPRESSIONS
 from tamperlens.data.readers.methods import METHODS
 from tamperlens.errors import DataError, MediaError
 from tamperlens.faces import largest_face
@@ -27,8 +28,6 @@ __all__ = ["COMPRESSIONS", "SENSOR_NOISE", "TAG", "Footage", "files_of", "footag
 
 TAG = "stand-in made by tamperlens from real footage; not FaceForensics++"
 FPS = 25
-# level -> how it is encoded; FaceForensics++'s raw is libx264rgb at crf 0, which loses nothing
-COMPRESSIONS: dict[str, tuple[str, int]] = {"raw": ("libx264rgb", 0), "c23": ("libx264", 23), "c40": ("libx264", 40)}
 SPLIT_SHARES = {"train": 0.72, "val": 0.14, "test": 0.14}  # of the pairs, as 720 / 140 / 140 videos
 SMOOTHING = 5  # frames over which a clip's landmarks are averaged
 SENSOR_NOISE = 4.0  # grey levels at most, of the camera that films a photo; without it no frame would have a camera's traces
@@ -170,7 +169,7 @@ def synthesize(
         "longest": longest,
         "noise": sensor_noise,
     }
-    _claim(out / "synthesized.json", made_from)
+    _check_made_from(out / "synthesized.json", made_from)
     clips: list[Footage] = []
     left_out = []
     for path in progress(sources):
@@ -195,7 +194,7 @@ def synthesize(
     return left_out
 
 
-def _claim(path: Path, made_from: dict[str, object]) -> None:
+def _check_made_from(path: Path, made_from: dict[str, object]) -> None:
     """A tree continues only from the same files and settings: masks of other footage would belong to nothing."""
     if path.exists():
         kept = json.loads(path.read_text(encoding="utf-8"))
@@ -222,13 +221,13 @@ def _write_levels(
     folder: Path, name: str, stream: Callable[[], Iterator[UInt8Array]], compressions: Sequence[str], tag: str = TAG
 ) -> None:
     paths = {level: folder / level / "videos" / f"{name}.mp4" for level in COMPRESSIONS}
-    for level, (codec, crf) in COMPRESSIONS.items():
+    for level, row in COMPRESSIONS.items():
         path = paths[level]
         if level in compressions and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             # The raw file holds the very same pictures, and decoding takes less time than forging.
             pictures = (frame.image for frame in frames(paths["raw"])) if paths["raw"].exists() else stream()
-            write_video(path, pictures, FPS, codec=codec, crf=crf, metadata={"comment": tag})
+            write_video(path, pictures, FPS, codec=row.codec, crf=row.crf, metadata={"comment": tag})
 
 
 def _write_manipulated(

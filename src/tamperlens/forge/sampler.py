@@ -29,7 +29,7 @@ def make_sample(
     compressed: float = 0.0,
     group: str = "",
 ) -> LabelledCrop:
-    """A crop of ``side`` pixels: the target, pristine or forged by ``family``, in a drawn history.
+    """A crop of ``side`` pixels: the target, pristine or forged by ``family``, with a random chain of degradations.
 
     ``before`` and ``after`` are the odds that the picture is left untouched before and after the forgery, ``compressed`` those
     that it is compressed last of all. Only the forging step itself differs between the classes. ``donor`` is called for

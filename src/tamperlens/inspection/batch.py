@@ -136,7 +136,7 @@ def write_summary(rows: Sequence[Row], alarms: Sequence[FalseAlarms], folder: Pa
         "summary.json": lambda: _json(ranked, alarms, counts, failed, left),
         "summary.csv": lambda: _table(ranked),
         "index.html": lambda: template("index.html").render(
-            rows=ranked, counts=counts, failed=failed, alarms=_told(alarms), words=WORDS, left=left
+            rows=ranked, counts=counts, failed=failed, alarms=_alarm_sentences(alarms), words=WORDS, left=left
         ),
     }
     prefix, lost = _free_prefix(folder), {}
@@ -202,7 +202,7 @@ def _table(rows: Sequence[Row]) -> str:
     return table.getvalue()
 
 
-def _told(alarms: Sequence[FalseAlarms]) -> list[tuple[str, str]]:
+def _alarm_sentences(alarms: Sequence[FalseAlarms]) -> list[tuple[str, str]]:
     """For each kind what its rate is, and what it means for this batch."""
     return [(rate_in_words(alarm.rates), alarms_in_words(alarm.rates, alarm.where)) for alarm in alarms]
 

@@ -12,7 +12,7 @@ from tamperlens.types import FaceFinding, FaceTrack, FloatArray, Predictor, Sigh
 __all__ = ["AGGREGATIONS", "DEFAULT_AGGREGATION", "judge_track", "judge_tracks", "rule_of", "video_verdict"]
 
 #: Ways to make one score of a face's judged frames, float (N,) in [0, 1], those first on which single frames have least
-#: influence; compared by runs/choose_aggregation.py.
+#: influence; compared by bench/video_rule.py.
 AGGREGATIONS: dict[str, Callable[[FloatArray], float]] = {
     "median": lambda scores: float(np.median(scores)),
     "mean": lambda scores: float(scores.mean()),

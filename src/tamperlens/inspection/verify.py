@@ -109,14 +109,14 @@ def _in_words(was: Any, now: Any) -> tuple[str, str]:
     """Both values; of two lists of words only what the other has not."""
     if _is_list(was) and _is_list(now) and was != now and all(isinstance(one, str) for one in (*was, *now)):
         return _only(was, now), _only(now, was)
-    return _shown(was), _shown(now)
+    return _value_as_text(was), _value_as_text(now)
 
 
 def _only(mine: Sequence[str], other: Sequence[str]) -> str:
     return "; ".join(one for one in mine if one not in other) or "none"
 
 
-def _shown(value: Any) -> str:
+def _value_as_text(value: Any) -> str:
     if _is_list(value):
-        return ", ".join(map(_shown, value)) or "none"
+        return ", ".join(map(_value_as_text, value)) or "none"
     return "none" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -11,7 +11,11 @@ __all__ = ["MeanMask"]
 
 
 class MeanMask:
-    """The trivial baseline: the mean training mask predicted for every crop. It knows where faces are, and nothing else."""
+    """The trivial baseline: the mean training mask predicted for every crop. It knows where faces are, and nothing else.
+
+    baseline = MeanMask(crops_of_people_trained_on)
+    rows = rows_of(baseline.name, judge(baseline, test_crops), baseline.score_threshold)
+    """
 
     name = "mean-mask"
     calibrated = False

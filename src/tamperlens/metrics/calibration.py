@@ -7,10 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["NEAREST", "NEAREST_ONE", "Calibration"]
 
-#: Raw scores nearer to 0 than this are all the same to calibration: a thousandth of a crop's area.
+#: Lower clip of raw scores: a thousandth of a crop's area.
 NEAREST = 1e-3
 
-#: And nearer to 1 than this: the mean of a crop's surest pixels crowds there, and thresholds lie among the crowd.
+#: Upper clip. Peak scores cluster near 1, and the thresholds lie inside that cluster.
 NEAREST_ONE = 1e-6
 
 
@@ -18,6 +18,9 @@ class Calibration(BaseModel):
     """Platt scaling: probability = sigmoid(slope * logit(raw score) + intercept), fitted on validation data.
 
     Raw scores are first brought into [`NEAREST`, 1 - `NEAREST_ONE`], so that a score of exactly 0 or 1 has a logit.
+
+    >>> Calibration(slope=1.0, intercept=0.0)(0.5)
+    0.5
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -43,7 +43,11 @@ def _ratio(part: float, whole: float) -> float:
 
 @dataclass(frozen=True)
 class PixelCounts:
-    """Pixels by prediction and truth; ``+`` pools crops, methods and machines."""
+    """Pixels by prediction and truth; ``+`` pools crops, methods and machines.
+
+    >>> (PixelCounts(tp=30, fp=5, fn=10, tn=55) + PixelCounts(fp=5, tn=95)).fg_iou
+    0.6
+    """
 
     tp: int = 0
     fp: int = 0
@@ -75,7 +79,7 @@ class PixelCounts:
 
     @property
     def false_area(self) -> float:
-        """Share of the untouched pixels that is called manipulated."""
+        """Pixel false positive rate: the fraction of untouched pixels that are called manipulated."""
         return _ratio(self.fp, self.fp + self.tn)
 
 
@@ -111,14 +115,14 @@ def pixel_average_precision(values: Counts) -> float:
 
 
 def region_overlaps(predicted: BoolArray, truth: BoolArray) -> tuple[float, ...]:
-    """Of each connected manipulated region, the share found: their mean is PRO (Bergmann et al. 2020), at one threshold.
+    """Of each connected manipulated region, the fraction found: their mean is PRO (Bergmann et al. 2020), at one threshold.
 
     A small region counts as much as a large one.
     """
     number, regions = cv2.connectedComponents(truth.astype(np.uint8), connectivity=8)
     sizes = np.bincount(regions.ravel(), minlength=number)
     found = np.bincount(regions[predicted], minlength=number)
-    return tuple(float(share) for share in found[1:] / sizes[1:])
+    return tuple(float(overlap) for overlap in found[1:] / sizes[1:])
 
 
 def mean_defined(values: Sequence[float] | Scores) -> float:
@@ -159,7 +163,7 @@ def _operating_curve(scores: Scores, labels: BoolArray) -> tuple[Scores, Scores]
 
 
 def true_positive_rate(scores: Scores, labels: BoolArray, false_positive_rate: float) -> float:
-    """Largest share of the manipulated that a threshold finds while at most that share of the pristine raises an alarm.
+    """Highest recall of the manipulated at a threshold with at most this ``false_positive_rate`` on the pristine.
 
     NaN with one class only. On n pristine scores, rates below 1 / n mean no alarm at all.
     """
@@ -176,8 +180,8 @@ def equal_error_rate(scores: Scores, labels: BoolArray) -> float:
     false, true = _operating_curve(scores, labels)
     gap = false - (1 - true)  # rises from -1 to 1
     after = int(np.argmax(gap >= 0))
-    share = -gap[after - 1] / (gap[after] - gap[after - 1])
-    return float(false[after - 1] + share * (false[after] - false[after - 1]))
+    between = -gap[after - 1] / (gap[after] - gap[after - 1])  # where the gap is zero, from 0 to 1 between two thresholds
+    return float(false[after - 1] + between * (false[after] - false[after - 1]))
 
 
 def false_positive_rate_threshold(pristine_scores: Scores, rate: float) -> float:
@@ -198,7 +202,7 @@ def false_positive_rate_threshold(pristine_scores: Scores, rate: float) -> float
 
 
 def expected_calibration_error(probabilities: Scores, labels: BoolArray, bins: int = 10) -> float:
-    """Mean gap between stated probability and observed share of manipulated, weighted by count, over equal-width bins."""
+    """Mean gap between stated probability and observed fraction of manipulated, weighted by count, over equal-width bins."""
     if not len(probabilities):
         return NAN
     place = np.minimum((probabilities * bins).astype(int), bins - 1)
@@ -206,20 +210,24 @@ def expected_calibration_error(probabilities: Scores, labels: BoolArray, bins: i
     return float(sum(abs(probabilities[own].mean() - labels[own].mean()) * own.mean() for own in members))
 
 
-def peak(pixel_map: FloatArray, share: float) -> float:
-    """Mean of the surest ``share`` of a pixel map's values: what the strongest region says, however small it is."""
+def peak(pixel_map: FloatArray, top_fraction: float) -> float:
+    """Mean of the highest ``top_fraction`` of a pixel map's values: the score of the strongest region, however small it is.
+
+    >>> peak(np.array([[0.1, 0.1, 0.8, 1.0]], np.float32), 0.5)
+    0.8999999761581421
+    """
     values = pixel_map.ravel()
-    count = max(1, round(share * values.size))
+    count = max(1, round(top_fraction * values.size))
     return float(np.partition(values, values.size - count)[values.size - count :].mean())
 
 
 def wilson(hits: int, count: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson's score interval); NaN, NaN with no count."""
+    """95 % interval of a proportion (Wilson's score interval); NaN, NaN with no count."""
     if not count:
         return NAN, NAN
-    z, share = 1.959964, hits / count
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    reach = z * np.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)
+    z, rate = 1.959964, hits / count
+    middle = (rate + z * z / (2 * count)) / (1 + z * z / count)
+    reach = z * np.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count)) / (1 + z * z / count)
     return float(max(0.0, middle - reach)), float(min(1.0, middle + reach))
 
 
@@ -229,6 +237,10 @@ def bootstrap(
     """95 % interval of a statistic by resampling whole groups (videos or people: their frames are not independent).
 
     ``statistic`` gets the indices of the drawn items; ``groups`` names the group of each item.
+
+    >>> values = np.array([0.0, 0.0, 1.0, 1.0])
+    >>> bootstrap(lambda drawn: float(values[drawn].mean()), ["a", "a", "b", "b"])
+    (0.0, 1.0)
     """
     members: dict[object, list[int]] = {}
     for index, group in enumerate(groups):

@@ -1,4 +1,4 @@
-"""What came of labelled crops, as a table of arrays: a predictor and crops in, a row for each crop out.
+"""Outcomes: predictions beside the truth of labelled crops, as a table of arrays with a row for each crop.
 
 >>> from tamperlens.metrics import PixelCounts
 >>> table = Outcomes.of([Outcome("pristine", "a", False, 0.1, PixelCounts(tn=9)), Outcome("swap", "b", True, 0.8)])
@@ -7,7 +7,7 @@ array([0.8])
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ Drawn = npt.NDArray[np.intp]  # numbers of rows of a table; a row may be drawn m
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What came of one crop: its counts, and its score beside its label."""
+    """The outcome of one crop: its pixel counts, and its score beside its label."""
 
     subset: str
     group: str
@@ -36,7 +36,7 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """What came of N crops, a row for each."""
+    """The outcomes of N crops, a row for each."""
 
     subsets: npt.NDArray[np.str_]  # (N,): method or family, or PRISTINE
     groups: npt.NDArray[np.str_]  # (N,): video or person; rows of one group are not independent
@@ -45,27 +45,25 @@ class Outcomes:
     counts: npt.NDArray[np.int64]  # (N, 4): pixels that are tp, fp, fn, tn
     values: npt.NDArray[np.int64]  # (N, 2, VALUE_BINS): of `count_values`, zeros where they were not counted
     mious: npt.NDArray[np.float64]  # (N,): of each crop alone
-    overlaps: npt.NDArray[np.float64]  # (N,): mean share found of a crop's manipulated regions; NaN where it has none
+    overlaps: npt.NDArray[np.float64]  # (N,): mean fraction found of a crop's manipulated regions; NaN where it has none
     score_threshold: float = 0.5  # a crop whose score reaches it is called manipulated
 
     @classmethod
     def of(cls, rows: Iterable[Outcome]) -> "Outcomes":
         """The table of single outcomes, in their order."""
-        kept = list(rows)
-        count, blank = len(kept), np.zeros((2, VALUE_BINS), np.int64)
+        crops = list(rows)
+        count, blank = len(crops), np.zeros((2, VALUE_BINS), np.int64)
         return cls(
-            subsets=np.array([row.subset for row in kept], np.str_),
-            groups=np.array([row.group for row in kept], np.str_),
-            labels=np.array([row.label for row in kept], np.bool_),
-            scores=np.array([row.score for row in kept], np.float64),
-            counts=np.array([(row.counts.tp, row.counts.fp, row.counts.fn, row.counts.tn) for row in kept], np.int64).reshape(
-                count, 4
-            ),
-            values=np.stack([blank if row.values is None else row.values for row in kept])
-            if kept
+            subsets=np.array([crop.subset for crop in crops], np.str_),
+            groups=np.array([crop.group for crop in crops], np.str_),
+            labels=np.array([crop.label for crop in crops], np.bool_),
+            scores=np.array([crop.score for crop in crops], np.float64),
+            counts=np.array([astuple(crop.counts) for crop in crops], np.int64).reshape(count, 4),
+            values=np.stack([blank if crop.values is None else crop.values for crop in crops])
+            if crops
             else np.zeros((0, 2, VALUE_BINS), np.int64),
-            mious=np.array([row.counts.miou for row in kept], np.float64),
-            overlaps=np.array([mean_defined(row.overlaps) for row in kept], np.float64),
+            mious=np.array([crop.counts.miou for crop in crops], np.float64),
+            overlaps=np.array([mean_defined(crop.overlaps) for crop in crops], np.float64),
         )
 
     def __len__(self) -> int:

@@ -29,7 +29,7 @@ from tamperlens.metrics.counts import (
 from tamperlens.metrics.outcomes import PRISTINE, Drawn, Outcomes
 from tamperlens.types import ResultRow
 
-__all__ = ["BASIC", "METRICS", "Metric", "rows_of", "share_row"]
+__all__ = ["BASIC", "METRICS", "Metric", "rate_row", "rows_of"]
 
 Figure = Callable[[Outcomes, Drawn], float]
 
@@ -101,7 +101,7 @@ def pixel_ap(table: Outcomes, drawn: Drawn) -> float:
 
 
 def pro(table: Outcomes, drawn: Drawn) -> float:
-    """Per-region overlap: mean over crops of the mean share found of each manipulated region."""
+    """Per-region overlap: mean over crops of the mean fraction found of each manipulated region."""
     return mean_defined(table.overlaps[drawn])
 
 
@@ -191,6 +191,10 @@ def _average(table: Outcomes, drawn: Drawn, figure: Figure, subsets: Sequence[st
     return mean_defined([figure(table, part) for part in parts if len(part)])
 
 
-def share_row(model: str, subset: str, metric: str, hits: int, count: int) -> ResultRow:
-    """A fraction of ``count`` files as a row, with Wilson's interval; undefined of none."""
+def rate_row(model: str, subset: str, metric: str, hits: int, count: int) -> ResultRow:
+    """``hits`` of ``count`` files as a row, with Wilson's interval; undefined where there are none.
+
+    >>> rate_row("mine", PRISTINE, "called manipulated", hits=1, count=50).value
+    0.02
+    """
     return ResultRow(model, subset, metric, hits / count if count else np.nan, *wilson(hits, count), count)

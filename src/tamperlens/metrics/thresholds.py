@@ -1,4 +1,9 @@
-"""Chosen on validation data, never on test: the map threshold, operating points, and the calibration of scores."""
+"""Chosen on validation data, never on test: the map threshold, operating points, and the calibration of scores.
+
+outcomes = judge(predictor, validation_crops)
+score_threshold = operating_point(outcomes, false_alarms=0.01)
+calibration = fit_calibration(outcomes)
+"""
 
 from collections.abc import Iterable, Sequence
 

@@ -64,7 +64,7 @@ def explain(model: Model, image: UInt8Array, layer: str = "", channels: Sequence
     ['features.2 / 7']
     """
     fresh, rows = randomised(model), []
-    for name in [layer] if layer else [each.name for each in _spread(layers(model), ROWS)]:
+    for name in [layer] if layer else [each.name for each in _evenly_chosen(layers(model), ROWS)]:
         maps = activations(model, image, name)
         wanted = list(channels) or strongest(maps, ROWS if layer else 1)
         gradients = guided_backprop(model, image, name, wanted)
@@ -74,7 +74,7 @@ def explain(model: Model, image: UInt8Array, layer: str = "", channels: Sequence
     return rows
 
 
-def _spread(layers: Sequence[Layer], count: int) -> Sequence[Layer]:
+def _evenly_chosen(layers: Sequence[Layer], count: int) -> Sequence[Layer]:
     """``count`` layers from the first to the last, evenly apart; all where there are fewer."""
     steps = min(count, len(layers)) - 1
     return [layers[round(step * (len(layers) - 1) / steps)] for step in range(steps + 1)] if steps else layers
@@ -128,8 +128,8 @@ def strongest(maps: npt.NDArray[np.float32], count: int) -> list[int]:
 def randomised(model: Model, seed: int = 0) -> Model:
     """A copy of the model with everything learned replaced by random weights, for the sanity check of Adebayo et al. 2018.
 
-    Convolutions are drawn anew so that the answers' size is kept from layer to layer (He et al. 2015); batch norms and all
-    else are as fresh as when training starts. The same seed gives the same weights.
+    Convolutions are initialised so that activations keep their size from layer to layer (He et al. 2015); batch norms and
+    all else are as fresh as when training starts. The same seed gives the same weights.
     """
     fresh = copy.deepcopy(model)
     with torch.random.fork_rng(devices=[]):

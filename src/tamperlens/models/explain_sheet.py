@@ -126,8 +126,8 @@ def sheet(
 def _positive(response: FloatArray, image: UInt8Array) -> FloatArray:
     """The positive part of a response, at the picture's size and relative to its largest value."""
     largest = max(float(response.max()), 0.0)
-    share = np.maximum(response, 0) / largest if largest else np.zeros_like(response)
-    resized = Image.fromarray(share.astype(np.float32)).resize((image.shape[1], image.shape[0]), Image.Resampling.BILINEAR)
+    relative = np.maximum(response, 0) / largest if largest else np.zeros_like(response)
+    resized = Image.fromarray(relative.astype(np.float32)).resize((image.shape[1], image.shape[0]), Image.Resampling.BILINEAR)
     return np.clip(np.asarray(resized, np.float32), 0, 1)
 
 

@@ -62,13 +62,13 @@ def train(
         torch.set_num_threads(config.threads)
     fabric = _fabric(config)
     torch.manual_seed(config.seed)
-    model, first = _started(config)
+    model, first = _initial_model(config)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _optimizer(config, model)
     averaged = _Average(model, config.average) if config.average else None
     with fabric.rank_zero_first():
         out.mkdir(parents=True, exist_ok=True)
-        _claim(out, config)
+        _check_settings(out, config)
     forward, optimizer = fabric.setup(model, optimizer)
     forward.mark_forward_method("logit_map")
     start, best = _resume(out, model, optimizer, averaged)
@@ -189,7 +189,7 @@ def _load_part(model: Model, name: str, path: str) -> None:
         raise DataError(f"parts: {path} cannot start {name}: {error}") from error
 
 
-def _started(config: TrainConfig) -> tuple[Model, ModelCard | None]:
+def _initial_model(config: TrainConfig) -> tuple[Model, ModelCard | None]:
     """The model to train, and the card of the weights it begins with, if they have one."""
     if not config.init:
         model = Model.create(config.model)
@@ -281,8 +281,8 @@ def _rate(config: TrainConfig, step: int) -> float:
     return config.learning_rate * rise * (min(1.0, (config.steps - step) / tail) if tail else 1.0)
 
 
-def _claim(out: Path, config: TrainConfig) -> None:
-    """The folder's settings must be this run's, except how long it goes on and on how many cores."""
+def _check_settings(out: Path, config: TrainConfig) -> None:
+    """Refuse to resume under other settings; only duration and parallelism may change."""
     path, free = out / "config.json", {"steps", "cooldown", "workers", "threads", "validate_every", "checkpoint_every"}
     if path.exists():
         kept = TrainConfig.model_validate_json(path.read_text())

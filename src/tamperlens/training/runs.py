@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from torch.utils.data import Dataset
 
+from tamperlens.data import seeds
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
 from tamperlens.data.store import Store
 from tamperlens.errors import DataError
@@ -69,7 +70,7 @@ def train_on_photos(folders: list[Path], out: Path, config: TrainConfig, console
         config.families,
         VALIDATION_PER_FAMILY,
         sides=VALIDATION_SIDES,
-        seed=1,
+        seed=seeds.VALIDATION,
         compressed=config.compressed,
     )
     return _train(config, data, out, list(crops), console)
@@ -87,7 +88,9 @@ def _pairs(config: TrainConfig, photos: Sequence[FacePhoto]) -> LivePairs:
 
 
 def _validation_pairs(config: TrainConfig, photos: Sequence[FacePhoto]) -> Iterable[LabelledCrop]:
-    return forged_pairs(photos, config.families or list(RECIPES), VALIDATION_PER_FAMILY, sides=VALIDATION_SIDES, seed=1)
+    return forged_pairs(
+        photos, config.families or list(RECIPES), VALIDATION_PER_FAMILY, sides=VALIDATION_SIDES, seed=seeds.VALIDATION
+    )
 
 
 def train_on_store(store: Store, out: Path, config: TrainConfig, console: Console) -> Path:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tamperlens.data import seeds
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
 from tamperlens.errors import DataError
 from tamperlens.faces import detector_for
@@ -199,7 +200,7 @@ def photo_outcomes(
 def _by_source(photos: Iterable[FacePhoto], folders: Sequence[Path], most: int) -> dict[str, list[FacePhoto]]:
     """At most so many photos of each folder, drawn by a fixed seed."""
     own = {folder.name: [photo for photo in photos if Path(photo.path).is_relative_to(folder)] for folder in folders}
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seeds.CHOSEN_PHOTOS)
     return {name: [held[i] for i in sorted(rng.permutation(len(held))[:most])] for name, held in own.items() if held}
 
 
@@ -209,8 +210,8 @@ def _trained(config: TrainConfig) -> tuple[str, ...]:
 
 def _validation_crops(config: TrainConfig, photos: Sequence[FacePhoto], count: int) -> Iterable[LabelledCrop]:
     if config.pairs:
-        return forged_pairs(photos, _trained(config), count, sides=SIDES, seed=3)
-    return forged_crops(photos, config.families, count, sides=SIDES, seed=3, compressed=config.compressed)
+        return forged_pairs(photos, _trained(config), count, sides=SIDES, seed=seeds.THRESHOLDS)
+    return forged_crops(photos, config.families, count, sides=SIDES, seed=seeds.THRESHOLDS, compressed=config.compressed)
 
 
 def _exported(model: Model, card: ModelCard, path: Path) -> OnnxPredictor:

@@ -26,18 +26,18 @@ def add_results(api: FastAPI, jobs: Jobs) -> None:
     @api.get("/api/jobs/{identity}/record", responses=refusals, tags=["results"])
     def record(identity: Identity) -> Response:
         """The record, by the schema that `tamperlens schema` prints."""
-        job = _done(jobs, identity)
+        job = _finished_job(jobs, identity)
         return FileResponse(_file(jobs, job, job.outputs["record"]), media_type="application/json")
 
     @api.get("/api/jobs/{identity}/page", status_code=307, responses=refusals, tags=["results"])
     def page(identity: Identity) -> RedirectResponse:
         """The casefile's page."""
-        return RedirectResponse(f"/api/jobs/{identity}/files/{quote(_done(jobs, identity).outputs['page'])}")
+        return RedirectResponse(f"/api/jobs/{identity}/files/{quote(_finished_job(jobs, identity).outputs['page'])}")
 
     @api.get("/api/jobs/{identity}/files/{name}", responses=refusals, tags=["results"])
     def file(identity: Identity, name: str) -> FileResponse:
         """One file of the casefile; `files` of the job names them. Parts of it may be asked for (Range)."""
-        job = _done(jobs, identity)
+        job = _finished_job(jobs, identity)
         path = _file(jobs, job, name)
         if name != job.outputs["page"]:
             return FileResponse(path)
@@ -47,14 +47,14 @@ def add_results(api: FastAPI, jobs: Jobs) -> None:
     @api.get("/api/jobs/{identity}/zip", responses=refusals, tags=["results"])
     def everything(identity: Identity) -> StreamingResponse:
         """All files of the casefile in one ZIP archive."""
-        job = _done(jobs, identity)
+        job = _finished_job(jobs, identity)
         paths = [_file(jobs, job, name) for name in job.outputs.values()]
         stem = job.name.rsplit(".", 1)[0] or "report"
         disposition = f"attachment; filename=\"report.zip\"; filename*=UTF-8''{quote(stem, safe='')}.zip"
         return StreamingResponse(zipped(paths), media_type="application/zip", headers={"content-disposition": disposition})
 
 
-def _done(jobs: Jobs, identity: str) -> Job:
+def _finished_job(jobs: Jobs, identity: str) -> Job:
     job = found(jobs, identity)
     if job.state == "failed":
         raise HTTPException(job.status, job.error)

@@ -59,14 +59,14 @@ def reproduce(
     *,
     models: Sequence[str] = PAPER_MODELS,
     imagenet: Path | None = None,
-    most: int | None = None,
-    say: Callable[[str], None] = print,
+    max_crops: int | None = None,
+    log: Callable[[str], None] = print,
 ) -> Path:
     """The report on ``models``; returns the path of ``report.html``.
 
     ``config``: the settings of every run but the model. ``train``: run folder and settings -> path stem of the trained model;
     it resumes. ``imagenet``: a folder with ``vgg16.safetensors`` and ``xception.safetensors`` for Table 4; without it, every
-    model starts from random weights. ``most``: test crops at most.
+    model starts from random weights. ``max_crops``: test crops at most.
     """
     if unknown := sorted(set(models) - set(model_names())):
         raise DataError(f"no model is called {', '.join(unknown)}; expected some of {', '.join(model_names())}")
@@ -80,10 +80,10 @@ def reproduce(
     started = time.monotonic()
     for number, (name, settings) in enumerate(runs, 1):
         stem = train(out / "models" / name, settings)
-        results[name] = _measured(store, stem, out / "results" / f"{name}.json", settings, most)
+        results[name] = _measured(store, stem, out / "results" / f"{name}.json", settings, max_crops)
         left = timedelta(seconds=round((time.monotonic() - started) / number * (len(runs) - number)))
-        say(f"{number} of {len(runs)}: {name} trained and measured; about {left} left")
-        _write(store, out, results, config, most, figures=number == len(runs))
+        log(f"{number} of {len(runs)}: {name} trained and measured; about {left} left")
+        _write(store, out, results, config, max_crops, figures=number == len(runs))
     return out / "report.html"
 
 
@@ -95,22 +95,22 @@ def _imagenet_weights(models: Sequence[str], folder: Path | None) -> Iterator[tu
             yield name, file
 
 
-def conditions_of(task: str, config: TrainConfig, most: int | None) -> Conditions:
+def conditions_of(task: str, config: TrainConfig, max_crops: int | None) -> Conditions:
     """The paper's: segmentation on native crops, classification on resized ones, of the size judged on."""
     policy = paper_policy(task) if config.policy == "auto" else config.policy
-    return Conditions("test", policy, config.judged_window, config.methods, most)
+    return Conditions("test", policy, config.judged_window, config.methods, max_crops)
 
 
-def _measured(store: Store, stem: Path, file: Path, config: TrainConfig, most: int | None) -> list[ResultRow]:
+def _measured(store: Store, stem: Path, file: Path, config: TrainConfig, max_crops: int | None) -> list[ResultRow]:
     """A model's rows on the test split, from ``file`` where they are of these weights, store and conditions."""
     model, card = load(stem)
-    conditions = conditions_of(parse_name(config.model)[1], config, most)
+    conditions = conditions_of(parse_name(config.model)[1], config, max_crops)
     of = {
         "weights": card.weights_sha256,
         "thresholds": [card.map_threshold, card.score_threshold],
         "store": store.info.settings_hash,
         "crops": store.info.counts,
-        "conditions": asdict(conditions) | {"methods": list(conditions.methods)},
+        "conditions": _record_of(conditions),
     }
     if file.exists():
         kept = json.loads(file.read_text(encoding="utf-8"))
@@ -128,16 +128,16 @@ def _measured(store: Store, stem: Path, file: Path, config: TrainConfig, most: i
 
 
 def _write(
-    store: Store, out: Path, results: dict[str, list[ResultRow]], config: TrainConfig, most: int | None, *, figures: bool
+    store: Store, out: Path, results: dict[str, list[ResultRow]], config: TrainConfig, max_crops: int | None, *, figures: bool
 ) -> None:
-    notes = _notes(store, config, most)
+    notes = _notes(store, config, max_crops)
     methods = [method for method in store.methods if method != "P"]
     sheets = [lay_out(table, results, methods, notes) for table in TABLES]
     sheets = [sheet for sheet in sheets if sheet.lines] + [_resolution_control(out, list(results), methods, notes)]
     pictures = {}
     if figures:
         stems = {name: out / "models" / name / "best" for name in results}
-        policies = {name: conditions_of(_task_of(name), config, most).policy or "native" for name in results}
+        policies = {name: conditions_of(_task_of(name), config, max_crops).policy or "native" for name in results}
         pictures = draw_figures(store, stems, policies, config.judged_window, out / "figures")
     (out / "tables").mkdir(parents=True, exist_ok=True)
     for number, sheet in enumerate(sheets, 1):
@@ -148,6 +148,12 @@ def _write(
     markdown += [f"### {caption}\n\n![{caption}](figures/{path.name})\n" for caption, path in pictures.items()]
     replace_text(out / "report.md", "\n".join(markdown), durable=True)
     replace_text(out / "report.html", _page(title, notes, sheets, pictures), durable=True)
+
+
+def _record_of(conditions: Conditions) -> dict[str, Any]:
+    """Conditions as result files have held them since the first report."""
+    values = asdict(conditions)
+    return values | {"methods": list(conditions.methods), "most": values.pop("max_crops")}
 
 
 def _task_of(name: str) -> str:
@@ -161,15 +167,15 @@ def _data_name(store: Store) -> str:
     return f"a store read as {store.info.settings.reader}"
 
 
-def _notes(store: Store, config: TrainConfig, most: int | None) -> list[str]:
+def _notes(store: Store, config: TrainConfig, max_crops: int | None) -> list[str]:
     """What must be said beside every table."""
-    about = conditions_of("seg", config, most).describe(store)
+    about = conditions_of("seg", config, max_crops).describe(store)
     crops = f"{config.steps * config.batch_size:,} crops in {config.steps:,} steps of {config.batch_size}"
     tested = store.info.counts.get("test", {})
     return [
         f"Ours: measured on {_data_name(store)}; test crops {', '.join(f'{m} {n}' for m, n in tested.items())}"
-        + (f", of which at most {most} in all were judged." if most else "."),
-        f"Conditions: {about}; classification models on {conditions_of('cls', config, most).policy} windows.",
+        + (f", of which at most {max_crops} in all were judged." if max_crops else "."),
+        f"Conditions: {about}; classification models on {conditions_of('cls', config, max_crops).policy} windows.",
         f"Every model was trained on {crops}, {' or '.join(map(str, config.windows))} pixels wide, with Adam at "
         f"{config.learning_rate:g}; thresholds were chosen on the validation split.",
         "In brackets: the paper's numbers, on FaceForensics++ raw and its whole training set. They are not comparable where "
@@ -207,10 +213,10 @@ def _page(title: str, notes: Sequence[str], sheets: Sequence[Sheet], pictures: d
         f'src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"></section>\n'
         for caption, path in pictures.items()
     )
-    said = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
+    items = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
     tables = "".join(to_html(replace(sheet, notes=())) for sheet in sheets)
     return (
         f'<!doctype html>\n<html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style>\n<h1>{html.escape(title)}</h1><ul>{said}</ul>\n"
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style>\n<h1>{html.escape(title)}</h1><ul>{items}</ul>\n"
         f"{tables}{figures}</html>\n"
     )

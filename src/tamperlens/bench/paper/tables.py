@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from tamperlens.data.readers.methods import METHODS
+from tamperlens.metrics.rows import to_table
 from tamperlens.types import ResultRow
 
 __all__ = [
@@ -124,9 +125,8 @@ def _percent(row: ResultRow | None) -> str:
 
 def to_markdown(sheet: Sheet) -> str:
     """A heading, the table, its notes."""
-    lines = [f"### {sheet.title}", "", f"| {' | '.join(sheet.header)} |", "|---" * len(sheet.header) + "|"]
-    lines += [f"| {' | '.join(line)} |" for line in sheet.lines]
-    return "\n".join([*lines, "", *(f"{note}  " for note in sheet.notes), ""])
+    table = to_table(sheet.header, sheet.lines)
+    return "\n".join([f"### {sheet.title}", "", table, *(f"{note}  " for note in sheet.notes), ""])
 
 
 def to_csv(sheet: Sheet) -> str:

@@ -8,14 +8,13 @@ from pathlib import Path
 from tamperlens.data.prepare.findings import Finding, Severity
 from tamperlens.data.prepare.masks import Recipe
 from tamperlens.data.readers.clips import Clip
+from tamperlens.data.readers.compression import COMPRESSIONS
 from tamperlens.data.readers.frame_numbers import frame_files
 from tamperlens.errors import DataError, MediaError
 from tamperlens.files import PHOTO_SUFFIXES
 from tamperlens.media import read_photo, video_info
 
 __all__ = ["FileChecks", "unreadable"]
-
-CRF = {"raw": 0.0, "c23": 23.0, "c40": 40.0}  # what FaceForensics++ was encoded with
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class FileChecks:
 
 
 def _check_codec(path: Path, facts: _Facts, compression: str | None) -> Iterator[Finding]:
-    if compression not in CRF:
+    if compression is None:
         return
     if path.is_dir():
         if compression == "raw" and any(file.suffix.lower() in (".jpg", ".jpeg") for file in frame_files(path).values()):
@@ -87,7 +86,7 @@ def _check_codec(path: Path, facts: _Facts, compression: str | None) -> Iterator
     if crf is None:
         what = "the video does not say how it was encoded, so it was not checked"
         yield Finding(Severity.NOTE, "codec-unknown", str(path), what, "nothing, if it comes from the dataset")
-    elif abs(crf - CRF[compression]) > 0.5:
+    elif abs(crf - COMPRESSIONS[compression].crf) > 0.5:
         what = f"it lies in a {compression} folder, but its encoder wrote crf={crf:g} into it"
         fix = f"fetch the {compression} file, or move this one to the folder of its own compression"
         yield Finding(Severity.ERROR, "codec", str(path), what, fix)

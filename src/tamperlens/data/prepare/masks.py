@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from tamperlens.data.readers.compression import COMPRESSIONS
 from tamperlens.errors import DataError
 from tamperlens.types import BoolArray, FaceBox, FloatArray, UInt8Array
 
@@ -187,7 +188,7 @@ RECIPES: dict[str, Recipe] = {
 
 def default_recipe(compression: str | None) -> Recipe:
     """The recipe for a level: exact for raw, smoothed for c23 and for unknown ones, released masks for c40."""
-    return RECIPES[{"raw": "absdiff-exact", "c40": "released"}.get(compression or "", "absdiff-smooth")]
+    return RECIPES[COMPRESSIONS[compression or "c23"].recipe]
 
 
 def mask_of_picture(image: UInt8Array) -> UInt8Array:

@@ -28,13 +28,13 @@ from tamperlens.data.readers.clips import (
     require_folder,
     unread_media,
 )
+from tamperlens.data.readers.compression import COMPRESSIONS
 from tamperlens.data.readers.methods import METHODS, PRISTINE, Method, find_methods
 from tamperlens.data.readers.splits import Splits, read_splits
 from tamperlens.errors import DataError
 
-__all__ = ["COMPRESSIONS", "READER", "read", "read_official_splits"]
+__all__ = ["READER", "read", "read_official_splits"]
 
-COMPRESSIONS = {"raw": ("raw", "c0"), "c23": ("c23",), "c40": ("c40",)}  # level -> its folder's names
 FLAT_COMPRESSION = "c23"  # the flat copy does not say it; c23 is what it was made from
 
 # What identifies the official splits: `Splits.hash` of dataset/splits/*.json (360, 70 and 70 pairs over people 000 to
@@ -179,7 +179,7 @@ def _is_flat(root: Path) -> bool:
 def _level(base: Path, level: str, left_out: list[LeftOut]) -> Media:
     """Everything of one compression level; a name that is there as video and as frames counts once, as video."""
     found: Media = {}
-    for folder in COMPRESSIONS[level]:
+    for folder in COMPRESSIONS[level].folders:
         for kind in _MEDIA_FOLDERS:
             for name, entry in list_media(base / folder / kind, left_out).items():
                 found.setdefault(name, entry)
@@ -216,7 +216,7 @@ def _unread(root: Path, wanted: list[Method], everything: bool) -> Iterator[Left
         known = {root / folder for folder in folders} | {path for path in [_flat_original(root)] if path}
         found = list(unread_media(root, known)) if everything else []
     else:
-        kinds = [f"{level}/{kind}" for levels in COMPRESSIONS.values() for level in levels for kind in _MEDIA_FOLDERS]
+        kinds = [f"{level}/{kind}" for row in COMPRESSIONS.values() for level in row.folders for kind in _MEDIA_FOLDERS]
         originals = {method.originals for method in METHODS.values()}
         known = {root / "original_sequences" / folder / kind for folder in originals for kind in kinds}
         known |= {root / "manipulated_sequences" / folder / kind for folder in folders for kind in (*kinds, *_MASK_FOLDERS)}
