@@ -132,6 +132,16 @@ def test_somebody_else_in_the_same_place_is_another_face_though_no_cut_was_seen(
     assert numbers(*lively, (10, look(1, 0, 0, 0, 0, 0.8))) == [0] * 6
 
 
+def test_in_a_flash_a_face_needs_not_look_the_same_but_may_have_moved() -> None:
+    def followed(*steps: tuple[float, np.ndarray, bool]) -> list[int]:
+        tracks = FaceTracks(1)
+        return [tracks.add(index, [box(x)], [seen], flash=flash)[0] for index, (x, seen, flash) in enumerate(steps)]
+
+    assert followed((10, ONE, False), (10, OTHER_ONE, True), (10, ONE, False)) == [0, 0, 0]
+    assert followed((10, ONE, False), (10, OTHER_ONE, True), (10, OTHER_ONE, False)) == [0, 0, 1]  # not learned in the flash
+    assert followed((10, ONE, False), (70, SAME, True), (10, ONE, False)) == [0, 0, 0]
+
+
 def test_no_line_leads_over_a_cut() -> None:
     tracks = FaceTracks(10)
     for index, x in ((0, 10), (10, 10)):

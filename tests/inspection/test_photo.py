@@ -9,6 +9,7 @@ from faces_at_hand import hopper, hopper_face
 from predictor_at_hand import FakePredictor
 from tamperlens.errors import MediaError
 from tamperlens.faces import YuNet, crop_face
+from tamperlens.figures import draw_overlay
 from tamperlens.inspection.photo import MAX_FACES, MIN_FACE, MIN_QUALITY, SMALL_FACE, inspect_frame, inspect_photo, sharpness
 from tamperlens.media import read_photo
 from tamperlens.types import FaceBox, Frame, Predictor, Verdict
@@ -170,3 +171,42 @@ def test_of_a_crowd_only_the_largest_faces_are_judged_and_it_is_said() -> None:
     inspection = inspected(crowd, *[0.1] * MAX_FACES)
     assert len(inspection.faces) == MAX_FACES + 5 and sum(face.score is not None for face in inspection.faces) == MAX_FACES
     assert "5 of 55 faces could not be judged: only the 50 largest faces" in inspection.reasons[1]
+
+
+@pytest.mark.parametrize("turns", [1, 3])
+def test_a_person_who_lies_is_judged_upright_and_marked_where_they_lie(turns: int, tmp_path) -> None:
+    lying = np.ascontiguousarray(np.rot90(hopper(), turns))
+    Image.fromarray(lying).save(tmp_path / "lying.png")
+    Image.fromarray(hopper()).save(tmp_path / "upright.png")
+    found, expected = (inspect_photo(tmp_path / name, YuNet(), FakePredictor(0.9)) for name in ("lying.png", "upright.png"))
+    assert found.verdict == "manipulated" and len(found.faces) == 1
+    # The predictor marks the left half of what it sees: of the upright person, so of the turned one another side.
+    assert (np.rot90(found.mask, -turns) == expected.mask).mean() > 0.99
+    assert found.faces[0].mask_area == pytest.approx(0.5, abs=0.02)
+
+
+def test_turned_faces_are_looked_for_only_where_none_is_upright(tmp_path) -> None:
+    Image.fromarray(hopper()).save(tmp_path / "upright.png")
+    shapes = []
+
+    def detector(image):
+        shapes.append(image.shape[:2])
+        return [box(100, 100, 200)] if len(shapes) == 1 else []
+
+    inspect_photo(tmp_path / "upright.png", detector, FakePredictor(0.1))
+    assert shapes == [(600, 512)]
+    inspection = inspect_photo(tmp_path / "upright.png", detector, FakePredictor(0.1))
+    assert shapes[1:] == [(600, 512), (512, 600), (512, 600), (600, 512)]
+    assert "no face was found, neither upright nor turned" in inspection.reasons[0]
+
+
+def test_no_map_is_shown_of_a_face_that_is_not_called_manipulated() -> None:
+    for score in (0.1, 0.5):
+        inspection = inspected([box(100, 60, 70)], score)
+        assert inspection.pixel_map.max() == pytest.approx(0.9)  # what the model said stays on record
+        assert not inspection.mask.any() and inspection.faces[0].mask_area == 0
+        labelled = draw_overlay(inspection)
+        square = slice(75, 125), slice(105, 165)  # inside the box
+        assert np.array_equal(labelled[square], inspection.image[square])
+    beside = inspected([box(20, 60, 70), box(200, 60, 70)], 0.1, 0.9)
+    assert beside.mask.any() and not beside.mask[:, :150].any()

@@ -1,10 +1,11 @@
+import itertools
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import pytest
 
-from tamperlens.media.cuts import FLASH, MAX_HELD, same_scene, with_changes
+from tamperlens.media.cuts import CHANGED, FLASH, MAX_HELD, difference, with_changes
 from tamperlens.types import UInt8Array
 
 
@@ -37,13 +38,13 @@ def cuts(pictures: Sequence[UInt8Array | None], rate: float = 25.0) -> list[int]
 
 @pytest.mark.parametrize("change", [lit(HERE, 1, 60), lit(HERE, 0.4), lit(HERE, 1.4, -30), np.roll(HERE, (20, -30), (0, 1))])
 def test_exposure_and_a_small_move_of_the_camera_change_no_scene(change: UInt8Array) -> None:
-    assert same_scene(small(HERE), small(change))
+    assert difference(small(HERE), small(change)) < CHANGED
 
 
 @pytest.mark.parametrize("other", [THERE, WHITE, np.zeros_like(HERE)])
 def test_other_places_and_flat_pictures_are_other_scenes(other: UInt8Array) -> None:
-    assert not same_scene(small(HERE), small(other)) and not same_scene(small(other), small(HERE))
-    assert same_scene(small(other), small(other))
+    assert min(difference(small(HERE), small(other)), difference(small(other), small(HERE))) > 2 * CHANGED
+    assert difference(small(other), small(other)) == 0
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4])
@@ -84,3 +85,18 @@ def test_a_damaged_picture_neither_ends_a_scene_nor_shows_that_one_came_back() -
     assert cuts([HERE] * 5 + [None] + [HERE] * 5) == []
     assert cuts([HERE] * 5 + [THERE, None] + [THERE] * 8) == [5]
     assert cuts([None, HERE, HERE, None]) == []
+
+
+def test_a_picture_in_which_much_moves_all_the_time_has_no_cuts_but_where_it_stands_out() -> None:
+    rng = np.random.default_rng(0)
+    crowd = [lit(0.62 * HERE + 0.38 * scene(int(seed))) for seed in rng.integers(10, 10_000, 40)]
+    changes = [difference(small(a), small(b)) for a, b in itertools.pairwise(crowd)]
+    assert max(changes) > CHANGED  # what would be cuts in a calm scene
+    assert [number for number in cuts(crowd) if abs(number) > 12] == []
+    assert [number for number in cuts(crowd + [THERE] * 10) if abs(number) > 12] == [40]
+
+
+def test_light_that_goes_on_for_a_moment_is_a_flash_and_for_good_is_not() -> None:
+    brighter = lit(HERE, 1, 50)
+    assert cuts([HERE] * 10 + [brighter] * 2 + [HERE] * 10) == [-10, -11]
+    assert cuts([HERE] * 10 + [brighter] * 30)[:1] == [-10] and -16 not in cuts([HERE] * 10 + [brighter] * 30)

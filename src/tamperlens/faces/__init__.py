@@ -8,7 +8,7 @@ from tamperlens.faces.crop import ENLARGE, crop_face, face_square, inside_slices
 from tamperlens.faces.detector import DEFAULT_DETECTOR, DETECTORS, SCALES, Purpose, YuNet, detector_for
 from tamperlens.faces.largest import largest_face
 from tamperlens.faces.tracks import FaceTracks, box_at
-from tamperlens.faces.turned import find_turned, quarter_turns
+from tamperlens.faces.turned import find_faces, find_turned, quarter_turns
 
 __all__ = [
     "DEFAULT_DETECTOR",
@@ -23,6 +23,7 @@ __all__ = [
     "crop_face",
     "detector_for",
     "face_square",
+    "find_faces",
     "find_turned",
     "inside_slices",
     "largest_face",

@@ -16,6 +16,7 @@ _SIDE = 96  # pixels to which the x2 square is scaled first
 _FACE = 48  # pixels of the aligned face: its gradients are counted in 6 x 6 cells of 8 pixels
 _CELL, _DIRECTIONS = 8, 8
 _FACE_NUMBERS = (_FACE // _CELL) ** 2 * _DIRECTIONS + 1  # of an appearance, from its beginning
+_GRAIN = 6.0  # gradients up to this are noise
 # Where the five landmarks lie in an aligned face, as fractions of its side from its middle.
 _TEMPLATE = np.array([[-0.19, -0.2], [0.19, -0.2], [0.0, 0.03], [-0.155, 0.23], [0.155, 0.23]])
 
@@ -95,7 +96,7 @@ def _aligned(grey: UInt8Array, landmarks: FloatArray) -> FloatArray:
 def _gradients(face: FloatArray) -> FloatArray:
     """Directions of gradients, counted by cell, each cell of unit length: as in histograms of oriented gradients."""
     across, down = cv2.Sobel(face, cv2.CV_32F, 1, 0), cv2.Sobel(face, cv2.CV_32F, 0, 1)
-    weight = np.sqrt(np.hypot(across, down))
+    weight = np.sqrt(np.maximum(np.hypot(across, down) - _GRAIN, 0))
     direction = (np.mod(np.arctan2(down, across), 2 * np.pi) * (_DIRECTIONS / (2 * np.pi))).astype(int) % _DIRECTIONS
     counts = np.bincount(
         (_cells() * _DIRECTIONS + direction).ravel(), weight.ravel(), minlength=(_FACE // _CELL) ** 2 * _DIRECTIONS

@@ -42,7 +42,7 @@ class FaceTracks:
     ``overlap``: a detection belongs to a face whose last box it meets with at least this intersection over union. Where
     appearances are handed in, too (see `appearance`), a face also goes on over a cut, over a gap and after a jerk of the
     camera where it still looks the same, and ends without a cut where somebody else is in its place. Without them the place
-    decides alone, and a cut ends all faces; some frames may come with appearances and some without.
+    decides alone, and a cut ends all faces; so it does for single faces that come without.
     """
 
     def __init__(self, stride: int = 5, overlap: float = 0.3) -> None:
@@ -58,12 +58,16 @@ class FaceTracks:
         self._scene += 1
 
     def add(
-        self, index: int, found: Sequence[FaceBox], appearances: Sequence[FloatArray] | None = None, *, flash: bool = False
+        self,
+        index: int,
+        found: Sequence[FaceBox],
+        appearances: Sequence[FloatArray | None] | None = None,
+        *,
+        flash: bool = False,
     ) -> list[int]:
         """Takes in the detections of frame ``index``, larger than all before; returns the number of each one's face.
 
-        In a ``flash`` nobody looks like themselves: a face goes on there by its place alone, or elsewhere where it looks the
-        same all the same, as where the camera jerked; and the appearance is not remembered.
+        In a ``flash`` nobody looks like themselves: a face in its place needs not look the same, and its look is not kept.
         """
         values = [
             np.concatenate([[box.x0, box.y0, box.x1, box.y1, box.confidence], box.landmarks.ravel()]).astype(np.float32)
@@ -94,7 +98,7 @@ class FaceTracks:
             self._faces[numbers[v]].add(index, self._scene, values[v], None if flash else looks[v])
         return [numbers[v] for v in range(len(values))]
 
-    def _goes_on(self, face: "_Face", index: int, box: FloatArray, look: FloatArray | None, flash: bool = False) -> float:
+    def _goes_on(self, face: "_Face", index: int, box: FloatArray, look: FloatArray | None, flash: bool) -> float:
         """How surely a detection is this face again; 0 where it is not."""
         last, common = face.values[-1], _iou(face.values[-1], box)
         expected = face.scenes[-1] == self._scene and index - face.indices[-1] <= MISSED * self.stride

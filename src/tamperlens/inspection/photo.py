@@ -13,7 +13,7 @@ from functools import partial
 import cv2
 import numpy as np
 
-from tamperlens.faces import crop_face, face_square, find_turned, inside_slices, quarter_turns
+from tamperlens.faces import crop_face, face_square, find_faces, inside_slices, quarter_turns
 from tamperlens.inspection.marks import marked_pixels
 from tamperlens.media import jpeg, read_photo, shrunk
 from tamperlens.types import (
@@ -38,7 +38,6 @@ __all__ = [
     "SMALL_FACE",
     "check_stability",
     "cut_out",
-    "find_faces",
     "inspect_faces",
     "inspect_frame",
     "inspect_photo",
@@ -67,7 +66,11 @@ def inspect_photo(path: str | os.PathLike[str], detector: FaceDetector, predicto
     Where no upright face is found, people who lie or stand on their head are looked for.
     """
     frame = read_photo(path)
-    return inspect_frame(frame, find_faces(frame.image, detector), predictor, path=str(path), stability=True)
+    inspection = inspect_frame(frame, find_faces(frame.image, detector), predictor, path=str(path), stability=True)
+    if inspection.faces:
+        return inspection
+    _, *notes = inspection.reasons
+    return replace(inspection, reasons=("no face was found, neither upright nor turned, and only faces are inspected", *notes))
 
 
 def inspect_frame(
@@ -127,11 +130,6 @@ def inspect_faces(
         finding = _without_marks_unless_manipulated(_apply_quality_gate(finding, upright, frame))
         inspected.append(FaceInspection(finding, FacePicture(frame.image[on_picture], pixel_map, mask), on_picture))
     return tuple(inspected)
-
-
-def find_faces(image: UInt8Array, detector: FaceDetector) -> Sequence[FaceBox]:
-    """The faces of a photo; where none is upright, those that are turned by a quarter or a half."""
-    return detector(image) or find_turned(image, detector)
 
 
 def check_stability(face: FaceInspection, predictor: Predictor) -> FaceFinding:

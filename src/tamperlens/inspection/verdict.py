@@ -160,7 +160,7 @@ def _raised(judged: Sequence[Sighting], doubt: float) -> tuple[tuple[float, floa
 def video_verdict(tracks: Sequence[FaceTrack], frames: int, complete: bool) -> tuple[Verdict, tuple[str, ...]]:
     """The file's verdict and its reasons, from its faces and the number of judged frames."""
     if not tracks:
-        return Verdict.INCONCLUSIVE, (f"no face was found in {frames} frames, and only faces are inspected",)
+        return Verdict.INCONCLUSIVE, (f"no face was found in {frames} frames; only upright faces are looked for in videos",)
     judged = [track for track in tracks if track.score is not None]
     of_all = f"of {len(tracks)} faces" if len(tracks) > 1 else "of 1 face"
     unjudged = [track for track in tracks if track.score is None]

@@ -108,7 +108,8 @@ class _Collector:
     def follow(self, frame: Frame, faces: Sequence[FaceBox]) -> list[int]:
         """Each face's number."""
         largest = faces[:MAX_FACES]
-        looks = [appearance(frame.image, face) for face in largest]
+        # Faces without landmarks cannot be aligned, and so not be compared.
+        looks = [appearance(frame.image, face) if face.landmarks.any() else None for face in largest]
         numbers = self.tracks.add(len(self.detected), largest, looks, flash=frame.flash)
         self.detected.append(frame.seconds)
         self.crowd = max(self.crowd, len(faces))

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from tamperlens.errors import MediaError
 from tamperlens.media.display import Deinterlacer, Display, colours_of, display_orientation, settle_colours, shown_size
@@ -131,6 +132,7 @@ class VideoDecoder:
             self._reached, self._first_packet = 0.0, math.nan  # seconds as stored
             self._packets = self._container.demux()  # all streams: the sound's end counts when looking for a missing end
             self._encoder: str | None = None
+            self._reformatter = VideoReformatter()  # one for all: a frame's own would be set up anew each time
             self._waiting = self._until_first()
             self.info = self._read_info()
             self._opened = opened.pop_all()
@@ -246,7 +248,7 @@ class VideoDecoder:
         self.decoded += 1
 
         def grey(width: int, height: int) -> UInt8Array:
-            small = raw.reformat(width, height, format="gray", interpolation="AREA")
+            small = self._reformatter.reformat(raw, width, height, format="gray", interpolation="AREA")
             return np.asarray(small.to_ndarray(), np.uint8)
 
         def frame() -> Frame:
