@@ -33,7 +33,8 @@ def main() -> None:
     files = [file for path in arguments.clips for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
     clips = [file for file in files if file.suffix in (".mp4", ".mpg", ".mov", ".mkv", ".webm")]
     print(
-        "| clips | judged as | faces manipulated | inconclusive | no evidence | clips manipulated | inconclusive | no evidence |"
+        "| clips | judged as | faces manipulated | inconclusive | no evidence "
+        "| clips manipulated | inconclusive | no evidence |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for kind in (REAL, *arguments.families):
