@@ -89,5 +89,5 @@ def test_purposes_have_the_settings_that_stores_and_results_were_made_with() -> 
     scales = {"photo": (480, 1280, 2560), "video": (640,), "dataset": (640,), "portrait": (480,)}
     assert scales == SCALES
     for purpose, own in scales.items():
-        assert repr(detector_for(purpose)) == repr(YuNet(scales=own))  # type: ignore[arg-type]
+        assert repr(detector_for(purpose)) == repr(YuNet(scales=own))
     assert repr(detector_for("dataset")) == "YuNet(scales=(640,), confidence=0.7, overlap=0.3)"
