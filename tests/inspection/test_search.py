@@ -99,6 +99,8 @@ def test_loops_of_links_end(folder: Path) -> None:
     os.symlink(folder, folder / "deep" / "up")
     os.symlink(folder / "deep", folder / "deep" / "self")
     os.symlink("nowhere", folder / "dangling")
+    os.symlink("itself", folder / "itself")
+    assert names(folder, find_files([folder], folder / "results").files) == MEDIA
     for source in (folder, folder / "**", folder / "**" / "*"):
         found = find_files([source])
         assert names(folder, found.files) == MEDIA

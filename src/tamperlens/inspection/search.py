@@ -112,14 +112,14 @@ def _called_media(path: Path) -> bool:
 
 
 def _lies_in(path: Path, folder: Path) -> bool:
-    return folder.resolve() in path.resolve().parents
+    return Path(os.path.realpath(folder)) in Path(os.path.realpath(path)).parents  # `Path.resolve` raises on a link to itself
 
 
 def _first_time(path: Path, seen: dict[tuple[object, ...], Path], found: Found) -> bool:
     """Whether a file was not reached before, by this name or another."""
     try:
         status = path.stat()
-        key: tuple[object, ...] = (status.st_dev, status.st_ino) if status.st_ino else (path.resolve(),)
+        key: tuple[object, ...] = (status.st_dev, status.st_ino) if status.st_ino else (os.path.realpath(path),)
     except (OSError, ValueError):
         key = (path,)
     before = seen.setdefault(key, path)
