@@ -131,9 +131,10 @@ def write_summary(
 ) -> Summary:
     """Write ``index.html``, ``summary.csv`` and ``summary.json``; files of the highest scores of each verdict come first.
 
-    ``left``: files that were not reached, where the batch was stopped. ``left_out``: what the search for files left out, by what
-    it is (`Found.left_out`); ``summary.json`` names all of it, the index the first of each kind. Where a file of such a name is there that this program
-    did not write, all three get other names. What cannot be written is told, and keeps the others back no more than it must.
+    ``left``: files that were not reached, where the batch was stopped. ``left_out``: what the search for files left out
+    (`Found.left_out`); ``summary.json`` names all of it, the index the first of each kind. Where a file of such a name is
+    there that this program did not write, all three get other names. What cannot be written is told, and keeps the others
+    back no more than it must.
     """
     order = list(WORDS)
     ranked = sorted(rows, key=lambda row: (order.index(row.verdict), row.kind == "failure", -(row.score or 0.0), row.path))

@@ -1,6 +1,7 @@
 """Which files are meant by paths, folders and patterns: what is a photo or a video by its content, each file once.
 
-What is left out is never lost in silence: it is counted and named by `Found.left_out`, on the terminal and in a batch's summaries.
+What is left out is never lost in silence: it is counted and named (`Found.left_out`), on the terminal and in a batch's
+summaries.
 """
 
 import fnmatch

@@ -41,7 +41,7 @@ class AnimationDecoder:
 
     @property
     def seconds(self) -> float:
-        """Its length; where the file does not tell without being decoded, as if all pictures were shown as long as the first."""
+        """Its length by its headers; where they do not tell, as if all pictures were shown as long as the first."""
         return self._length
 
     def close(self) -> None:

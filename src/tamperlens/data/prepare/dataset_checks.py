@@ -47,11 +47,9 @@ def check_methods(clips: Sequence[Clip]) -> Iterator[Finding]:
         for method, own in methods.items():
             kin = [names.keys() for names in methods.values() if names.keys() & own.keys()]
             if lacking := sorted(set[str]().union(*kin) - own.keys()):
-                where = f" at {level}" if level else ""
-                what = (
-                    f"{method} has {len(own)} clip{'s' if len(own) > 1 else ''}{where}, and other methods {len(lacking)} more of the same videos, such as "
-                    f"{lacking[0]}"
-                )
+                has = f"{len(own)} clip{'s' if len(own) > 1 else ''}{f' at {level}' if level else ''}"
+                more = f"{len(lacking)} more of the same videos, such as {lacking[0]}"
+                what = f"{method} has {has}, and other methods {more}"
                 folder = next(iter(own.values())).path.parent
                 yield Finding(Severity.WARNING, "fewer-clips", str(folder), what, "fetch the others, or go on without them")
 
