@@ -91,8 +91,8 @@ def inspect(
                     _print_record(record)
     finally:  # a batch that is stopped has an index of what was reached, too
         alarms = expected_false_alarms(rows, examiner.setup)
-        if folder is not None and len(paths) > 1:
-            summary = write_summary(rows, alarms, folder, len(paths) - len(rows))
+        if folder is not None and (len(paths) > 1 or found.left_out):
+            summary = write_summary(rows, alarms, folder, len(paths) - len(rows), found.left_out)
             for lost in summary.lost:
                 complain(lost)
     if not as_json:

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from itertools import count
@@ -64,7 +64,7 @@ class Summary:
 
 #: Words at the beginning of a summary by which one of this program is known.
 _MARKS = {
-    "index.html": " files inspected</title>",
+    "index.html": " inspected</title>",
     "summary.csv": "path,kind,verdict,score,faces,",
     "summary.json": '"expected_false_alarms": [',
 }
@@ -122,21 +122,30 @@ def expected_false_alarms(rows: Sequence[Row], setup: Setup) -> list[FalseAlarms
     return found
 
 
-def write_summary(rows: Sequence[Row], alarms: Sequence[FalseAlarms], folder: Path, left: int = 0) -> Summary:
+def write_summary(
+    rows: Sequence[Row],
+    alarms: Sequence[FalseAlarms],
+    folder: Path,
+    left: int = 0,
+    left_out: Mapping[str, Sequence[Path]] | None = None,
+) -> Summary:
     """Write ``index.html``, ``summary.csv`` and ``summary.json``; files of the highest scores of each verdict come first.
 
-    ``left``: files that were not reached, where the batch was stopped. Where a file of such a name is there that this program
-    did not write, all three get other names. What cannot be written is told, and keeps the others back no more than it must.
+    ``left``: files that were not reached, where the batch was stopped. ``left_out``: what the search for files left out
+    (`Found.left_out`); ``summary.json`` names all of it, the index the first of each kind. Where a file of such a name is
+    there that this program did not write, all three get other names. What cannot be written is told, and keeps the others
+    back no more than it must.
     """
     order = list(WORDS)
     ranked = sorted(rows, key=lambda row: (order.index(row.verdict), row.kind == "failure", -(row.score or 0.0), row.path))
     counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in order}
     failed = sum(row.kind == "failure" for row in rows)
+    others = {readable(words): [readable(path) for path in paths] for words, paths in (left_out or {}).items()}
     drafts: dict[str, Callable[[], str]] = {
-        "summary.json": lambda: _json(ranked, alarms, counts, failed, left),
+        "summary.json": lambda: _json(ranked, alarms, counts, failed, left, others),
         "summary.csv": lambda: _table(ranked),
         "index.html": lambda: template("index.html").render(
-            rows=ranked, counts=counts, failed=failed, alarms=_alarm_sentences(alarms), words=WORDS, left=left
+            rows=ranked, counts=counts, failed=failed, alarms=_alarm_sentences(alarms), words=WORDS, left=left, others=others
         ),
     }
     prefix, lost = _free_prefix(folder), {}
@@ -171,7 +180,14 @@ def _is_ours(file: Path, mark: str) -> bool:
         return False
 
 
-def _json(rows: Sequence[Row], alarms: Sequence[FalseAlarms], counts: dict[str, int], failed: int, left: int) -> str:
+def _json(
+    rows: Sequence[Row],
+    alarms: Sequence[FalseAlarms],
+    counts: dict[str, int],
+    failed: int,
+    left: int,
+    others: dict[str, list[str]],
+) -> str:
     summary = {
         "files": len(rows),
         "failed": failed,
@@ -189,6 +205,7 @@ def _json(rows: Sequence[Row], alarms: Sequence[FalseAlarms], counts: dict[str, 
             for alarm in alarms
         ],
         "not_reached": left,
+        "left_out": [{"what": words, "count": len(paths), "paths": paths} for words, paths in others.items()],
         "rows": [asdict(row) for row in rows],
     }
     return json.dumps(summary, indent=1) + "\n"

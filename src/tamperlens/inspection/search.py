@@ -1,6 +1,7 @@
 """Which files are meant by paths, folders and patterns: what is a photo or a video by its content, each file once.
 
-What is left out is never lost in silence: it is counted and named by `Found.left_out`.
+What is left out is never lost in silence: it is counted and named (`Found.left_out`), on the terminal and in a batch's
+summaries.
 """
 
 import fnmatch
@@ -18,6 +19,7 @@ from tamperlens.media import readable, sniff
 __all__ = ["Found", "find_files"]
 
 _NAMED = 5  # files of a kind that are named
+_SHUT = "a folder that cannot be read"
 _CODE = {".ts", ".mts"}  # suffixes of videos that programs' texts have, too
 
 
@@ -27,18 +29,22 @@ class Found:
 
     files: list[Path] = field(default_factory=list)
     left_out: dict[str, list[Path]] = field(default_factory=dict)  # what such files are -> the files
+    _noted: set[tuple[Path, str]] = field(default_factory=set)
 
     def leave_out(self, path: Path, words: str) -> None:
-        """Note a file that is not inspected, and what it is."""
-        self.left_out.setdefault(words, []).append(path)
+        """Note what is not inspected, once, and what it is; words that begin with "a folder" are of folders."""
+        if (path, words) not in self._noted:
+            self._noted.add((path, words))
+            self.left_out.setdefault(words, []).append(path)
 
     def sentences(self) -> list[str]:
-        """A line for each kind of file that was left out."""
+        """A line for each kind of file or folder that was left out."""
         lines = []
         for words, paths in self.left_out.items():
             named = ", ".join(readable(path) for path in paths[:_NAMED])
             more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-            lines.append(f"left out {len(paths)} file{'s' if len(paths) > 1 else ''} ({words}): {named}{more}")
+            what = "folder" if words.startswith("a folder") else "file"
+            lines.append(f"left out {len(paths)} {what}{'s' if len(paths) > 1 else ''} ({words}): {named}{more}")
         return lines
 
 
@@ -52,10 +58,10 @@ def find_files(sources: Sequence[Path], results: Path | None = None) -> Found:
     """
     found, seen = Found(), dict[tuple[object, ...], Path]()
     for source in sources:
-        if source.is_dir():
+        if _is_folder(source):
             inside = _within(source, found)
-        elif not source.exists() and _is_pattern(os.fspath(source)):
-            inside = [path for path in _matching(source, found) if not path.is_dir()]
+        elif _is_pattern(os.fspath(source)) and not os.path.lexists(source):
+            inside = [path for path in _matching(source, found) if not _is_folder(path)]
         else:
             inside = None
         if inside is None:
@@ -94,6 +100,10 @@ def _other_kind(path: Path) -> str:
     return kind.words
 
 
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # False where `Path.is_dir` raises: names that are too long, folders that may not be entered
+
+
 def _is_media(path: Path) -> bool:
     return not _other_kind(path)
 
@@ -103,14 +113,14 @@ def _called_media(path: Path) -> bool:
 
 
 def _lies_in(path: Path, folder: Path) -> bool:
-    return folder.resolve() in path.resolve().parents
+    return Path(os.path.realpath(folder)) in Path(os.path.realpath(path)).parents  # `Path.resolve` raises on a link to itself
 
 
 def _first_time(path: Path, seen: dict[tuple[object, ...], Path], found: Found) -> bool:
     """Whether a file was not reached before, by this name or another."""
     try:
         status = path.stat()
-        key: tuple[object, ...] = (status.st_dev, status.st_ino) if status.st_ino else (path.resolve(),)
+        key: tuple[object, ...] = (status.st_dev, status.st_ino) if status.st_ino else (os.path.realpath(path),)
     except (OSError, ValueError):
         key = (path,)
     before = seen.setdefault(key, path)
@@ -130,11 +140,16 @@ def _walk(folder: Path, found: Found) -> Iterator[tuple[Path, list[str]]]:
     entered = set[tuple[int, int]]()
 
     def unreadable(error: OSError) -> None:
-        found.leave_out(Path(error.filename), "a folder that cannot be read")
+        found.leave_out(Path(error.filename), _SHUT)
 
     for place, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
-        status = os.stat(place)
+        try:
+            status = os.stat(place)
+        except OSError as error:  # it is gone meanwhile
+            unreadable(error)
+            continue
         if (status.st_dev, status.st_ino) in entered:
+            found.leave_out(Path(place), "a folder that is searched already under another name")
             folders.clear()
             continue
         entered.add((status.st_dev, status.st_ino))
@@ -159,10 +174,17 @@ def _matching(pattern: Path, found: Found) -> list[Path]:
             places = [
                 place / name
                 for place in places
-                if place.is_dir()
-                for name in fnmatch.filter(sorted(os.listdir(place)), part)
+                for name in fnmatch.filter(_names_in(place, found), part)
                 if hidden or not name.startswith(".")
             ]
         else:
-            places = [place / part for place in places if (place / part).exists()]
+            places = [place / part for place in places if os.path.exists(place / part)]
     return list(dict.fromkeys(places))
+
+
+def _names_in(place: Path, found: Found) -> list[str]:
+    try:
+        return sorted(os.listdir(place)) if _is_folder(place) else []
+    except OSError:
+        found.leave_out(place, _SHUT)
+        return []
