@@ -9,11 +9,11 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from tamperlens.errors import DataError
 from tamperlens.files import MEDIA_SUFFIXES
-from tamperlens.media import readable, sniff
+from tamperlens.media import Address, files_at, first_bytes, kind_in, readable, sniff
 
 __all__ = ["Found", "find_files"]
 
@@ -25,10 +25,10 @@ _CODE = {".ts", ".mts"}  # suffixes of videos that programs' texts have, too
 class Found:
     """What a search gave."""
 
-    files: list[Path] = field(default_factory=list)
-    left_out: dict[str, list[Path]] = field(default_factory=dict)  # what such files are -> the files
+    files: list[Path | Address] = field(default_factory=list)
+    left_out: dict[str, list[PurePath]] = field(default_factory=dict)  # what such files are -> the files
 
-    def leave_out(self, path: Path, words: str) -> None:
+    def leave_out(self, path: PurePath, words: str) -> None:
         """Note a file that is not inspected, and what it is."""
         self.left_out.setdefault(words, []).append(path)
 
@@ -42,17 +42,22 @@ class Found:
         return lines
 
 
-def find_files(sources: Sequence[Path], results: Path | None = None) -> Found:
+def find_files(sources: Sequence[Path | Address], results: Path | Address | None = None) -> Found:
     """The files meant by paths, folders and patterns such as ``a/**/*.jpg``, in the order given, by name within each.
+
+    All of these may be addresses, too; `DataError` where one cannot be reached.
 
     Of folders and patterns, whatever is a photo or a video by its first bytes, and what is called like one, so that a broken
     file is not passed over. Links are followed, loops end, and a file that is reached twice is done once. Nothing below
     ``results``, where results go (`DataError` where everything lies there). What is neither there nor a pattern stays, so that
     somebody is told, and so does a folder without a photo or video.
     """
-    found, seen = Found(), dict[tuple[object, ...], Path]()
+    found, seen = Found(), dict[tuple[object, ...], PurePath]()
     for source in sources:
-        if source.is_dir():
+        inside: Sequence[Path | Address] | None
+        if isinstance(source, Address):
+            inside = files_at(source)
+        elif source.is_dir():
             inside = _within(source, found)
         elif not source.exists() and _is_pattern(os.fspath(source)):
             inside = [path for path in _matching(source, found) if not path.is_dir()]
@@ -62,7 +67,7 @@ def find_files(sources: Sequence[Path], results: Path | None = None) -> Found:
             if _first_time(source, seen, found):
                 found.files.append(source)
             continue
-        wanted = [path for path in sorted(set(inside)) if _wanted(path, found, results)]
+        wanted = [path for path in sorted(set(inside), key=lambda path: path.parts) if _wanted(path, found, results)]
         if results is not None and not wanted and any(_lies_in(path, results) and _is_media(path) for path in inside):
             raise DataError(
                 f"all files of {source} lie in {results}, where results go, and cannot be told from results; give another --out"
@@ -71,7 +76,7 @@ def find_files(sources: Sequence[Path], results: Path | None = None) -> Found:
     return found
 
 
-def _wanted(path: Path, found: Found, results: Path | None) -> bool:
+def _wanted(path: Path | Address, found: Found, results: Path | Address | None) -> bool:
     """Whether a file of a folder is to be inspected; notes why it is not."""
     if results is not None and _lies_in(path, results):
         return False
@@ -81,8 +86,12 @@ def _wanted(path: Path, found: Found, results: Path | None) -> bool:
     return not words
 
 
-def _other_kind(path: Path) -> str:
+def _other_kind(path: Path | Address) -> str:
     """What a file is that is neither photo nor video; empty where it is one, or is called like one."""
+    if isinstance(path, Address):
+        named = _called_media(path) and not path.name.startswith("._")  # then it need not be asked for
+        kind = None if named else kind_in(first_bytes(path))
+        return "" if kind is None or kind.reader in ("photo", "video") else kind.words
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would keep its reader waiting
             return "not a regular file"
@@ -94,21 +103,25 @@ def _other_kind(path: Path) -> str:
     return kind.words
 
 
-def _is_media(path: Path) -> bool:
+def _is_media(path: Path | Address) -> bool:
     return not _other_kind(path)
 
 
-def _called_media(path: Path) -> bool:
+def _called_media(path: PurePath) -> bool:
     return path.suffix.lower() in MEDIA_SUFFIXES - _CODE
 
 
-def _lies_in(path: Path, folder: Path) -> bool:
+def _lies_in(path: Path | Address, folder: Path | Address) -> bool:
+    if isinstance(path, Address) or isinstance(folder, Address):
+        return type(path) is type(folder) and folder in path.parents
     return folder.resolve() in path.resolve().parents
 
 
-def _first_time(path: Path, seen: dict[tuple[object, ...], Path], found: Found) -> bool:
+def _first_time(path: Path | Address, seen: dict[tuple[object, ...], PurePath], found: Found) -> bool:
     """Whether a file was not reached before, by this name or another."""
     try:
+        if isinstance(path, Address):
+            return seen.setdefault((path,), path) is path
         status = path.stat()
         key: tuple[object, ...] = (status.st_dev, status.st_ino) if status.st_ino else (path.resolve(),)
     except (OSError, ValueError):

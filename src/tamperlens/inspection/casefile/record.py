@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from tamperlens.media import FileFacts, readable
+from tamperlens.media import Address, FileFacts, place_of, readable
 from tamperlens.models.card import AlarmRate
 from tamperlens.types import FaceFinding, FaceTrack, Inspection, Sighting, VideoInspection, VideoRule
 
@@ -339,10 +339,10 @@ def parse_record(values: dict[str, Any] | str | bytes) -> Record:
     return _ANY.validate_json(values) if isinstance(values, str | bytes) else _ANY.validate_python(values)
 
 
-def path_of(record: Record) -> Path:
+def path_of(record: Record) -> Path | Address:
     """Where a record's file was. Bytes of its name that are no text are spelled out in records, as in ``caf\\udce9.jpg``."""
-    path = Path(record.path)
-    if path.exists():
+    path = place_of(record.path)
+    if isinstance(path, Address) or path.exists():
         return path
     return Path(re.sub(r"\\udc([89a-f][0-9a-f])", lambda found: chr(0xDC00 + int(found[1], 16)), record.path))
 
