@@ -1,6 +1,10 @@
-"""One job on many tasks in several processes, or on many machines, where one process may die and the others' work goes on."""
+"""One job on many tasks in several processes, or on many machines, where one process may die and the others' work goes on.
+
+And one thread that works ahead of another.
+"""
 
 import os
+import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -10,7 +14,7 @@ from typing import TypeVar
 
 from tamperlens.errors import DataError, MissingExtra
 
-__all__ = ["CRASHED", "end_with_parent", "run_on_ray", "run_processes"]
+__all__ = ["CRASHED", "ahead", "end_with_parent", "run_on_ray", "run_processes"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -75,10 +79,11 @@ def run_on_ray(
     local = {"num_cpus": workers or None, "include_dashboard": False} if address == "local" else {}
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False, **local)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:  # of many kinds, some of them bare
+        ray.shutdown()  # what of it has started
         reason = " ".join(str(error).split())
         raise DataError(
-            f"no Ray cluster answers at {address} ({reason}); expected local, auto or an address as ray start prints it"
+            f"Ray cannot be used at {address} ({reason}); expected local, auto or a cluster's address, as ray start prints it"
         ) from error
     try:
         remote: Callable[[Task], object] = ray.remote(max_retries=RAY_RETRIES, num_cpus=1)(job).remote
@@ -101,6 +106,47 @@ def run_on_ray(
                 yield task, result
     finally:
         ray.shutdown()
+
+
+def ahead(items: Iterable[Task], count: int) -> Iterator[Task]:
+    """The same items in the same order, made in a thread of their own that is at most ``count`` of them ahead.
+
+    What making them raises is raised here. Whoever stops early should close the iterator, which waits for the thread.
+    """
+    made: queue.Queue[tuple[Task] | BaseException | None] = queue.Queue(count)
+    stopped = threading.Event()
+
+    def put(item: tuple[Task] | BaseException | None) -> bool:
+        while not stopped.is_set():
+            try:
+                made.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def make() -> None:
+        try:
+            for item in items:
+                if not put((item,)):
+                    return
+            put(None)
+        except BaseException as error:
+            put(error)
+        finally:
+            if close := getattr(items, "close", None):
+                close()
+
+    thread = threading.Thread(target=make, daemon=True)
+    thread.start()
+    try:
+        while (one := made.get()) is not None:
+            if isinstance(one, BaseException):
+                raise one
+            yield one[0]
+    finally:
+        stopped.set()
+        thread.join()
 
 
 def end_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""One batch on several machines, and runs that are killed: in the end the folder holds the same bytes as after one quiet run."""
+"""One batch on several machines, and killed runs: in the end the folder holds the same bytes as after one quiet run."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ import tamperlens
 from faces_at_hand import hopper
 from tamperlens.cli import console
 from tamperlens.errors import DataError
-from tamperlens.inspection.casefile.writing import UNFINISHED
+from tamperlens.inspection.casefile.writing import claim_text
 from tamperlens.inspection.shards import Shard
 
 SOURCE = Path(tamperlens.__file__).parents[1]
@@ -72,7 +72,7 @@ def test_shards_in_any_order_leave_what_one_run_does(sources: Path, calm: dict, 
     said = [run("inspect", sources, "--out", out, "--shard", f"{number}/3") for number in (3, 1)]
     assert "missing: 1/3, 2/3" in said[0][1] and "missing: 2/3" in said[1][1]
     assert not (out / "index.html").exists()
-    code, text, _ = run("inspect", sources, "--out", out, "--shard", "2/3")
+    text = run("inspect", sources, "--out", out, "--shard", "2/3")[1]
     assert "Index: " in text and "missing" not in text
     assert content(out) == calm
     kept = {file.name: file.stat().st_mtime_ns for file in out.glob("*.overlay.png")}
@@ -90,7 +90,7 @@ def test_shards_of_another_batch_complete_no_index(sources: Path, tmp_path: Path
 def test_every_file_is_in_one_shard() -> None:
     files = [Path(f"{number}.jpg") for number in range(10)]
     shares = [Shard(number, 4).share(files) for number in (1, 2, 3, 4)]
-    assert sorted(sum(shares, [])) == sorted(files) and {len(share) for share in shares} == {2, 3}
+    assert sorted(file for share in shares for file in share) == sorted(files) and {len(share) for share in shares} == {2, 3}
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0", "-1/2"])
@@ -128,9 +128,7 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_bytes(sources: Path, cal
 def test_what_a_killed_run_leaves_half_written_is_removed(sources: Path, calm: dict, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run("inspect", sources, "--out", out)
-    claim = f'{{"schema": "tamperlens.record/1", "kind": "failure", "path": "{sources / "clip.mp4"}", "verdict": "inconclusive",'
-    claim += f' "score": null, "reasons": [], "faces": [], "error": "{UNFINISHED}"}}'
-    (out / "clip.json").write_text(claim)
+    (out / "clip.json").write_text(claim_text(str(sources / "clip.mp4")))
     for name in ("clip.annotated.mp4", "clip.face1.mask.png", "clip.html", "index.html", "a.json"):
         (out / f".0123abcd.{name}").write_bytes(b"half")
     (out / ".0123abcd.notes.txt").write_bytes(b"mine")

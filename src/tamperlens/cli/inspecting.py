@@ -41,6 +41,9 @@ def inspect(
         float,
         typer.Option(min=0, help="Of videos, judge a frame every so many seconds; 0: each second, more often in short ones."),
     ] = 0,
+    every_frame: Annotated[
+        bool, typer.Option("--every-frame", help="Of videos, judge every frame: slower, and no moment is passed over.")
+    ] = False,
     start: Annotated[float, typer.Option("--from", min=0, help="Of videos, begin at this second.")] = 0,
     end: Annotated[float, typer.Option("--to", min=0, help="Of videos, end before this second; 0: at their end.")] = 0,
     max_frames: Annotated[
@@ -69,6 +72,8 @@ def inspect(
 
     if end and end <= start:
         raise DataError(f"--to must lie after --from; got --from {start:g} --to {end:g}")
+    if every_frame and (every or max_frames):
+        raise DataError("--every-frame judges all frames; give it without --every and --max-frames")
     own, folder = Shard.of(shard), place_of(out_folder) if out_folder else None
     if own.count > 1 and folder is None:
         raise DataError("--shard needs --out, a folder or address that all shards share; got none")
@@ -79,7 +84,7 @@ def inspect(
         tidy(folder)
     settings = Settings(
         model=model,
-        every=every or None,
+        every=0.0 if every_frame else every or None,
         start=start,
         end=end or None,
         max_frames=max_frames or None,

@@ -75,7 +75,7 @@ class Settings(_Part):
 
     model: str = Field(default="", description="as given: a shipped model's name or a path")
     every: float | None = Field(
-        default=None, description="seconds between judged frames of a video; null: chosen by its length"
+        default=None, description="seconds between judged frames of a video; null: chosen by its length; 0: every frame"
     )
     start: float = Field(default=0.0, description="second at which inspection of a video begins")
     end: float | None = Field(default=None, description="second before which it ends; null: the video's end")
@@ -284,7 +284,7 @@ class VideoRecord(_Inspected):
 
     kind: Literal["video"]
     tracks: list[Track]
-    every: Seconds = Field(gt=0, description="seconds between judged frames")
+    every: Seconds = Field(gt=0, description="seconds between judged frames, on average where every frame was")
     first: Seconds = Field(description="second of the first judged frame")
     last: Seconds
     frames: int = Field(ge=1, description="judged frames")
