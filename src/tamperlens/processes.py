@@ -83,7 +83,8 @@ def run_on_ray(
         ray.shutdown()  # what of it has started
         reason = " ".join(str(error).split())
         raise DataError(
-            f"Ray cannot be used at {address} ({reason}); expected local, auto or a cluster's address, as ray start prints it"
+            f"Ray cannot be used at {address} ({reason}); expected local, auto or a cluster's address, as ray start prints it, "
+            "and in RAY_AUTH_TOKEN its token, where it asks for one"
         ) from error
     try:
         remote: Callable[[Task], object] = ray.remote(max_retries=RAY_RETRIES, num_cpus=1)(job).remote
