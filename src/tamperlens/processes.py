@@ -62,6 +62,10 @@ def _run_pool(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _do(job: Callable[[Task], Result], task: Task) -> Result:
+    return job(task)
+
+
 def run_on_ray(
     job: Callable[[Task], Result], tasks: Iterable[Task], address: str, workers: int = 0
 ) -> Iterator[tuple[Task, Result | str]]:
@@ -87,12 +91,13 @@ def run_on_ray(
             "and in RAY_AUTH_TOKEN its token, where it asks for one"
         ) from error
     try:
-        remote: Callable[[Task], object] = ray.remote(max_retries=RAY_RETRIES, num_cpus=1)(job).remote
+        # Ray takes functions, and a job may be any callable.
+        remote: Callable[..., object] = ray.remote(max_retries=RAY_RETRIES, num_cpus=1)(_do).remote
         at_once = max(1, int(ray.cluster_resources().get("CPU", 1))) * 2  # a few in line, so that no core waits
         waiting, running = iter(tasks), dict[object, Task]()
         while True:
             while len(running) < at_once and (one := next(((task,) for task in waiting), None)):
-                running[remote(one[0])] = one[0]
+                running[remote(job, one[0])] = one[0]
             if not running:
                 return
             done, _ = ray.wait(list(running), num_returns=1)
