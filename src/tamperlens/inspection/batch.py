@@ -5,23 +5,24 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import cv2
 
-from tamperlens.files import replace_text
+from tamperlens.errors import DataError
+from tamperlens.files import remove_remains, replace_text
 from tamperlens.inspection.casefile.page import template
 from tamperlens.inspection.casefile.record import Face, FailureRecord, Rates, Record, Settings, Setup, Track
 from tamperlens.inspection.casefile.words import WORDS, alarms_in_words, rate_in_words
 from tamperlens.inspection.casefile.writing import reason_of
 from tamperlens.inspection.examiner import Examiner
-from tamperlens.media import readable
-from tamperlens.processes import run_processes
+from tamperlens.media import Address, Results, readable
+from tamperlens.processes import run_on_ray, run_processes
 
-__all__ = ["FalseAlarms", "Row", "Summary", "examine_all", "expected_false_alarms", "row_of", "write_summary"]
+__all__ = ["FalseAlarms", "Row", "Summary", "examine_all", "expected_false_alarms", "row_of", "tidy", "write_summary"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class FalseAlarms:
 class Summary:
     """What became of a batch's summaries."""
 
-    index: Path | None  # None where it could not be written
+    index: Path | Address | None  # None where it could not be written
     lost: tuple[str, ...]  # what could not be written, and why
     renamed: bool  # whether names were taken by files of other origin
 
@@ -70,27 +71,35 @@ _MARKS = {
 }
 
 
-def examine_all(examiner: Examiner, files: Iterable[tuple[Path, str]], workers: int) -> Iterator[tuple[Path, Record]]:
+def examine_all(
+    examiner: Examiner, files: Iterable[tuple[Path | Address, str]], workers: int = 1, ray: str = ""
+) -> Iterator[tuple[Path | Address, Record]]:
     """Each file (path and stem of its casefile) with its record: in order and this process where ``workers`` is 1, else as
-    they end, in processes that load the model for themselves. Failures are records, too.
+    they end, in processes that load the model for themselves; also on the Ray cluster at ``ray``. Failures are records, too.
     """
-    if workers > 1:
+    if ray or workers > 1:
         job = partial(_examine, examiner.settings, examiner.folder, examiner.annotated)
-        for (path, _), record in run_processes(job, files, workers):
+        results = run_on_ray(job, files, ray, workers) if ray else run_processes(job, files, workers)
+        for (path, _), record in results:
             yield path, FailureRecord.of(readable(path), record) if isinstance(record, str) else record
         return
     for path, stem in files:
         yield path, examiner(path, stem)
 
 
-def _examine(settings: Settings, folder: Path | None, annotated: bool, file: tuple[Path, str]) -> Record:
+def _examine(settings: Settings, folder: Path | Address | None, annotated: bool, file: tuple[Path | Address, str]) -> Record:
     return _examiner(settings, folder, annotated)(*file)
 
 
 @cache
-def _examiner(settings: Settings, folder: Path | None, annotated: bool) -> Examiner:
+def _examiner(settings: Settings, folder: Path | Address | None, annotated: bool) -> Examiner:
     cv2.setNumThreads(1)  # the processes share the cores
     return Examiner(settings, folder, annotated=annotated, threads=1)
+
+
+def tidy(folder: Path) -> None:
+    """Remove what runs that were killed left of texts; of pictures and videos it goes once their casefile is written anew."""
+    remove_remains(folder, lambda name: name.endswith((".json", ".html", ".csv")))
 
 
 def row_of(record: Record) -> Row:
@@ -125,9 +134,9 @@ def expected_false_alarms(rows: Sequence[Row], setup: Setup) -> list[FalseAlarms
 def write_summary(
     rows: Sequence[Row],
     alarms: Sequence[FalseAlarms],
-    folder: Path,
+    folder: Path | Address,
     left: int = 0,
-    left_out: Mapping[str, Sequence[Path]] | None = None,
+    left_out: Mapping[str, Sequence[PurePath]] | None = None,
 ) -> Summary:
     """Write ``index.html``, ``summary.csv`` and ``summary.json``; files of the highest scores of each verdict come first.
 
@@ -136,6 +145,8 @@ def write_summary(
     there that this program did not write, all three get other names. What cannot be written is told, and keeps the others
     back no more than it must.
     """
+    if isinstance(folder, Address):
+        return _summary_at(folder, rows, alarms, left, left_out)
     order = list(WORDS)
     ranked = sorted(rows, key=lambda row: (order.index(row.verdict), row.kind == "failure", -(row.score or 0.0), row.path))
     counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in order}
@@ -156,6 +167,24 @@ def write_summary(
             lost[name] = f"{prefix}{name} could not be written ({reason_of(error)})"
     index = None if "index.html" in lost else folder / f"{prefix}index.html"
     return Summary(index, tuple(lost.values()), bool(prefix))
+
+
+def _summary_at(
+    address: Address,
+    rows: Sequence[Row],
+    alarms: Sequence[FalseAlarms],
+    left: int,
+    left_out: Mapping[str, Sequence[PurePath]] | None,
+) -> Summary:
+    """The same, copied to an address."""
+    try:
+        with Results(address).mirror(lambda name: name.endswith(tuple(_MARKS)), lambda name: True) as mirror:
+            summary = write_summary(rows, alarms, mirror.folder, left, left_out)
+            for name in mirror.written():
+                mirror.take_back(name)
+    except DataError as error:
+        return Summary(None, (f"the index could not be written ({error})",), False)
+    return replace(summary, index=address / summary.index.name if summary.index else None)
 
 
 def _free_prefix(folder: Path) -> str:

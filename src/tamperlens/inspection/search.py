@@ -10,11 +10,11 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from tamperlens.errors import DataError
 from tamperlens.files import MEDIA_SUFFIXES
-from tamperlens.media import readable, sniff
+from tamperlens.media import Address, files_at, first_bytes, kind_in, readable, sniff
 
 __all__ = ["Found", "find_files"]
 
@@ -27,11 +27,11 @@ _CODE = {".ts", ".mts"}  # suffixes of videos that programs' texts have, too
 class Found:
     """What a search gave."""
 
-    files: list[Path] = field(default_factory=list)
-    left_out: dict[str, list[Path]] = field(default_factory=dict)  # what such files are -> the files
-    _noted: set[tuple[Path, str]] = field(default_factory=set)
+    files: list[Path | Address] = field(default_factory=list)
+    left_out: dict[str, list[PurePath]] = field(default_factory=dict)  # what such files are -> the files
+    _noted: set[tuple[PurePath, str]] = field(default_factory=set)
 
-    def leave_out(self, path: Path, words: str) -> None:
+    def leave_out(self, path: PurePath, words: str) -> None:
         """Note what is not inspected, once, and what it is; words that begin with "a folder" are of folders."""
         if (path, words) not in self._noted:
             self._noted.add((path, words))
@@ -48,17 +48,22 @@ class Found:
         return lines
 
 
-def find_files(sources: Sequence[Path], results: Path | None = None) -> Found:
+def find_files(sources: Sequence[Path | Address], results: Path | Address | None = None) -> Found:
     """The files meant by paths, folders and patterns such as ``a/**/*.jpg``, in the order given, by name within each.
+
+    All of these may be addresses, too; `DataError` where one cannot be reached.
 
     Of folders and patterns, whatever is a photo or a video by its first bytes, and what is called like one, so that a broken
     file is not passed over. Links are followed, loops end, and a file that is reached twice is done once. Nothing below
     ``results``, where results go (`DataError` where everything lies there). What is neither there nor a pattern stays, so that
     somebody is told, and so does a folder without a photo or video.
     """
-    found, seen = Found(), dict[tuple[object, ...], Path]()
+    found, seen = Found(), dict[tuple[object, ...], PurePath]()
     for source in sources:
-        if _is_folder(source):
+        inside: Sequence[Path | Address] | None
+        if isinstance(source, Address):
+            inside = files_at(source)
+        elif _is_folder(source):
             inside = _within(source, found)
         elif _is_pattern(os.fspath(source)) and not os.path.lexists(source):
             inside = [path for path in _matching(source, found) if not _is_folder(path)]
@@ -68,7 +73,7 @@ def find_files(sources: Sequence[Path], results: Path | None = None) -> Found:
             if _first_time(source, seen, found):
                 found.files.append(source)
             continue
-        wanted = [path for path in sorted(set(inside)) if _wanted(path, found, results)]
+        wanted = [path for path in sorted(set(inside), key=lambda path: path.parts) if _wanted(path, found, results)]
         if results is not None and not wanted and any(_lies_in(path, results) and _is_media(path) for path in inside):
             raise DataError(
                 f"all files of {source} lie in {results}, where results go, and cannot be told from results; give another --out"
@@ -77,7 +82,7 @@ def find_files(sources: Sequence[Path], results: Path | None = None) -> Found:
     return found
 
 
-def _wanted(path: Path, found: Found, results: Path | None) -> bool:
+def _wanted(path: Path | Address, found: Found, results: Path | Address | None) -> bool:
     """Whether a file of a folder is to be inspected; notes why it is not."""
     if results is not None and _lies_in(path, results):
         return False
@@ -87,8 +92,12 @@ def _wanted(path: Path, found: Found, results: Path | None) -> bool:
     return not words
 
 
-def _other_kind(path: Path) -> str:
+def _other_kind(path: Path | Address) -> str:
     """What a file is that is neither photo nor video; empty where it is one, or is called like one."""
+    if isinstance(path, Address):
+        named = _called_media(path) and not path.name.startswith("._")  # then it need not be asked for
+        kind = None if named else kind_in(first_bytes(path))
+        return "" if kind is None or kind.reader in ("photo", "video") else kind.words
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would keep its reader waiting
             return "not a regular file"
@@ -104,21 +113,25 @@ def _is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # False where `Path.is_dir` raises: names that are too long, folders that may not be entered
 
 
-def _is_media(path: Path) -> bool:
+def _is_media(path: Path | Address) -> bool:
     return not _other_kind(path)
 
 
-def _called_media(path: Path) -> bool:
+def _called_media(path: PurePath) -> bool:
     return path.suffix.lower() in MEDIA_SUFFIXES - _CODE
 
 
-def _lies_in(path: Path, folder: Path) -> bool:
+def _lies_in(path: Path | Address, folder: Path | Address) -> bool:
+    if isinstance(path, Address) or isinstance(folder, Address):
+        return type(path) is type(folder) and folder in path.parents
     return Path(os.path.realpath(folder)) in Path(os.path.realpath(path)).parents  # `Path.resolve` raises on a link to itself
 
 
-def _first_time(path: Path, seen: dict[tuple[object, ...], Path], found: Found) -> bool:
+def _first_time(path: Path | Address, seen: dict[tuple[object, ...], PurePath], found: Found) -> bool:
     """Whether a file was not reached before, by this name or another."""
     try:
+        if isinstance(path, Address):
+            return seen.setdefault((path,), path) is path
         status = path.stat()
         key: tuple[object, ...] = (status.st_dev, status.st_ino) if status.st_ino else (os.path.realpath(path),)
     except (OSError, ValueError):
