@@ -97,8 +97,8 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         forward.train()
-        for name in config.frozen:
-            _part(model, name, "frozen").eval()
+        for held in _held(model, config):
+            held.eval()
         optimizer.zero_grad()
         for part in own:
             batch = next(batches).to(fabric.device)
@@ -171,6 +171,16 @@ def _optimizer(config: TrainConfig, model: Model) -> torch.optim.Optimizer:
     return kind(
         [g for g in groups if g["params"]], lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
     )
+
+
+def _held(model: Model, config: TrainConfig) -> list[nn.Module]:
+    """Parts that keep their batch statistics: what is frozen and, where crops come in pairs, every batch norm.
+
+    Half of every batch of pairs is forged, each crop beside its own pristine one. Statistics of such a batch tell which is
+    which: a network learns to read them, is right on nearly every crop of a batch, and not much better than chance on one.
+    """
+    parts = [_part(model, name, "frozen") for name in config.frozen]
+    return parts + [part for part in model.network.modules() if config.pairs and isinstance(part, nn.BatchNorm2d)]
 
 
 def _part(model: Model, name: str, setting: str) -> nn.Module:
