@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from tamperlens.cli.console import NOT_INSPECTED, Detector, app, complain, errors, make_folder, out, printable, progress_bar
+from tamperlens.cli.console import (
+    NOT_INSPECTED,
+    Detector,
+    Precision,
+    Runtime,
+    app,
+    complain,
+    errors,
+    make_folder,
+    out,
+    printable,
+    progress_bar,
+)
 from tamperlens.errors import DataError
 
 if TYPE_CHECKING:
@@ -43,6 +55,12 @@ def inspect(
     ] = 0,
     annotated: Annotated[bool, typer.Option(help="With --out, write videos anew with what was found.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one for many files.")] = 1,
+    runtime: Runtime = "auto",
+    precision: Precision = "float32",
+    threads: Annotated[
+        int,
+        typer.Option(min=0, help="Threads of one process for decoding and the model; 0: as many as pay. With --workers: 1."),
+    ] = 0,
     detector: Detector = "",
 ) -> None:
     """Say for each file, and each face in it, whether it was manipulated, and where.
@@ -66,8 +84,10 @@ def inspect(
         end=end or None,
         max_frames=max_frames or None,
         detector=detector,
+        runtime=runtime,
+        precision=precision,
     )
-    examiner = Examiner(settings, folder, annotated=annotated)
+    examiner = Examiner(settings, folder, annotated=annotated, threads=threads)
     found = find_files(sources, folder)
     for sentence in found.sentences():
         errors.print(sentence, markup=False)
@@ -162,7 +182,10 @@ def _print_footer(
         out.print(f"Index: {printable(str(summary.index))}{other}", markup=False)
     predictor = examiner.predictor
     kind = "calibrated" if predictor.calibrated else "uncalibrated"
-    out.print(f"\nModel {predictor.name}; scores are {kind}. A verdict is evidence, not proof. Known limits:", style="dim")
+    out.print(
+        f"\nModel {predictor.name} ({examiner.setup.engine}); scores are {kind}. A verdict is evidence, not proof. Known limits:",
+        style="dim",
+    )
     for limit in predictor.limits:
         out.print(f"  - {limit}", style="dim", markup=False)
 

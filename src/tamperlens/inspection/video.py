@@ -16,10 +16,11 @@ import numpy as np
 
 from tamperlens.faces import FaceTracks, appearance, box_at
 from tamperlens.inspection.marks import marked_pixels
-from tamperlens.inspection.photo import check_stability, inspect_faces
+from tamperlens.inspection.photo import check_stability, inspect_frames
 from tamperlens.inspection.verdict import judge_tracks, rule_of, video_verdict
 from tamperlens.media import VideoSampler, fit_within, moving_length, next_due
 from tamperlens.types import (
+    BatchPredictor,
     FaceBox,
     FaceDetector,
     FaceFinding,
@@ -42,6 +43,7 @@ MAX_FACES = 10  # the largest faces of a frame that are judged
 HEAT_SIDE = 64  # pixels
 PICTURES = 24  # faces of which a picture is kept
 HIGHEST = 6  # frames of the highest scores that are kept
+HELD = 8  # frames at most that wait for a batch of faces to be full
 HIGHEST_SIDE = 960  # pixels: their longest side
 
 
@@ -104,6 +106,8 @@ class _Collector:
         self.best: dict[int, FaceInspection] = {}  # of each face the frame in which it scores highest
         self.highest: list[tuple[float, int, KeptFrame]] = []  # a heap of score, minus number, frame
         self.frames, self.first, self.last, self.size, self.crowd = 0, 0.0, 0.0, (0, 0), 0
+        self.batch_pixels = predictor.batch_pixels if isinstance(predictor, BatchPredictor) else 1
+        self.waiting: list[tuple[Frame, Sequence[FaceBox], Sequence[int]]] = []
 
     def follow(self, frame: Frame, faces: Sequence[FaceBox]) -> list[int]:
         """Each face's number."""
@@ -119,11 +123,20 @@ class _Collector:
         if not self.frames:
             self.first, self.size = frame.seconds, (frame.image.shape[1], frame.image.shape[0])
         self.frames, self.last = self.frames + 1, frame.seconds
-        inspected = inspect_faces(frame, faces, self.predictor)
-        for number, face in zip(numbers, inspected, strict=True):
-            self._keep_face(number, face)
-            self.sightings.setdefault(number, []).append(Sighting(frame.seconds, frame.index, face.finding, _heat(face)))
-        self._keep_frame(frame, max((face.finding.score for face in inspected if face.finding.score is not None), default=None))
+        self.waiting.append((frame, faces, numbers))
+        crops = sum((2 * face.size) ** 2 for _, faces, _ in self.waiting for face in faces)
+        if crops >= self.batch_pixels or len(self.waiting) >= HELD:
+            self._judge_waiting()
+
+    def _judge_waiting(self) -> None:
+        judged = inspect_frames([(frame, faces) for frame, faces, _ in self.waiting], self.predictor)
+        for (frame, _, numbers), inspected in zip(self.waiting, judged, strict=True):
+            for number, face in zip(numbers, inspected, strict=True):
+                self._keep_face(number, face)
+                self.sightings.setdefault(number, []).append(Sighting(frame.seconds, frame.index, face.finding, _heat(face)))
+            scores = [face.finding.score for face in inspected if face.finding.score is not None]
+            self._keep_frame(frame, max(scores, default=None))
+        self.waiting.clear()
 
     def _keep_face(self, number: int, face: FaceInspection) -> None:
         if face.picture is None or (number in self.best and _score(face) <= _score(self.best[number])):
@@ -139,7 +152,7 @@ class _Collector:
         height, width = frame.image.shape[:2]
         small = fit_within(frame.image, HIGHEST_SIDE)
         scale = max(small.shape[:2]) / max(height, width)
-        heapq.heappush(self.highest, (score, -self.frames, KeptFrame(frame.seconds, score, small, scale)))
+        heapq.heappush(self.highest, (score, -frame.index, KeptFrame(frame.seconds, score, small, scale)))
         if len(self.highest) > HIGHEST:
             heapq.heappop(self.highest)
 
@@ -150,6 +163,7 @@ class _Collector:
         return replace(sighting.finding, verdict=Verdict.INCONCLUSIVE, mask_area=0.0)
 
     def conclude(self, every: float, sampler: VideoSampler, part: tuple[float, float]) -> VideoInspection:
+        self._judge_waiting()
         order = {number: place for place, number in enumerate(self.sightings, 1)}
         numbers = {place: number for number, place in order.items()}
         tracks = judge_tracks(
