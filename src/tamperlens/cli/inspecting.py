@@ -59,7 +59,7 @@ def inspect(
     precision: Precision = "float32",
     threads: Annotated[
         int,
-        typer.Option(min=0, help="Threads of one process for decoding and the model; 0: as many as pay. With --workers: 1."),
+        typer.Option(min=0, help="Threads for decoding and for the model; 0: as many as pay. With --workers: 1."),
     ] = 0,
     detector: Detector = "",
 ) -> None:
@@ -182,10 +182,9 @@ def _print_footer(
         out.print(f"Index: {printable(str(summary.index))}{other}", markup=False)
     predictor = examiner.predictor
     kind = "calibrated" if predictor.calibrated else "uncalibrated"
-    out.print(
-        f"\nModel {predictor.name} ({examiner.setup.engine}); scores are {kind}. A verdict is evidence, not proof. Known limits:",
-        style="dim",
-    )
+    engine = f" ({examiner.setup.engine})" if examiner.setup.engine else ""
+    said = f"Model {predictor.name}{engine}; scores are {kind}. A verdict is evidence, not proof. Known limits:"
+    out.print(f"\n{said}", style="dim")
     for limit in predictor.limits:
         out.print(f"  - {limit}", style="dim", markup=False)
 

@@ -129,6 +129,7 @@ def inspect_frames(
     most = predictor.batch_pixels if isinstance(predictor, BatchPredictor) else 1
     inspected: list[list[FaceInspection]] = [[] for _ in frames]
     waiting: list[_Waiting] = []
+    too_many = f"only the {MAX_FACES} largest faces of a picture are judged"
 
     def judge_waiting() -> None:
         predictions = iter(_predict([view for each in waiting for view in each.views], predictor))
@@ -138,9 +139,7 @@ def inspect_frames(
 
     for number, (frame, faces) in enumerate(frames):
         for place, face in enumerate(faces):
-            crop = (
-                _fit_crop(face, frame) if place < MAX_FACES else f"only the {MAX_FACES} largest faces of a picture are judged"
-            )
+            crop = _fit_crop(face, frame) if place < MAX_FACES else too_many
             waiting.append(_Waiting(number, face, crop, stability))
             if sum(view.shape[0] * view.shape[1] for each in waiting for view in each.views) >= most:
                 judge_waiting()

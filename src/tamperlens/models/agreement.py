@@ -38,7 +38,8 @@ def fixed_crop() -> FloatArray:
     noise = np.random.default_rng(0).random((3, SIDE, SIDE), dtype=np.float32) - np.float32(0.5)
     shades = np.stack([0.35 + 0.3 * x, 0.3 + 0.3 * y, 0.6 - 0.3 * x * y])
     texture = 0.08 * np.sin(25 * x + 3 * y) * np.cos(25 * y)
-    return np.clip(shades + texture + 0.15 * noise * disc + 0.1 * disc, 0, 1).astype(np.float32)[None]
+    image: FloatArray = np.clip(shades + texture + 0.15 * noise * disc + 0.1 * disc, 0, 1).astype(np.float32)
+    return image[None]
 
 
 def reference_of(run: Run) -> Reference:
@@ -58,4 +59,5 @@ def _numbers(run: Run) -> npt.NDArray[np.float64]:
     pixel_map, score = run(fixed_crop())
     side = SIDE // BLOCK
     blocks = np.asarray(pixel_map, np.float64).reshape(side, BLOCK, side, BLOCK).mean(axis=(1, 3))
-    return np.array([*blocks.ravel(), np.asarray(score).ravel()[0]])
+    numbers: npt.NDArray[np.float64] = np.array([*blocks.ravel(), np.asarray(score).ravel()[0]])
+    return numbers

@@ -197,7 +197,7 @@ class Quantised(_Part):
         return (
             f"int8: AUC {self.auc_before:.4f} before, {self.auc:.4f} after; mIoU {100 * self.miou_before:.2f} before, "
             f"{100 * self.miou:.2f} after, on {self.crops} crops of test people; calibrated on {self.calibrated_on} crops of "
-            f"others; {'fit' if self.fit else 'NOT fit'} to ship (limits: AUC -{MOST_AUC_LOST:g}, mIoU -{100 * MOST_MIOU_LOST:g})"
+            f"others; {'fit' if self.fit else 'NOT fit'} to ship"
         )
 
 

@@ -64,6 +64,7 @@ class OnnxEngine:
         self.card_inside: str | None = self._session.get_modelmeta().custom_metadata_map.get(CARD_ENTRY)
 
     def __call__(self, images: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """As `Engine` says."""
         pixel_maps, scores = self._session.run(list(OUTPUTS), {"images": images})
         return pixel_maps, scores
 
@@ -108,6 +109,7 @@ class OpenVinoEngine:
         self.sha256 = hashlib.sha256(data).hexdigest()
 
     def __call__(self, images: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """As `Engine` says."""
         found = self._request.infer({"images": images})
         return found["pixel_map"].copy(), found["score"].copy()  # the request's own memory, used again
 
@@ -131,6 +133,7 @@ class TorchEngine:
             torch.set_num_threads(threads)  # of the whole process; PyTorch has no other number
 
     def __call__(self, images: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """As `Engine` says."""
         import torch
 
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):

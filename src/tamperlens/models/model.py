@@ -103,9 +103,9 @@ def parse_name(name: str) -> tuple[str, str]:
 def save(model: Model, path_stem: Path | str, card: ModelCard) -> ModelCard:
     """Write ``<path_stem>.safetensors`` and ``<path_stem>.json``.
 
-    What the model itself knows (task, thresholds, normalisation, what it gives for a fixed crop) and the weights' hash are filled
-    in; all else is taken
-    from ``card``. Returns the card as written. Raises ``ModelError`` when the card's network is not the model's.
+    What the model itself knows (task, thresholds, normalisation, its answer to the fixed crop) and the weights' hash are filled
+    in; all else is taken from ``card``. Returns the card as written. Raises ``ModelError`` when the card's network is not the
+    model's.
     """
     weights_path, card_path = _paths(path_stem)
     weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}

@@ -24,15 +24,23 @@ if TYPE_CHECKING:
     from tamperlens.models.model import Model
 
 __all__ = [
-    "DEFAULT_MODEL", "WEIGHTS", "CardPredictor", "OnnxPredictor", "Runtime", "TorchPredictor", "as_seen", "load", "shipped_models",
-]  # fmt: skip
+    "DEFAULT_MODEL",
+    "WEIGHTS",
+    "CardPredictor",
+    "OnnxPredictor",
+    "Runtime",
+    "TorchPredictor",
+    "as_seen",
+    "load",
+    "shipped_models",
+]
 
 DEFAULT_MODEL = "contrast-seg"
 WEIGHTS = Path(__file__).parent / "weights"  # of the shipped models
 Runtime = Literal["auto", "onnx", "openvino", "torch"]
 
-#: What ``auto`` tries for each kind of file, the fastest first, as benchmarks/machine.py found it (docs/performance.md). A fixed
-#: order, not a race at each start: the same machine gives the same figures each time, and a single photo pays for no race.
+#: What ``auto`` tries for each kind of file, the fastest first, as benchmarks/machine.py found it (docs/performance.md). A
+#: fixed order, not a race at each start: a machine gives the same figures each time, and a single photo pays for no race.
 FASTEST: dict[str, tuple[Runtime, ...]] = {".onnx": ("onnx", "openvino"), ".xml": ("openvino",), ".safetensors": ("torch",)}
 
 
