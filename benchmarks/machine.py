@@ -1,12 +1,12 @@
 """What this machine can do, and how near to that the networks and whole inspections come, in one run.
 
     python benchmarks/machine.py                                   a short look: two minutes
-    python benchmarks/machine.py --seconds 3 --most 10000 --doc docs/performance.md --json docs/performance.json
-    python benchmarks/machine.py --check docs/performance.json     have ratios fallen behind the committed ones?
+    python benchmarks/machine.py --seconds 3 --most 10000 --doc docs/performance.md --json docs/images/performance.json
+    python benchmarks/machine.py --check docs/images/performance.json     have ratios fallen behind the committed ones?
 
 Rates are per second of one processor core's work, so that what else runs on the machine counts little; latencies are by the
-clock. --model takes shipped names and files, such as an int8 file that `tamperlens export` wrote. --doc writes the tables between
-two marks of a page and the plot beside it; --check compares ratios alone, since only they mean the same on two machines.
+clock. --model takes shipped names and files, such as an int8 file that `tamperlens export` wrote. --doc writes the tables
+between two marks of a page; --check compares ratios alone, since only they mean the same on two machines.
 """
 
 import argparse
@@ -48,7 +48,7 @@ Run = dict[str, Any]
 
 
 def rate(work: Callable[[], object], seconds: float) -> tuple[float, list[float]]:
-    """How often per second of work, and the milliseconds by the clock of each time; at least twice after one that is not counted."""
+    """How often per second of work, and the milliseconds by the clock of each time; the first time is not counted."""
     work()
     clocks, began, worked = [], time.perf_counter(), time.process_time()
     while len(clocks) < 2 or time.perf_counter() - began < seconds:
