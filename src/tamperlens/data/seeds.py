@@ -28,7 +28,7 @@ NETWORK_CHOICE = (21, 22)  # benchmarks/candidates.py: crops to choose map thres
 
 # People of the test split.
 FROZEN_BENCH = 20261122  # benchmarks/quality.py and the figures in a model's card
-RECIPES = 7  # pairs by the second generation's recipes
+RECIPES = 7  # pairs by the second generation's recipes, also those of benchmarks/failures.py
 BY_SIZE, ENLARGED = 9, 13  # benchmarks/scales.py
 BY_QUALITY = 11  # benchmarks/gates.py
 

@@ -10,6 +10,7 @@ from tamperlens.forge.degrade import apply_pipeline
 from tamperlens.forge.lives import encode, live
 from tamperlens.forge.portrait import Portrait, scaled
 from tamperlens.forge.recipes import Painted, paint
+from tamperlens.forge.scenes import relit, turned
 from tamperlens.forge.visible import visible_difference
 from tamperlens.media import resize
 from tamperlens.types import BoolArray, UInt8Array
@@ -38,6 +39,7 @@ def make_pair(
     largest = target.image.shape[0]
     work = min(largest, round(side * float(rng.choice([1.0, rng.uniform(1.0, 1.6)]))))
     portrait = scaled(target, work)
+    portrait = turned(portrait, rng) if rng.random() < 0.4 else portrait
     image = _history(portrait.image, int(rng.integers(2**63)))
     portrait = Portrait(image, portrait.landmarks)
     history = int(rng.integers(2**63))
@@ -75,7 +77,8 @@ def _delivered(painted: Painted, mask: BoolArray, side: int, seed: int, rng: np.
 
 
 def _history(image: UInt8Array, seed: int) -> UInt8Array:
-    """What befell the picture before the forger had it: processing, then often a codec."""
+    """What befell the picture before the forger had it: light, processing, then often a codec."""
     rng = np.random.default_rng(seed)
+    image = relit(image, rng) if rng.random() < 0.7 else image
     image, _ = apply_pipeline(image, rng, 0.55, most=2)
     return encode(image, rng) if rng.random() < 0.35 else image
