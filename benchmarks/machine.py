@@ -112,7 +112,7 @@ def networks(models: list[str], peak: Run, seconds: float) -> Iterator[Run]:
                 "way": f"{runtime} {predictor.precision}",
                 "crops/s": alone,
                 f"crops/s in batches of {BATCH}": together,
-                "share of peak": cost * alone / peak.get(predictor.precision, float("nan")),
+                "share of peak": cost * alone / max(peak["float32"], peak.get(predictor.precision, 0.0)),
                 "p50 ms": float(np.percentile(clocks, 50)),
                 "p95 ms": float(np.percentile(clocks, 95)),
             }

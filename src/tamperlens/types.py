@@ -333,4 +333,3 @@ class BatchPredictor(Predictor, Protocol):
     def many(self, images: Sequence[UInt8Array]) -> Sequence[Prediction]:
         """The predictions of crops of any sizes, in their order."""
         ...
-
