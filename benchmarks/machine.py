@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -50,7 +50,8 @@ Run = dict[str, Any]
 def rate(work: Callable[[], object], seconds: float) -> tuple[float, list[float]]:
     """How often per second of work, and the milliseconds by the clock of each time; the first time is not counted."""
     work()
-    clocks, began, worked = [], time.perf_counter(), time.process_time()
+    clocks: list[float] = []
+    began, worked = time.perf_counter(), time.process_time()
     while len(clocks) < 2 or time.perf_counter() - began < seconds:
         start = time.perf_counter()
         work()
@@ -146,7 +147,7 @@ def worked(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - began, found
 
 
-def stages(kind: str, path: Path, predictor: CardPredictor) -> Run:
+def stages(kind: Literal["photo", "video"], path: Path, predictor: CardPredictor) -> Run:
     """Seconds of work of one inspection, by stage; the largest bounds it."""
     detector, timed = Timed(detector_for(kind)), Timed(predictor)
     if kind == "photo":
@@ -199,7 +200,10 @@ def measure(models: list[str], seconds: float, most: int) -> Run:
         photo, clip = Path(get_sample_data("grace_hopper.jpg", asfileobj=False)), Path(name) / "clip.mp4"
         make_clip(clip, 4, 1280, 720)
         predictor = load(models[0], threads=1)
-        run["inspections"] = {kind: stages(kind, path, predictor) for kind, path in (("photo", photo), ("video", clip))}
+        run["inspections"] = {
+            "photo": stages("photo", photo, predictor),
+            "video": stages("video", clip, predictor),
+        }
         video = run["inspections"]["video"]
         ratios = {"video of 720p: rate over decoding alone": video["stages"]["decoding"] / video["total"]}
         eager = {row["model"]: row["crops/s"] for row in run["networks"] if row["way"] == EAGER}

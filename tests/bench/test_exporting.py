@@ -24,7 +24,7 @@ def model(tmp_path_factory):
     """A small network with weights by seed, saved."""
     torch.manual_seed(3)
     stem = tmp_path_factory.mktemp("model") / "small"
-    card = ModelCard(name="small", network="fn3", task="seg", map_threshold=0.5, score_threshold=0.05)
+    card = ModelCard(name="small", network="fn3", task="seg", map_threshold=0.5, score_threshold=0.05, crop_policy="native")
     save(Model.create("fn3-seg").eval(), stem, card)
     return stem.with_suffix(".safetensors")
 

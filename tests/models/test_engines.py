@@ -7,7 +7,7 @@ import pytest
 
 from faces_at_hand import hopper_portrait
 from tamperlens.errors import MissingExtra, ModelError
-from tamperlens.models import runtime
+from tamperlens.models import engines
 from tamperlens.models.agreement import difference, fixed_crop, reference_of
 from tamperlens.models.card import ModelCard, Quantised
 from tamperlens.models.runtime import WEIGHTS, load
@@ -32,8 +32,8 @@ def test_every_engine_gives_the_cards_numbers_and_says_what_it_is(way) -> None:
 def test_auto_takes_the_next_engine_where_the_first_gives_other_numbers(monkeypatch) -> None:
     pytest.importorskip("openvino")
     assert load(NAME, threads=1).how.startswith("onnxruntime")
-    run = runtime.OnnxEngine.__call__
-    monkeypatch.setattr(runtime.OnnxEngine, "__call__", lambda self, images: (run(self, images)[0] + 0.1, run(self, images)[1]))
+    run = engines.OnnxEngine.__call__
+    monkeypatch.setattr(engines.OnnxEngine, "__call__", lambda self, images: (run(self, images)[0] + 0.1, run(self, images)[1]))
     assert load(NAME, threads=1).how.startswith("openvino")
     with pytest.raises(ModelError, match=r"onnxruntime [\d.]+ differs by 0\.1; 0\.002 is allowed"):
         load(NAME, threads=1, runtime="onnx")
