@@ -29,6 +29,19 @@ def model(tmp_path_factory):
     return stem.with_suffix(".safetensors")
 
 
+@pytest.fixture(scope="module")
+def traced(model, tmp_path_factory):
+    """The ONNX file of it. Tracing takes the exporter seconds, so it is done once."""
+    return export_model(model, "onnx", tmp_path_factory.mktemp("traced"), say=lambda _: None).path
+
+
+@pytest.fixture(autouse=True)
+def one_trace(request, monkeypatch):
+    """All but the fixture above are given its file for a traced one."""
+    file = request.getfixturevalue("traced")
+    monkeypatch.setattr(exporting, "to_onnx", lambda network, path: shutil.copy(file, path))
+
+
 @pytest.mark.parametrize("to", ["onnx", "openvino"])
 def test_an_exported_file_is_a_model_without_its_card_beside_it(to, model, tmp_path) -> None:
     pytest.importorskip({"onnx": "onnxruntime"}.get(to, to))
@@ -53,13 +66,12 @@ def test_numbers_that_differ_are_refused_and_nothing_is_left(model, tmp_path, mo
     assert not list(tmp_path.iterdir())
 
 
-def test_int8_weights_are_int8_and_maps_near(model, tmp_path) -> None:
-    plain = export_model(model, "onnx", tmp_path, say=lambda _: None)
-    card = plain.card.model_copy(update={"precision": "int8", "reference": None})
+def test_int8_weights_are_int8_and_maps_near(traced, tmp_path) -> None:
+    card = ModelCard.load(traced.with_suffix(".json")).model_copy(update={"precision": "int8", "reference": None})
     crops = sample_crops()
-    assert quantise(plain.path, tmp_path / "q.onnx", card, crops[:3]) == 3
+    assert quantise(traced, tmp_path / "q.onnx", card, crops[:3]) == 3
     card.save(tmp_path / "q.json")
-    quantised, original = load(tmp_path / "q.onnx", threads=1), load(plain.path, threads=1)
+    quantised, original = load(tmp_path / "q.onnx", threads=1), load(traced, threads=1)
     assert ", int8, " in quantised.how
     import onnx
 
