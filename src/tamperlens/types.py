@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "BatchPredictor",
     "BoolArray",
     "FaceBox",
     "FaceCrop",
@@ -317,4 +318,18 @@ class Predictor(Protocol):
 
     def __call__(self, image: UInt8Array) -> Prediction:
         """Pixel map, mask and score of an RGB uint8 ``(H, W, 3)`` crop; the map has the crop's own size."""
+        ...
+
+
+@runtime_checkable
+class BatchPredictor(Predictor, Protocol):
+    """A predictor that takes several crops at once."""
+
+    @property
+    def batch_pixels(self) -> int:
+        """Pixels of crops that are best given at once; 1 where crops are best given one at a time."""
+        ...
+
+    def many(self, images: Sequence[UInt8Array]) -> Sequence[Prediction]:
+        """The predictions of crops of any sizes, in their order."""
         ...

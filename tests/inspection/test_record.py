@@ -174,7 +174,7 @@ def changed(value: Any) -> list[Any]:
         return [not value]
     if isinstance(value, int | float):
         return [value + 9, value + 0.3, value - 0.3]
-    return [f"{value}x", "manipulated", "no_evidence", 0.3, 9, [0.1, 0.2], {"a": "b"}]
+    return [f"{value}x", "manipulated", "no_evidence", "onnx", "bf16", 0.3, 9, [0.1, 0.2], {"a": "b"}]
 
 
 #: What may differ between two records of one file without a word. Whoever adds to it says why.

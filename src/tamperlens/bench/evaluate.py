@@ -21,7 +21,7 @@ from tamperlens.data.store import POLICIES, Store
 from tamperlens.errors import DataError
 from tamperlens.metrics.rows import rows_record, rows_to_markdown
 from tamperlens.models.card import ModelCard
-from tamperlens.models.runtime import OnnxPredictor, TorchPredictor
+from tamperlens.models.runtime import CardPredictor
 from tamperlens.types import ResultRow
 
 __all__ = ["Evaluation", "conditions_for", "evaluate_maps", "evaluate_model"]
@@ -69,7 +69,7 @@ def conditions_for(
 
 
 def evaluate_model(
-    predictor: OnnxPredictor | TorchPredictor, store: Store, conditions: Conditions, corruptions: Sequence[Corruption] = ()
+    predictor: CardPredictor, store: Store, conditions: Conditions, corruptions: Sequence[Corruption] = ()
 ) -> Evaluation:
     """A loaded model on a store's crops, as they are and after each corruption."""
     outcomes = judge_store(predictor, store, conditions)

@@ -5,7 +5,7 @@ import sys
 import tempfile
 import unicodedata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -20,6 +20,8 @@ __all__ = [
     "NOT_INSPECTED",
     "UNUSABLE",
     "Detector",
+    "Precision",
+    "Runtime",
     "app",
     "codes",
     "complain",
@@ -32,6 +34,13 @@ __all__ = [
 ]
 
 
+Runtime = Annotated[
+    Literal["auto", "onnx", "openvino", "torch"],
+    typer.Option(help="What runs the model: ONNX Runtime, OpenVINO, PyTorch (on a GPU where there is one); auto: the fastest."),
+]
+Precision = Annotated[
+    Literal["float32", "bf16"], typer.Option(help="Of the network; bf16 with OpenVINO, on processors that have it.")
+]
 Detector = Annotated[str, typer.Option("--detector", help="What finds the faces; yunet by default.")]
 
 

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from tamperlens.cli.console import NOT_INSPECTED, Detector, app, complain, errors, make_folder, out, printable, progress_bar
+from tamperlens.cli.console import (
+    NOT_INSPECTED,
+    Detector,
+    Precision,
+    Runtime,
+    app,
+    complain,
+    errors,
+    make_folder,
+    out,
+    printable,
+    progress_bar,
+)
 from tamperlens.errors import DataError
 
 if TYPE_CHECKING:
@@ -51,6 +63,12 @@ def inspect(
     ] = 0,
     annotated: Annotated[bool, typer.Option(help="With --out, write videos anew with what was found.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one for many files.")] = 1,
+    runtime: Runtime = "auto",
+    precision: Precision = "float32",
+    threads: Annotated[
+        int,
+        typer.Option(min=0, help="Threads for decoding and for the model; 0: as many as pay. With --workers: 1."),
+    ] = 0,
     shard: Annotated[
         str, typer.Option(help="Only the i-th of n shares of the files, as 1/4; with --out. The last to end writes the index.")
     ] = "",
@@ -89,8 +107,10 @@ def inspect(
         end=end or None,
         max_frames=max_frames or None,
         detector=detector,
+        runtime=runtime,
+        precision=precision,
     )
-    examiner = Examiner(settings, folder, annotated=annotated)
+    examiner = Examiner(settings, folder, annotated=annotated, threads=threads)
     found = find_files([place_of(source) for source in sources], folder)
     for sentence in found.sentences():
         errors.print(sentence, markup=False)
@@ -200,7 +220,9 @@ def _print_footer(
         out.print(f"Index: {printable(str(summary.index))}{other}", markup=False)
     predictor = examiner.predictor
     kind = "calibrated" if predictor.calibrated else "uncalibrated"
-    out.print(f"\nModel {predictor.name}; scores are {kind}. A verdict is evidence, not proof. Known limits:", style="dim")
+    engine = f" ({examiner.setup.engine})" if examiner.setup.engine else ""
+    said = f"Model {predictor.name}{engine}; scores are {kind}. A verdict is evidence, not proof. Known limits:"
+    out.print(f"\n{said}", style="dim")
     for limit in predictor.limits:
         out.print(f"  - {limit}", style="dim", markup=False)
 

@@ -14,6 +14,7 @@ __all__ = [
     "FROZEN_BENCH",
     "NETWORK_CHOICE",
     "PROBE",
+    "QUANTISATION",
     "RECIPES",
     "STANDINS",
     "THRESHOLDS",
@@ -34,6 +35,7 @@ BY_QUALITY = 11  # benchmarks/gates.py
 # People of the train split.
 BASELINE = 5  # crops of which the mean mask is made
 PROBE = 17  # benchmarks/probe.py
+QUANTISATION = 19  # crops by which int8 models are calibrated
 
 # Of any split.
 CHOSEN_PHOTOS = 0  # which photos and people are taken where not all are

@@ -31,7 +31,10 @@ from tamperlens.types import Inspection, Predictor, VideoInspection
 __all__ = ["Examiner"]
 
 #: Entries of a card that say how the model came about and how good it is, and change nothing in its use.
-_ABOUT = {"training", "results", "validation", "calibration_error", "families", "initialised_from", "crop_policy", "format"}
+_ABOUT = {
+    "training", "results", "validation", "calibration_error", "families", "initialised_from", "crop_policy", "format",
+    "precision", "quantised", "reference",
+}  # fmt: skip
 
 
 class Examiner:
@@ -52,7 +55,9 @@ class Examiner:
         self.settings, self.folder, self.annotated, self.threads = settings, folder, annotated, threads
         self._results = Results(folder) if isinstance(folder, Address) else None
         self.progress: Callable[[float], None] = lambda seconds: None  # told how far a video is
-        self.predictor: Predictor = load(settings.model or DEFAULT_MODEL, threads=threads)
+        self.predictor: Predictor = load(
+            settings.model or DEFAULT_MODEL, threads=threads, runtime=settings.runtime, precision=settings.precision
+        )
         self.card: ModelCard | None = getattr(self.predictor, "card", None)
         self.setup = _setup(settings, self.predictor, self.card)
         self._in_photos, self._in_videos = (detector_for(kind, settings.detector) for kind in ("photo", "video"))
@@ -146,6 +151,7 @@ def _setup(settings: Settings, predictor: Predictor, card: ModelCard | None) -> 
     return Setup(
         settings=settings,
         thresholds=Thresholds(score=predictor.score_threshold, doubt=predictor.doubt_threshold),
+        engine=getattr(predictor, "how", ""),
         rates={kind: rate for kind, rate in alarms.items() if rate},
         use=card.model_dump(mode="json", exclude=_ABOUT) if card else {},
     )

@@ -17,6 +17,7 @@ from tamperlens.faces import crop_face, face_square, find_faces, inside_slices, 
 from tamperlens.inspection.marks import marked_pixels
 from tamperlens.media import jpeg, read_photo, shrunk
 from tamperlens.types import (
+    BatchPredictor,
     FaceBox,
     FaceCrop,
     FaceDetector,
@@ -25,6 +26,7 @@ from tamperlens.types import (
     FacePicture,
     Frame,
     Inspection,
+    Prediction,
     Predictor,
     UInt8Array,
     Verdict,
@@ -40,6 +42,7 @@ __all__ = [
     "cut_out",
     "inspect_faces",
     "inspect_frame",
+    "inspect_frames",
     "inspect_photo",
     "sharpness",
 ]
@@ -113,23 +116,59 @@ def inspect_faces(
     With ``stability`` each face is also scored after each of `REENCODES`: where one of them turns manipulated into no evidence,
     or the other way round, the verdict is inconclusive. Faces that lie on their side are turned upright for the model.
     """
-    inspected = []
-    for place, face in enumerate(faces):
-        crop = _fit_crop(face, frame) if place < MAX_FACES else f"only the {MAX_FACES} largest faces of a picture are judged"
+    return inspect_frames([(frame, faces)], predictor, stability=stability)[0]
+
+
+def inspect_frames(
+    frames: Sequence[tuple[Frame, Sequence[FaceBox]]], predictor: Predictor, *, stability: bool = False
+) -> list[tuple[FaceInspection, ...]]:
+    """`inspect_faces` of several pictures: their crops, and the re-encodes of these, go to a `BatchPredictor` together.
+
+    No more at once than it takes at once, so memory does not grow with a crowd.
+    """
+    most = predictor.batch_pixels if isinstance(predictor, BatchPredictor) else 1
+    inspected: list[list[FaceInspection]] = [[] for _ in frames]
+    waiting: list[_Waiting] = []
+    too_many = f"only the {MAX_FACES} largest faces of a picture are judged"
+
+    def judge_waiting() -> None:
+        predictions = iter(_predict([view for each in waiting for view in each.views], predictor))
+        for each in waiting:
+            inspected[each.frame].append(each.judged([next(predictions) for _ in each.views], frames[each.frame][0], predictor))
+        waiting.clear()
+
+    for number, (frame, faces) in enumerate(frames):
+        for place, face in enumerate(faces):
+            crop = _fit_crop(face, frame) if place < MAX_FACES else too_many
+            waiting.append(_Waiting(number, face, crop, stability))
+            if sum(view.shape[0] * view.shape[1] for each in waiting for view in each.views) >= most:
+                judge_waiting()
+    judge_waiting()
+    return [tuple(found) for found in inspected]
+
+
+class _Waiting:
+    """A face whose crop is about to be judged, or that cannot be: then ``crop`` says why."""
+
+    def __init__(self, frame: int, face: FaceBox, crop: FaceCrop | str, stability: bool) -> None:
+        self.frame, self.face, self.crop = frame, face, crop
+        upright = None if isinstance(crop, str) else _upright(crop, face)
+        self.views = [] if upright is None else [upright, *(_reencoded(upright) if stability else ())]
+
+    def judged(self, predictions: Sequence[Prediction], frame: Frame, predictor: Predictor) -> FaceInspection:
+        """What is found about it, from the predictions of its views."""
+        face, crop = self.face, self.crop
         if isinstance(crop, str):
-            inspected.append(FaceInspection(FaceFinding(face, Verdict.INCONCLUSIVE, None, None, (crop,))))
-            continue
-        turns = quarter_turns(face)
-        upright = np.ascontiguousarray(np.rot90(crop.image, turns))
-        prediction = predictor(upright)
+            return FaceInspection(FaceFinding(face, Verdict.INCONCLUSIVE, None, None, (crop,)))
+        prediction, *others = predictions
         on_picture, on_crop = inside_slices(crop, *frame.image.shape[:2])
-        pixel_map, mask = np.rot90(prediction.pixel_map, -turns)[on_crop], np.rot90(prediction.mask, -turns)[on_crop]
+        turns = -quarter_turns(face)
+        pixel_map, mask = np.rot90(prediction.pixel_map, turns)[on_crop], np.rot90(prediction.mask, turns)[on_crop]
         area = float(marked_pixels(pixel_map, mask, Verdict.MANIPULATED).mean())
         finding = _judge(face, prediction.score, area, predictor)
-        finding = _check_stability(finding, upright, predictor) if stability else finding
-        finding = _without_marks_unless_manipulated(_apply_quality_gate(finding, upright, frame))
-        inspected.append(FaceInspection(finding, FacePicture(frame.image[on_picture], pixel_map, mask), on_picture))
-    return tuple(inspected)
+        finding = _check_stability(finding, [other.score for other in others], predictor) if others else finding
+        finding = _without_marks_unless_manipulated(_apply_quality_gate(finding, self.views[0], frame))
+        return FaceInspection(finding, FacePicture(frame.image[on_picture], pixel_map, mask), on_picture)
 
 
 def check_stability(face: FaceInspection, predictor: Predictor) -> FaceFinding:
@@ -146,9 +185,9 @@ def check_stability(face: FaceInspection, predictor: Predictor) -> FaceFinding:
         y1=box.y1 - rows.start,
         landmarks=box.landmarks - origin,
     )
-    crop = crop_face(face.picture.image, moved)
-    upright = np.ascontiguousarray(np.rot90(crop.image, quarter_turns(box)))
-    return _without_marks_unless_manipulated(_check_stability(face.finding, upright, predictor))
+    views = _reencoded(_upright(crop_face(face.picture.image, moved), box))
+    scores = [prediction.score for prediction in _predict(views, predictor)]
+    return _without_marks_unless_manipulated(_check_stability(face.finding, scores, predictor))
 
 
 def cut_out(inspection: Inspection, face: FaceBox) -> FacePicture:
@@ -200,9 +239,21 @@ def _judge(face: FaceBox, score: float, mask_area: float, predictor: Predictor) 
     return FaceFinding(face, verdict, score, mask_area, (reason,))
 
 
-def _check_stability(finding: FaceFinding, crop: UInt8Array, predictor: Predictor) -> FaceFinding:
+def _upright(crop: FaceCrop, face: FaceBox) -> UInt8Array:
+    return np.ascontiguousarray(np.rot90(crop.image, quarter_turns(face)))
+
+
+def _reencoded(crop: UInt8Array) -> list[UInt8Array]:
+    return [change(crop) for change in REENCODES.values()]
+
+
+def _predict(crops: Sequence[UInt8Array], predictor: Predictor) -> Sequence[Prediction]:
+    return predictor.many(crops) if isinstance(predictor, BatchPredictor) else [predictor(crop) for crop in crops]
+
+
+def _check_stability(finding: FaceFinding, reencoded: Sequence[float], predictor: Predictor) -> FaceFinding:
     """The finding with the range of its score over `REENCODES`; inconclusive where the verdict does not survive them."""
-    scores = {"as it is": finding.score or 0.0} | {name: predictor(change(crop)).score for name, change in REENCODES.items()}
+    scores = {"as it is": finding.score or 0.0} | dict(zip(REENCODES, reencoded, strict=True))
     lowest, highest = min(scores, key=scores.__getitem__), max(scores, key=scores.__getitem__)
     found = replace(finding, score_range=(scores[lowest], scores[highest]))
     if scores[lowest] >= predictor.doubt_threshold or scores[highest] < predictor.score_threshold:

@@ -36,7 +36,8 @@ def verify(record: PhotoRecord | VideoRecord, path: Path | None = None) -> list[
 
     Raises `MediaError` where the file cannot be read and `ModelError` where the model cannot be loaded.
     """
-    examiner = Examiner(record.settings)
+    # In whatever engine is installed here: those of one precision agree, and the record says which one it was.
+    examiner = Examiner(record.settings.model_copy(update={"runtime": "auto"}))
     with fetched(path or path_of(record)) as file:
         return compare(record, examiner.record(examiner.inspect(file), file_facts(file)))
 

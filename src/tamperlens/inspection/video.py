@@ -16,11 +16,12 @@ import numpy as np
 
 from tamperlens.faces import FaceTracks, appearance, box_at
 from tamperlens.inspection.marks import marked_pixels
-from tamperlens.inspection.photo import check_stability, inspect_faces
+from tamperlens.inspection.photo import check_stability, inspect_frames
 from tamperlens.inspection.verdict import judge_tracks, rule_of, video_verdict
 from tamperlens.media import VideoSampler, fit_within, moving_length, next_due
 from tamperlens.processes import ahead
 from tamperlens.types import (
+    BatchPredictor,
     FaceBox,
     FaceDetector,
     FaceFinding,
@@ -43,6 +44,7 @@ MAX_FACES = 10  # the largest faces of a frame that are judged
 HEAT_SIDE = 64  # pixels
 PICTURES = 24  # faces of which a picture is kept
 HIGHEST = 6  # frames of the highest scores that are kept
+HELD = 8  # frames at most that wait for a batch of faces to be full
 HIGHEST_SIDE = 960  # pixels: their longest side
 MAX_SIGHTINGS = 100_000  # faces judged in frames of a video: an hour of one face in every frame
 DENSE = 0.25  # seconds between detections where a frame a second is judged; what face tracks are measured for
@@ -128,6 +130,8 @@ class _Collector:
         self.highest: list[tuple[float, int, KeptFrame]] = []  # a heap of score, minus number, frame
         self.decoded = self.sighted = 0  # pictures; faces in judged frames
         self.frames, self.first, self.last, self.size, self.crowd = 0, 0.0, 0.0, (0, 0), 0
+        self.batch_pixels = predictor.batch_pixels if isinstance(predictor, BatchPredictor) else 1
+        self.waiting: list[tuple[Frame, Sequence[FaceBox], Sequence[int]]] = []
 
     def is_full(self) -> bool:
         """Whether more would take too much memory."""
@@ -147,12 +151,23 @@ class _Collector:
         if not self.frames:
             self.first, self.size = frame.seconds, (frame.image.shape[1], frame.image.shape[0])
         self.frames, self.last = self.frames + 1, frame.seconds
-        inspected = inspect_faces(frame, faces, self.predictor)
-        self.sighted += len(inspected)
-        for number, face in zip(numbers, inspected, strict=True):
-            self._keep_face(number, face)
-            self.sightings.setdefault(number, []).append(Sighting(frame.seconds, frame.index, face.finding, _heat(face)))
-        self._keep_frame(frame, max((face.finding.score for face in inspected if face.finding.score is not None), default=None))
+        self.sighted += len(faces)
+        if not faces:
+            return
+        self.waiting.append((frame, faces, numbers))
+        crops = sum((2 * face.size) ** 2 for _, faces, _ in self.waiting for face in faces)
+        if crops >= self.batch_pixels or len(self.waiting) >= HELD:
+            self._judge_waiting()
+
+    def _judge_waiting(self) -> None:
+        judged = inspect_frames([(frame, faces) for frame, faces, _ in self.waiting], self.predictor)
+        for (frame, _, numbers), inspected in zip(self.waiting, judged, strict=True):
+            for number, face in zip(numbers, inspected, strict=True):
+                self._keep_face(number, face)
+                self.sightings.setdefault(number, []).append(Sighting(frame.seconds, frame.index, face.finding, _heat(face)))
+            scores = [face.finding.score for face in inspected if face.finding.score is not None]
+            self._keep_frame(frame, max(scores, default=None))
+        self.waiting.clear()
 
     def _keep_face(self, number: int, face: FaceInspection) -> None:
         if face.picture is None or (number in self.best and _score(face) <= _score(self.best[number])):
@@ -168,7 +183,7 @@ class _Collector:
         height, width = frame.image.shape[:2]
         small = fit_within(frame.image, HIGHEST_SIDE)
         scale = max(small.shape[:2]) / max(height, width)
-        heapq.heappush(self.highest, (score, -self.frames, KeptFrame(frame.seconds, score, small, scale)))
+        heapq.heappush(self.highest, (score, -frame.index, KeptFrame(frame.seconds, score, small, scale)))
         if len(self.highest) > HIGHEST:
             heapq.heappop(self.highest)
 
@@ -179,6 +194,7 @@ class _Collector:
         return replace(sighting.finding, verdict=Verdict.INCONCLUSIVE, mask_area=0.0)
 
     def conclude(self, every: float, sampler: VideoSampler, part: tuple[float, float]) -> VideoInspection:
+        self._judge_waiting()
         order = {number: place for place, number in enumerate(self.sightings, 1)}
         numbers = {place: number for number, place in order.items()}
         tracks = judge_tracks(

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serial
 from tamperlens.errors import ModelError
 from tamperlens.metrics import wilson
 from tamperlens.metrics.calibration import NEAREST, Calibration
+from tamperlens.models.agreement import Reference
 from tamperlens.models.old_card import upgraded
 from tamperlens.types import ResultRow, VideoRule
 
@@ -28,6 +29,7 @@ __all__ = [
     "Families",
     "ModelCard",
     "Origin",
+    "Quantised",
     "StoreUsed",
     "Training",
     "paper_policy",
@@ -41,6 +43,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 #: The control of photos that nothing was done to, and the metrics from which the rate of false alarms is told.
 AS_PHOTOGRAPHED = "as photographed"
 CALLED_MANIPULATED, FACES_CALLED_MANIPULATED = "called manipulated", "faces called manipulated"
+
+MOST_AUC_LOST, MOST_MIOU_LOST = 0.005, 0.005  # by int8, for a model that may be shipped
 
 _Threshold = Annotated[float, Field(gt=0, le=1)]
 _Positive = Annotated[float, Field(gt=0)]
@@ -173,6 +177,30 @@ class Training(_Part):
     before: "Training | None" = None  # the run that this one went on from
 
 
+class Quantised(_Part):
+    """What int8 costs a model: the same crops of test people, judged before and after."""
+
+    auc_before: float
+    auc: float
+    miou_before: float
+    miou: float
+    crops: Annotated[int, Field(gt=0)]
+    calibrated_on: Annotated[int, Field(gt=0)]  # crops of other people
+
+    @property
+    def fit(self) -> bool:
+        """Whether it may be shipped: AUC falls by less than 0.005 and mIoU by less than half a point."""
+        return self.auc_before - self.auc < MOST_AUC_LOST and self.miou_before - self.miou < MOST_MIOU_LOST
+
+    def in_words(self) -> str:
+        """One sentence with the figures."""
+        return (
+            f"int8: AUC {self.auc_before:.4f} before, {self.auc:.4f} after; mIoU {100 * self.miou_before:.2f} before, "
+            f"{100 * self.miou:.2f} after, on {self.crops} crops of test people; calibrated on {self.calibrated_on} crops of "
+            f"others; {'fit' if self.fit else 'NOT fit'} to ship"
+        )
+
+
 class ModelCard(_Part):
     """What a model is, its thresholds, preprocessing, training, measured results and known limits.
 
@@ -196,6 +224,9 @@ class ModelCard(_Part):
     video: VideoRule | None = None  # how a face's frames are judged together, on calibrated scores; None: the default's way
     crop_policy: _Policy  # of crops of a store, as training saw them; where not given, the paper's for the task
     weights_sha256: _Sha256 | None = None  # of the safetensors file
+    precision: Literal["float32", "int8"] = "float32"  # of the weights and of what flows between layers
+    quantised: Quantised | None = None  # of int8 models, where it was measured
+    reference: Reference | None = None  # what the model gives for a fixed crop; engines are held against it
     initialised_from: tuple[Origin, ...] = ()
     families: Families = Families()
     false_alarms: FalseAlarms = FalseAlarms()

@@ -43,6 +43,7 @@ def card_to_markdown(card: ModelCard) -> str:
         f"- Thresholds: {training.thresholds or '-'}. Raw score for manipulated {card.score_threshold:.4f}, for"
         f" inconclusive {card.doubt_threshold or card.score_threshold:.4f}; pixel map {card.map_threshold}.",
         f"- Expected calibration error on validation: {'-' if error is None else f'{error:.3f}'}.",
+        *((f"- {card.quantised.in_words()}.",) if card.quantised else ()),
         "",
         "Known limits:",
         "",

@@ -1,23 +1,27 @@
-"""A model as an ONNX file whose numbers have been compared with PyTorch's before the file is written."""
+"""A model as a file for other engines: ONNX, compared with PyTorch's numbers before it is written, and OpenVINO's own."""
 
 import copy
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxruntime
 import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from tamperlens.errors import ModelError
+from tamperlens.errors import MissingExtra, ModelError
+from tamperlens.models.card import ModelCard
+from tamperlens.models.engines import CARD_ENTRY
 from tamperlens.models.model import Model
 from tamperlens.models.tasks import Logits
+from tamperlens.types import Predictor, UInt8Array
 
-__all__ = ["to_onnx"]
+__all__ = ["compare", "embed_card", "to_onnx", "to_openvino"]
 
 #: The smallest crop side an exported model takes, in pixels: one cell of the coarsest network.
 MIN_SIDE = 32
@@ -76,6 +80,31 @@ def to_onnx(model: Model, path: Path | str, tolerance: float = 1e-4) -> float:
     worst = _compare(model, traced, _session(data), logit_names, tolerance)
     path.write_bytes(data)
     return worst
+
+
+def embed_card(path: Path, card: ModelCard) -> None:
+    """Put the card into an ONNX file, so that the file alone is a model; a card beside it goes before the one inside."""
+    proto = onnx.load(path)
+    onnx.helper.set_model_props(proto, {CARD_ENTRY: card.model_dump_json()})
+    path.write_bytes(proto.SerializeToString())
+
+
+def to_openvino(source: Path, target: Path, card: ModelCard) -> None:
+    """Write OpenVINO's ``target`` (.xml, with its .bin) from an ONNX file, weights as they are, the card inside."""
+    try:
+        import openvino
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error.name or "openvino", "openvino") from error
+    model = openvino.Core().read_model(str(source))
+    model.set_rt_info(card.model_dump_json(), CARD_ENTRY)
+    openvino.save_model(model, str(target), compress_to_fp16=False)
+
+
+def compare(predictor: Predictor, reference: Predictor, crops: Iterable[UInt8Array]) -> tuple[float, float]:
+    """The largest difference of two predictors' pixel maps, and that of their scores, on real crops."""
+    apart = [(predictor(crop), reference(crop)) for crop in crops]
+    maps = max(float(np.abs(one.pixel_map - other.pixel_map).max()) for one, other in apart)
+    return maps, max(abs(one.score - other.score) for one, other in apart)
 
 
 def _compare(

@@ -5,6 +5,7 @@
 Weights are safetensors, never pickles.
 """
 
+import copy
 import hashlib
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from torch import Tensor, nn
 
 from tamperlens.errors import ModelError
 from tamperlens.files import replacing
+from tamperlens.models.agreement import Reference, reference_of
 from tamperlens.models.card import IMAGENET_MEAN, IMAGENET_STD, ModelCard
 from tamperlens.models.networks import NETWORKS, WITH_IMAGE_HEAD
 from tamperlens.models.tasks import TASKS, Logits, Task
+from tamperlens.types import FloatArray
 
-__all__ = ["Model", "load", "model_names", "parse_name", "save"]
+__all__ = ["Model", "load", "model_names", "parse_name", "reference", "save"]
 
 
 class Model(nn.Module):
@@ -100,8 +103,9 @@ def parse_name(name: str) -> tuple[str, str]:
 def save(model: Model, path_stem: Path | str, card: ModelCard) -> ModelCard:
     """Write ``<path_stem>.safetensors`` and ``<path_stem>.json``.
 
-    What the model itself knows (task, thresholds, normalisation) and the weights' hash are filled in; all else is taken
-    from ``card``. Returns the card as written. Raises ``ModelError`` when the card's network is not the model's.
+    What the model itself knows (task, thresholds, normalisation, its answer to the fixed crop) and the weights' hash are filled
+    in; all else is taken from ``card``. Returns the card as written. Raises ``ModelError`` when the card's network is not the
+    model's.
     """
     weights_path, card_path = _paths(path_stem)
     weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
@@ -116,12 +120,28 @@ def save(model: Model, path_stem: Path | str, card: ModelCard) -> ModelCard:
             "mean": _values(model.mean),
             "std": _values(model.std),
             "weights_sha256": hashlib.sha256(data).hexdigest(),
+            "reference": reference(model),
         }
     )
     with replacing(weights_path) as weights_file, replacing(card_path) as card_file:  # a cut leaves the previous pair whole
         weights_file.write_bytes(data)
         card.save(card_file)
     return card
+
+
+def reference(model: Model) -> Reference | None:
+    """What PyTorch gives for the fixed crop, in float32 on the CPU; None where that is no number, as of a run that diverged."""
+    alone = copy.deepcopy(model).cpu().float().eval()
+
+    def run(images: FloatArray) -> tuple[FloatArray, FloatArray]:
+        with torch.no_grad():
+            pixel_map, score = alone(torch.from_numpy(images))
+        return pixel_map.numpy(), score.numpy()
+
+    try:
+        return reference_of(run)
+    except ValueError:
+        return None
 
 
 def load(path: Path | str) -> tuple[Model, ModelCard]:

@@ -81,6 +81,10 @@ class Settings(_Part):
     end: float | None = Field(default=None, description="second before which it ends; null: the video's end")
     max_frames: int | None = Field(default=None, description="judged frames of a video at most; null: any number")
     detector: str = Field(default="", description="the face detector's name; empty: the default one")
+    runtime: Annotated[Literal["auto", "onnx", "openvino", "torch"], _EXPLAINS] = Field(
+        default="auto", description="what should run the model; auto: the fastest that gives the model card's numbers"
+    )
+    precision: Literal["float32", "bf16"] = Field(default="float32", description="in which the network is computed")
 
 
 class Face(_Part):
@@ -207,6 +211,7 @@ class Setup:
 
     settings: Settings
     thresholds: Thresholds
+    engine: str = ""  # what runs the model
     rates: Mapping[str, AlarmRate] = field(default_factory=dict)  # by kind, "photo" or "video"; where measured
     use: Mapping[str, Any] = field(default_factory=dict)  # what the model's card says on using it
 
@@ -222,6 +227,9 @@ class _Inspected(_Part):
     score: Share | None = Field(description="the highest score of any face; null where none was judged")
     reasons: Words
     model: str = Field(description="name and the start of the SHA-256 of the weights file")
+    engine: Annotated[str, _EXPLAINS] = Field(
+        default="", description="what ran the model, its version, precision and device; empty: not known"
+    )
     calibrated: bool = Field(description="whether scores are calibrated probabilities on the card's validation data")
     limits: Words = Field(description="what the model is known to miss")
     width: int = Field(ge=1, description="pixels of the upright picture")
@@ -251,6 +259,7 @@ def _common(
         score=_rounded(inspection.score),
         reasons=list(inspection.reasons),
         model=inspection.model,
+        engine=setup.engine,
         calibrated=inspection.calibrated,
         limits=list(inspection.limits),
         width=size[0],
@@ -384,7 +393,7 @@ def key_of(sha256: str, model: str, settings: Settings, use: Mapping[str, Any] =
 def versions() -> dict[str, str]:
     """Versions of what takes part in a figure."""
     found = {"python": python_version()}
-    for package in ("tamperlens", "numpy", "onnxruntime", "opencv-python-headless", "av", "pillow", "torch"):
+    for package in ("tamperlens", "numpy", "onnxruntime", "openvino", "opencv-python-headless", "av", "pillow", "torch"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
