@@ -1,11 +1,23 @@
 """The paper's experiments in miniature: from a tree in FaceForensics++'s layout, with its quirks, to the report."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import pytest
+from typer.testing import CliRunner
 
-from trees import FakeDetector, build_tree
+from trees import (
+    FakeDetector,
+    build_tree,
+    changed_area,
+    clip_frames,
+    encode,
+    manipulated_frames,
+    mask_video,
+    video,
+)
 
 torch = pytest.importorskip("torch")
 
@@ -14,12 +26,15 @@ from rich.console import Console  # noqa: E402
 from tamperlens.bench.paper import reproduction, sources  # noqa: E402
 from tamperlens.bench.paper.experiment import Experiment, Run, read_experiment, variant_name  # noqa: E402
 from tamperlens.bench.paper.sources import Source, estimate_source, make_stores, store_jobs  # noqa: E402
+from tamperlens.cli.console import app  # noqa: E402
 from tamperlens.data.store import Store  # noqa: E402
 from tamperlens.errors import DataError  # noqa: E402
 from tamperlens.training.config import TrainConfig  # noqa: E402
 from tamperlens.training.runs import train_on_store  # noqa: E402
 
 PAIRS = (("000", "003"), ("001", "002"), ("004", "005"))
+METHODS = ("Deepfakes", "NeuralTextures")
+FRAMES = 4
 SPLITS = (("train", PAIRS[0]), ("val", PAIRS[2]), ("test", PAIRS[1]))
 TRAINING = TrainConfig(
     batch_size=4,
@@ -55,11 +70,39 @@ def write_splits(folder: Path) -> None:
         (folder / f"{name}.json").write_text(json.dumps([pair]))
 
 
+def numbered(folder: Path, frames: Sequence, first: int, digits: int) -> None:
+    folder.mkdir(parents=True)
+    for number, frame in enumerate(frames, first):
+        assert cv2.imwrite(str(folder / f"{number:0{digits}d}.png"), frame[..., ::-1])
+
+
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory) -> Path:
-    """The tree of the download script, raw and c23, small."""
-    root = build_tree(tmp_path_factory.mktemp("paper") / "root", PAIRS, levels=("raw", "c23"), count=4)
-    write_splits(root / "splits")
+    """A tree as people have it: of the download script, of extractors and of preprocessing tools, all in one."""
+    root = build_tree(tmp_path_factory.mktemp("paper") / "root", PAIRS, levels=("c0", "c23"), count=FRAMES)
+    originals, fakes = root / "original_sequences" / "youtube" / "c0", root / "manipulated_sequences"
+    # Frames, of four digits from 0 as the dataset's extractor numbers them, and of three from 1 as others do.
+    for target, source, kind, first, digits in (("001", "002", "images", 0, 4), ("004", "005", "frames", 1, 3)):
+        video(root, target, "c0").unlink()
+        numbered(originals / kind / target, clip_frames(target, FRAMES), first, digits)
+        for method in METHODS:
+            name = f"{target}_{source}"
+            video(root, name, "c0", method).unlink()
+            frames = manipulated_frames(target, source, method, FRAMES)
+            numbered(fakes / method / "c0" / kind / name, frames, first, digits)
+    # A clip that is shorter than its original.
+    encode(video(root, "003_000", "c0", "NeuralTextures"), manipulated_frames("003", "000", METHODS[1], FRAMES - 1), "c0")
+    # Masks as pictures, where releases and tools put them.
+    area = changed_area().astype("uint8")[..., None].repeat(3, axis=2) * 255
+    for name, folder, first, digits in (("002_001", "masks/images", 0, 4), ("004_005", "c0/masks", 1, 3)):
+        mask_video(root, name).unlink()
+        numbered(fakes / "Deepfakes" / folder / name, [area] * FRAMES, first, digits)
+    # What lies beside it: a method's models, methods nobody asked for, splits at the top.
+    (fakes / "Deepfakes" / "models" / "000_003").mkdir(parents=True)
+    (fakes / "Deepfakes" / "models" / "000_003" / "decoder_A.h5").write_bytes(b"no video")
+    encode(video(root, "000_003", "c23", "FaceShifter"), clip_frames("000", FRAMES), "c23")
+    encode(video(root, "01_02__walking__ABCDEFGH", "c23", "DeepFakeDetection"), clip_frames("9", FRAMES), "c23")
+    write_splits(root)
     return root
 
 
@@ -150,7 +193,7 @@ def test_what_preparing_takes_is_estimated_before(tree, tmp_path):
     found = estimate_source(source_of(tree), SMALL, tmp_path / "out")
     assert not (tmp_path / "out").exists() and set(found) == {job.name for job in store_jobs(SMALL)}
     stores = make_stores(source_of(tree), SMALL, tmp_path / "out", lambda text: None)
-    assert not stores.notes and set(stores.by_compression) == {"raw", "c23"}
+    assert all("frames" in note for note in stores.notes) and set(stores.by_compression) == {"raw", "c23"}
     assert {level: set(own) for level, own in stores.masks.items()} == {
         "raw": {"absdiff-smooth", "dssim", "released"},
         "c23": {"dssim", "released"},
@@ -162,6 +205,53 @@ def test_what_preparing_takes_is_estimated_before(tree, tmp_path):
         size = sum(shard.size for shard in store.info.shards)
         assert 0.5 * size < one.size < 2 * size and one.seconds > 0, name
     assert estimate_source(source_of(tree), SMALL, tmp_path / "out") == {}
+
+
+ONLY_C23 = SMALL.model_copy(update={"compressions": ("c23",), "recipes": ()})
+
+
+def test_the_flat_copy_makes_the_store_of_the_tree(tree, tmp_path):
+    flat = tmp_path / "flat"
+    folders = {"original": "original_sequences/youtube", **{name: f"manipulated_sequences/{name}" for name in METHODS}}
+    for folder, at in folders.items():
+        (flat / folder).mkdir(parents=True)
+        for file in (tree / at / "c23" / "videos").iterdir():
+            (flat / folder / file.name).write_bytes(file.read_bytes())
+    (flat / "csv").mkdir()
+    (flat / "csv" / "Deepfakes.csv").write_text("File Path,Label\n")
+    write_splits(flat / "splits")
+    ours, theirs = (
+        make_stores(source_of(root), ONLY_C23, tmp_path / name, lambda text: None).trained
+        for root, name in ((flat, "a"), (tree, "b"))
+    )
+    columns = ["clip", "frame", "left", "top", "side", "split", "mask_pixels"]
+    assert ours.table.select(columns).sort_by("clip").equals(theirs.table.select(columns).sort_by("clip"))
+
+
+def test_a_c40_original_in_a_c23_folder_is_refused_before_anything_is_trained(tmp_path):
+    root = build_tree(tmp_path / "root", PAIRS, levels=("c23",), count=FRAMES)
+    write_splits(root / "splits")
+    file = video(root, "000", "c23")
+    file.unlink()
+    encode(file, clip_frames("000", FRAMES), "c40")
+    with pytest.raises(DataError, match="crf"):
+        reproduction.reproduce(source_of(root), tmp_path / "out", ONLY_C23, train, log=lambda text: None)
+    assert not (tmp_path / "out" / "models").exists()
+
+
+def test_the_command_says_what_is_to_be_done(tree, tmp_path):
+    settings = tmp_path / "e.toml"
+    settings.write_text(
+        'methods = ["DF", "NT"]\ncompressions = ["raw"]\nrecipes = []\nmodels = ["vgg3-seg"]\nseeded = []\ncrossed = []\n'
+        "[training]\nsteps = 1\nbatch_size = 2\nmicro_batch = 2\nwindows = [32]\njudged_window = 32\nthreads = 1\n"
+    )
+    command = ["paper", str(tree), "--out", str(tmp_path / "out"), "--config", str(settings), "--allow-custom-split", "--plan"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert "| vgg3-seg.seed0 | to do |" in result.output and "| raw | to do |" in result.output
+    assert "0 of 2 steps are done" in result.output and not (tmp_path / "out" / "stores").exists()
+    refused = CliRunner().invoke(app, ["paper", str(tree), str(tree), "--out", str(tmp_path / "out")])
+    assert refused.exit_code == 2
 
 
 def test_settings_are_read_and_refused_by_name(tmp_path):

@@ -216,9 +216,17 @@ def summary_of(findings: Sequence[Finding]) -> str:
     said = {verdict: own for verdict, own in verdicts.items() if own}
     if len(said) == 1:
         (verdict,) = said
-        whys = "; ".join(dict.fromkeys(one.why for one in findings if one.why))
-        return f"**{verdict}**" + (f" ({whys})" if verdict == OPEN else "")
+        return f"**{verdict}**" + (f" ({_why_open(findings)})" if verdict == OPEN else "")
     return "; ".join(f"**{verdict}** for {', '.join(_side(one) for one in own)}" for verdict, own in said.items())
+
+
+def _why_open(findings: Sequence[Finding]) -> str:
+    sides = [side for one in findings for side in zip((one.comparison.first, one.comparison.second), one.seeds, strict=True)]
+    missing = list(dict.fromkeys(name for name, seeds in sides if not seeds))
+    if missing and not any(seeds for _, seeds in sides):
+        return "its models have not been run"
+    whys = list(dict.fromkeys(one.why for one in findings if all(one.seeds)))
+    return "; ".join([*([f"{', '.join(missing)} not run"] if missing else []), *whys])
 
 
 def _side(one: Finding) -> str:

@@ -89,14 +89,18 @@ def cost_of(network: str, config: TrainConfig, repeats: int = 2) -> Cost:
 
 
 def _seconds(action: Callable[[], None], repeats: int) -> float:
-    """The median duration, after one that is not counted."""
+    """The median duration, after one that is not counted; on processors what it would be were they not shared with others."""
     took = []
     for _ in range(repeats + 1):
-        started = time.perf_counter()
-        action()
         if torch.cuda.is_available():
+            started = time.perf_counter()
+            action()
             torch.cuda.synchronize()
-        took.append(time.perf_counter() - started)
+            took.append(time.perf_counter() - started)
+        else:
+            started = time.process_time()
+            action()
+            took.append((time.process_time() - started) / torch.get_num_threads())
     return float(np.median(took[1:]))
 
 

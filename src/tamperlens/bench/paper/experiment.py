@@ -65,6 +65,11 @@ class Run:
         return f"{self.variant}.seed{self.seed}"
 
     @property
+    def draws_curves(self) -> bool:
+        """Whether robustness curves are drawn of it: of each model as the paper has it, once."""
+        return self.seed == 0 and self.variant == self.model
+
+    @property
     def network(self) -> str:
         """Its network's name."""
         return parse_name(self.model)[0]
@@ -106,7 +111,7 @@ class Experiment(_Settings):
     imagenet: tuple[str, ...] = ("vgg3", "vgg5", "vgg8", "xception")  # segmentation from ImageNet weights too, where at hand
     test_crops: Annotated[int, Field(ge=0)] = 0  # judged at most, evenly spread; 0: all
     degraded: str = "jpeg:70"  # corruptions under which every run is judged, as `evaluate --corruptions` takes them
-    curves: str = "jpeg:90..30,resize,blur,h264"  # and those of the robustness curves, of each variant's first seed
+    curves: str = "jpeg:90..30,resize,blur,h264"  # and those of the robustness curves, of each model's first seed
     curve_crops: Annotated[int, Field(ge=1)] = 100
 
     @model_validator(mode="after")

@@ -71,7 +71,7 @@ class Judged:
 def judge_run(
     predictor: TorchPredictor, questions: Iterable[Question], folder: Path, log: Callable[[str], None] = lambda text: None
 ) -> int:
-    """Answer each question that has no file yet, or one of another model or of other conditions; returns how many those were."""
+    """Answer each question that has no file yet, or one of another model or conditions; returns how many those were."""
     answered = 0
     for question in questions:
         file, about = _file(folder, question.name), _about(predictor, question)

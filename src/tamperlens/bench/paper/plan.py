@@ -38,7 +38,7 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """Time that is left, one process at a time."""
+        """Time that is left where nothing else runs; of stores in one process."""
         return sum(step.seconds for step in self.steps)
 
     @property
@@ -59,8 +59,8 @@ class Plan:
             (
                 to_table(header, costs),
                 to_table(("step", "state", "time left", "disk"), steps),
-                f"{done} of {len(self.steps)} steps are done; about {duration(self.seconds)} left here, one process at a time "
-                f"({self.seconds / 3600:.1f} hours), and {self.size / 1e9:.2f} GB of disk in all",
+                f"{done} of {len(self.steps)} steps are done; {duration(self.seconds)} ({self.seconds / 3600:.1f} hours) are left, "
+                f"about, on this machine where nothing else runs, and {self.size / 1e9:.2f} GB of disk in all",
             )
         )
 
@@ -74,7 +74,7 @@ def conditions_named(experiment: Experiment, run: Run, compressions: Sequence[st
     """The conditions a run is judged under, and of each whether it is of all test crops or "few"."""
     found = dict.fromkeys((OWN, OTHER_POLICY, *compressions[1:]), "all")
     found |= dict.fromkeys((one.name for one in parse_corruptions(experiment.degraded)), "all")
-    if run.seed == 0:
+    if run.draws_curves:
         found |= dict.fromkeys((f"curve {one.name}" for one in parse_corruptions(experiment.curves)), "few")
     return found
 

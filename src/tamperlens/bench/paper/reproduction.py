@@ -112,7 +112,7 @@ def _clips(source: Source, experiment: Experiment, out: Path) -> list[Clip]:
 def _questions(report: Report, run: Run) -> list[Question]:
     """The conditions that a run is judged under."""
     experiment, stores = report.experiment, report.stores
-    curves = parse_corruptions(experiment.curves) if run.seed == 0 else []
+    curves = parse_corruptions(experiment.curves) if run.draws_curves else []
     degraded, conditions = parse_corruptions(experiment.degraded), report.conditions(run.policy)
     return questions_of(conditions, stores.by_compression, stores.masks, degraded, curves, experiment.curve_crops)
 

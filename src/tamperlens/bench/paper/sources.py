@@ -184,12 +184,12 @@ def estimate_source(source: Source, experiment: Experiment, out: Path) -> dict[s
         elif standins:
             files, tree, custom = files_of(source.paths), Path(folder) / "tree", True
             standins = standins.model_copy(update={"people": min(standins.people, len(files)) // 2 * 2})
-            started = time.monotonic()
+            started = time.process_time()
             _synthesize(files[:SAMPLE_PEOPLE], tree, experiment, standins.model_copy(update={"frames": SAMPLE_FRAMES}))
             scale = standins.people / SAMPLE_PEOPLE * standins.frames / SAMPLE_FRAMES
             size = sum(path.stat().st_size for path in tree.rglob("*") if path.is_file())
             clips = standins.people * (1 + len(experiment.manipulations)) * len(experiment.compressions)
-            seconds = (time.monotonic() - started) * scale
+            seconds = (time.process_time() - started) * scale
             found["tree"] = Estimate(clips, clips * standins.frames, {}, seconds, round(size * scale), ())
         for job in store_jobs(experiment):
             info = out / "stores" / job.name / INFO

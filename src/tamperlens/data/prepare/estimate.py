@@ -5,6 +5,7 @@ separately for clips of which many frames are cut (training) and of which few ar
 """
 
 import tempfile
+import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,12 +26,12 @@ SAMPLES = 2  # units of training clips, and as many of all others
 
 @dataclass(frozen=True)
 class Estimate:
-    """What preparing will take, in one process."""
+    """What preparing will take."""
 
     clips: int
     frames: int  # to be read, of all files
     crops: Mapping[str, int]  # by split
-    seconds: float
+    seconds: float  # of one core
     size: int  # bytes of the store
     failed: tuple[str, ...]  # sampled clips that cannot be used, and why
 
@@ -58,11 +59,12 @@ def estimate_store(
             for name in (SHARDS, PARTS):
                 (Path(folder) / name).mkdir()
             for unit in picked:
+                started = time.process_time()  # others who use the machine meanwhile do not count
                 record = crop_unit(Task(unit, Path(folder), settings, settings_hash(settings, "estimate"), detector, 1))
+                took += time.process_time() - started
                 failed += [f"{clip.clip}: {clip.reason}" for clip in record.clips if clip.status == "failed"]
                 read += sum(lengths[unit.name].values())
                 planned += sum(due[unit.name].values())
-                took += record.seconds
                 cut += sum(clip.crops for clip in record.clips)
                 written += record.shard.size if record.shard else 0
         total = sum(sum(lengths[unit.name].values()) for unit in own)
