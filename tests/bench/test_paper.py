@@ -25,7 +25,7 @@ from rich.console import Console  # noqa: E402
 
 from tamperlens.bench.paper import reproduction, sources  # noqa: E402
 from tamperlens.bench.paper.experiment import Experiment, Run, read_experiment, variant_name  # noqa: E402
-from tamperlens.bench.paper.sources import Source, estimate_source, make_stores, store_jobs  # noqa: E402
+from tamperlens.bench.paper.sources import Source, forecast_source, make_stores, store_jobs  # noqa: E402
 from tamperlens.cli.console import app  # noqa: E402
 from tamperlens.data.store import Store  # noqa: E402
 from tamperlens.errors import DataError  # noqa: E402
@@ -190,7 +190,7 @@ def test_from_a_tree_to_the_report_killed_and_gone_on_with(tree, vgg16, tmp_path
 
 
 def test_what_preparing_takes_is_estimated_before(tree, tmp_path):
-    found = estimate_source(source_of(tree), SMALL, tmp_path / "out")
+    found = forecast_source(source_of(tree), SMALL, tmp_path / "out")
     assert not (tmp_path / "out").exists() and set(found) == {job.name for job in store_jobs(SMALL)}
     stores = make_stores(source_of(tree), SMALL, tmp_path / "out", lambda text: None)
     assert all("frames" in note for note in stores.notes) and set(stores.by_compression) == {"raw", "c23"}
@@ -204,7 +204,7 @@ def test_what_preparing_takes_is_estimated_before(tree, tmp_path):
         assert one.crops == counts and one.clips == store.info.clips, name
         size = sum(shard.size for shard in store.info.shards)
         assert 0.5 * size < one.size < 2 * size and one.seconds > 0, name
-    assert estimate_source(source_of(tree), SMALL, tmp_path / "out") == {}
+    assert forecast_source(source_of(tree), SMALL, tmp_path / "out") == {}
 
 
 ONLY_C23 = SMALL.model_copy(update={"compressions": ("c23",), "recipes": ()})

@@ -56,7 +56,7 @@ def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def cost_of(network: str, config: TrainConfig, repeats: int = 2) -> Cost:
+def cost_of(network: str, config: TrainConfig, repeats: int = 1) -> Cost:
     """A network's cost, by ``repeats`` steps after one that is not counted."""
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -70,7 +70,7 @@ def cost_of(network: str, config: TrainConfig, repeats: int = 2) -> Cost:
 
     def learn() -> None:
         optimizer.zero_grad()
-        model.task.loss(model.logit_map(images), masks, labels).backward()
+        torch.autograd.backward(model.task.loss(model.logit_map(images), masks, labels))
         optimizer.step()
 
     one = torch.rand(1, 3, config.judged_window, config.judged_window, device=device)

@@ -10,7 +10,7 @@ from tamperlens.bench.corruptions import parse_corruptions
 from tamperlens.bench.paper.costs import Cost
 from tamperlens.bench.paper.experiment import Experiment, Run
 from tamperlens.bench.paper.judging import OTHER_POLICY, OWN
-from tamperlens.data.prepare.estimate import Estimate
+from tamperlens.data.prepare.forecast import Forecast
 from tamperlens.metrics.rows import to_table
 
 __all__ = ["Plan", "Step", "conditions_named", "duration", "plan_of", "progress_of", "trained_seconds"]
@@ -59,8 +59,8 @@ class Plan:
             (
                 to_table(header, costs),
                 to_table(("step", "state", "time left", "disk"), steps),
-                f"{done} of {len(self.steps)} steps are done; {duration(self.seconds)} ({self.seconds / 3600:.1f} hours) are left, "
-                f"about, on this machine where nothing else runs, and {self.size / 1e9:.2f} GB of disk in all",
+                f"{done} of {len(self.steps)} steps are done; about {duration(self.seconds)} ({self.seconds / 3600:.1f} hours) "
+                f"are left on this machine where nothing else runs, and {self.size / 1e9:.2f} GB of disk in all",
             )
         )
 
@@ -108,15 +108,15 @@ def plan_of(
     experiment: Experiment,
     runs: Sequence[Run],
     costs: Mapping[str, Cost],
-    estimates: Mapping[str, Estimate],
+    forecasts: Mapping[str, Forecast],
     test_crops: int,
     out: Path,
 ) -> Plan:
-    """The plan. ``estimates``: of stores still to be made; ``test_crops``: that each run is judged on."""
-    steps = [Step(name, "to do", one.seconds, one.size) for name, one in estimates.items()]
+    """The plan. ``forecasts``: of stores still to be made; ``test_crops``: that each run is judged on."""
+    steps = [Step(name, "to do", one.seconds, one.size) for name, one in forecasts.items()]
     stores = out / "stores"
     for folder in sorted(stores.iterdir()) if stores.is_dir() else ():
-        if folder.name not in estimates:
+        if folder.name not in forecasts:
             steps.append(Step(folder.name, "done", 0, sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())))
     for run in runs:
         steps.append(_step_of(experiment, run, costs[run.network], test_crops, out))

@@ -17,9 +17,9 @@ from tamperlens.bench.paper.figures import draw_figures
 from tamperlens.bench.paper.judging import Question, judge_run, questions_of
 from tamperlens.bench.paper.plan import Plan, duration, plan_of
 from tamperlens.bench.paper.report import Report, policies_of, write_report
-from tamperlens.bench.paper.sources import Source, estimate_source, make_stores, store_jobs
+from tamperlens.bench.paper.sources import Source, forecast_source, make_stores, store_jobs
 from tamperlens.bench.paper.statistics import describe
-from tamperlens.data.prepare.estimate import Estimate
+from tamperlens.data.prepare.forecast import Forecast
 from tamperlens.data.prepare.run import checked_clips
 from tamperlens.data.readers.clips import Clip
 from tamperlens.data.store import Store
@@ -43,18 +43,21 @@ def make_plan(
     runs = experiment.runs([network for network in experiment.imagenet if _weights(imagenet, network)])
     networks = sorted({run.network for run in runs}, key=[run.network for run in runs].index)
     costs = costs_of(networks, experiment.training, out / "costs.json", log)
-    log("estimating the stores")
-    estimates = estimate_source(source, experiment, out)
-    plan = plan_of(experiment, runs, costs, estimates, _test_crops(source, out, experiment, estimates), out)
+    log("a few clips of each store are prepared, to see what all will take")
+    forecasts = forecast_source(source, experiment, out)
+    for name, one in forecasts.items():
+        for reason in one.failed:
+            log(f"{name}: {reason}")
+    plan = plan_of(experiment, runs, costs, forecasts, _test_crops(source, out, experiment, forecasts), out)
     replace_text(out / "plan.md", plan.to_markdown() + "\n", durable=True)
     return plan, runs
 
 
-def _test_crops(source: Source, out: Path, experiment: Experiment, estimates: Mapping[str, Estimate]) -> int:
+def _test_crops(source: Source, out: Path, experiment: Experiment, forecasts: Mapping[str, Forecast]) -> int:
     """How many crops a run is judged on."""
     first = experiment.compressions[0]
-    if first in estimates:
-        count = estimates[first].crops.get("test", 0)
+    if first in forecasts:
+        count = forecasts[first].crops.get("test", 0)
     else:
         store = Store(source.paths[0] if source.is_store() else out / "stores" / first)
         count = sum(store.info.counts.get("test", {}).values())

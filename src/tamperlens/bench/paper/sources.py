@@ -13,10 +13,10 @@ from pathlib import Path
 
 from tamperlens.bench.paper.experiment import Experiment, Standins
 from tamperlens.bench.paper.judging import Masks, same_crops
-from tamperlens.data.prepare.estimate import Estimate, estimate_store
+from tamperlens.data.prepare.forecast import Forecast, forecast_store
 from tamperlens.data.prepare.masks import RECIPES
 from tamperlens.data.prepare.plan import plan_units
-from tamperlens.data.prepare.run import Execution, PrepareSettings, checked_clips, prepare
+from tamperlens.data.prepare.run import Execution, PrepareSettings, Progress, checked_clips, prepare
 from tamperlens.data.readers.compression import COMPRESSIONS
 from tamperlens.data.store import Store
 from tamperlens.data.store.manifest import INFO
@@ -25,7 +25,7 @@ from tamperlens.errors import DataError
 from tamperlens.faces import detector_for
 from tamperlens.files import replace_text
 
-__all__ = ["Source", "StoreJob", "Stores", "estimate_source", "make_stores", "store_jobs"]
+__all__ = ["Source", "StoreJob", "Stores", "forecast_source", "make_stores", "store_jobs"]
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def make_stores(source: Source, experiment: Experiment, out: Path, log: Callable
                 detector_for("dataset", source.detector),
                 splits=source.splits,
                 allow_custom_split=custom,
-                execution=Execution(workers=source.workers, keep_going=source.keep_going),
+                execution=Execution(workers=source.workers, keep_going=source.keep_going, progress=_told(job.name, log)),
             )
             notes += [f"{job.name}: {note}" for note in report.notes]
             store = Store(folder)
@@ -137,6 +137,21 @@ def make_stores(source: Source, experiment: Experiment, out: Path, log: Callable
         else:
             notes.append(f"without {job.name}: its crops are not those of {job.compression}")
     return Stores(stores, masks, tuple(notes))
+
+
+def _told(name: str, log: Callable[[str], None]) -> Callable[[Progress], None]:
+    """Tells of every tenth of a store's clips, and of each that failed."""
+    told = 0
+
+    def progress(now: Progress) -> None:
+        nonlocal told
+        for failure in now.failed:
+            log(f"{name}: {failure.clip} failed: {failure.reason}")
+        if now.total and (tenths := 10 * now.done // now.total) > told:
+            told = tenths
+            log(f"{name}: {now.done} of {now.total} clips, {now.crops} crops")
+
+    return progress
 
 
 def _make_tree(source: Source, experiment: Experiment, settings: Standins, tree: Path, log: Callable[[str], None]) -> None:
@@ -166,10 +181,10 @@ def _synthesize(files: Sequence[Path], tree: Path, experiment: Experiment, setti
     )
 
 
-SAMPLE_PEOPLE, SAMPLE_FRAMES = 6, 2  # of a tree of stand-ins, to see what one costs
+SAMPLE_PEOPLE, SAMPLE_FRAMES = 7, 2  # of a tree of stand-ins, to see what one costs; one may have no face that is found
 
 
-def estimate_source(source: Source, experiment: Experiment, out: Path) -> dict[str, Estimate]:
+def forecast_source(source: Source, experiment: Experiment, out: Path) -> dict[str, Forecast]:
     """What is still to be made before training, by name, with the time and room it will take; the tree of stand-ins is "tree".
 
     A few units are done in a temporary folder. Raises ``DataError`` where the source cannot be used.
@@ -177,7 +192,7 @@ def estimate_source(source: Source, experiment: Experiment, out: Path) -> dict[s
     if source.is_store():
         return {}
     tree, custom, standins = source.tree(experiment, out), source.allow_custom_split, experiment.standins
-    found: dict[str, Estimate] = {}
+    found: dict[str, Forecast] = {}
     with tempfile.TemporaryDirectory() as folder:
         if standins and (tree / "complete.json").exists():
             standins, custom = None, True  # estimated as any tree
@@ -186,11 +201,12 @@ def estimate_source(source: Source, experiment: Experiment, out: Path) -> dict[s
             standins = standins.model_copy(update={"people": min(standins.people, len(files)) // 2 * 2})
             started = time.process_time()
             _synthesize(files[:SAMPLE_PEOPLE], tree, experiment, standins.model_copy(update={"frames": SAMPLE_FRAMES}))
-            scale = standins.people / SAMPLE_PEOPLE * standins.frames / SAMPLE_FRAMES
+            sampled = len(list((tree / "original_sequences").rglob("*.mp4"))) / len(experiment.compressions)
+            scale = standins.people / sampled * standins.frames / SAMPLE_FRAMES
             size = sum(path.stat().st_size for path in tree.rglob("*") if path.is_file())
             clips = standins.people * (1 + len(experiment.manipulations)) * len(experiment.compressions)
             seconds = (time.process_time() - started) * scale
-            found["tree"] = Estimate(clips, clips * standins.frames, {}, seconds, round(size * scale), ())
+            found["tree"] = Forecast(clips, clips * standins.frames, {}, seconds, round(size * scale), ())
         for job in store_jobs(experiment):
             info = out / "stores" / job.name / INFO
             if info.exists() and json.loads(info.read_text(encoding="utf-8")).get("complete"):
@@ -198,7 +214,7 @@ def estimate_source(source: Source, experiment: Experiment, out: Path) -> dict[s
             try:
                 clips_here = checked_clips(tree, job.settings, source.splits, custom)
                 units = plan_units(tree, clips_here)
-                one = estimate_store(units, job.settings, detector_for("dataset", source.detector))
+                one = forecast_store(units, job.settings, detector_for("dataset", source.detector))
             except DataError:
                 if job == store_jobs(experiment)[0]:
                     raise
@@ -207,7 +223,7 @@ def estimate_source(source: Source, experiment: Experiment, out: Path) -> dict[s
     return found
 
 
-def _of_all_people(one: Estimate, standins: Standins, settings: PrepareSettings, experiment: Experiment) -> Estimate:
+def _of_all_people(one: Forecast, standins: Standins, settings: PrepareSettings, experiment: Experiment) -> Forecast:
     """The estimate of a sample tree carried over to the whole one."""
     each = 1 + len(experiment.manipulations)
     people = {split: 2 * pairs for split, pairs in split_sizes(standins.people // 2).items()}
@@ -218,4 +234,4 @@ def _of_all_people(one: Estimate, standins: Standins, settings: PrepareSettings,
         clips += people[split] * each
     frames = clips * standins.frames
     size = round(one.size * sum(crops.values()) / max(1, sum(one.crops.values())))
-    return Estimate(clips, frames, crops, one.seconds * frames / max(1, one.frames), size, one.failed)
+    return Forecast(clips, frames, crops, one.seconds * frames / max(1, one.frames), size, one.failed)

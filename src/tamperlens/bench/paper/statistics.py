@@ -20,6 +20,7 @@ from tamperlens.media import video_info
 __all__ = ["FIGURES", "describe", "figures_of"]
 
 SAMPLE = 60  # crops of a method that are read
+UNKNOWN = ("not known here", "-")
 FIGURES = (
     "kbit a frame",
     "face: pixels wide",
@@ -47,10 +48,10 @@ def describe(stores: Stores, clips: Sequence[Clip]) -> Sheet:
             original = METHODS[method].stands_for or method
             for figure in FIGURES:
                 theirs, source = (
-                    known.get((original, compression, figure)) or known.get(("all", compression, figure)) or ("", "")
+                    known.get((original, compression, figure)) or known.get(("all", compression, figure)) or UNKNOWN
                 )
-                if figure in ours or theirs:
-                    lines.append((method, compression, figure, ours.get(figure, "-"), theirs, source))
+                if figure in ours:
+                    lines.append((method, compression, figure, ours[figure], theirs, source))
     notes = (
         f"Of the test split, at most {SAMPLE} crops a method; in brackets the 10th and 90th percentile over crops. Differences "
         "are of the channel that differs most, of 255, between a crop and the pristine one of the same frame and box.",

@@ -19,13 +19,13 @@ from tamperlens.errors import DataError, MediaError
 from tamperlens.media import video_info
 from tamperlens.types import FaceDetector
 
-__all__ = ["Estimate", "estimate_store"]
+__all__ = ["Forecast", "forecast_store"]
 
 SAMPLES = 2  # units of training clips, and as many of all others
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Forecast:
     """What preparing will take."""
 
     clips: int
@@ -36,9 +36,9 @@ class Estimate:
     failed: tuple[str, ...]  # sampled clips that cannot be used, and why
 
 
-def estimate_store(
+def forecast_store(
     units: Sequence[Unit], settings: PrepareSettings, detector: FaceDetector, samples: int = SAMPLES
-) -> Estimate:
+) -> Forecast:
     """The estimate for these units of `plan_units`; unreadable files count as none.
 
     Raises ``DataError`` where no sampled clip can be used.
@@ -78,7 +78,7 @@ def estimate_store(
         size += written * share * expected.total() / cut if cut else 0.0
     if units and not any(crops.values()):
         raise DataError(f"none of the sampled clips can be used ({'; '.join(failed[:3]) or 'no face was found'})")
-    return Estimate(sum(len(unit.clips) for unit in units), frames, crops, seconds, round(size), tuple(failed))
+    return Forecast(sum(len(unit.clips) for unit in units), frames, crops, seconds, round(size), tuple(failed))
 
 
 def _crops_due(unit: Unit, lengths: Mapping[str, int], settings: PrepareSettings) -> Counter[str]:
