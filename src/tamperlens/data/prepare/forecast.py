@@ -92,6 +92,6 @@ def _crops_due(unit: Unit, lengths: Mapping[str, int], settings: PrepareSettings
 
 def _length(path: Path) -> int:
     try:
-        return len(frame_files(path)) if path.is_dir() else video_info(path).frames
+        return len(frame_files(path)) if path.is_dir() else video_info(path).frames or 0
     except (MediaError, DataError, OSError):
         return 0
