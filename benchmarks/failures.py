@@ -20,7 +20,7 @@ from people import parser_of, people_of
 from PIL import Image
 
 from tamperlens.data import seeds
-from tamperlens.faces import detector_for, face_square
+from tamperlens.faces import crop_face, detector_for
 from tamperlens.figures import heat
 from tamperlens.forge.recipes import RECIPES
 from tamperlens.media import read_photo
@@ -76,7 +76,7 @@ def controls_in(folder: Path, border: int, count: int) -> Iterator[LabelledCrop]
         image = read_photo(files[index]).image
         image = np.ascontiguousarray(image[border : image.shape[0] - border, border : image.shape[1] - border])
         for box in detector(image)[:1]:
-            crop = np.ascontiguousarray(image[face_square(box, *image.shape[:2])])
+            crop = crop_face(image, box).image
             yield LabelledCrop(crop, np.zeros(crop.shape[:2], np.bool_), folder.name, files[index].stem)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from faces_at_hand import hopper_portrait, mirrored
+from tamperlens.forge import pairs
 from tamperlens.forge.lives import CODECS, GRAPHICS, RETOUCHES, SCENES, live
 from tamperlens.forge.outlines import HULLS, draw_hull, feathered
 from tamperlens.forge.pairs import make_pair
@@ -116,3 +117,16 @@ def test_a_pair_differs_where_its_mask_says() -> None:
         if pair.mask.any():
             seen += difference[pair.mask].mean() > 2 * difference[~pair.mask].mean()
     assert seen >= 8
+
+
+def test_where_the_picture_ends_both_of_a_pair_repeat_its_last_pixels_and_nothing_is_marked(monkeypatch) -> None:
+    monkeypatch.setattr(pairs, "FRAMED", 1.0)
+    target, ended = hopper_portrait(), 0
+    for seed in range(6):
+        pair = make_pair(target, lambda: mirrored(target), 128, np.random.default_rng(seed), "swap")
+        for image in (pair.pristine, pair.forged):
+            same = [bool((image[:, 0] == image[:, 4]).all()), bool((image[0] == image[4]).all())]
+            ended += any(same)
+            if same[0]:
+                assert not pair.mask[:, :4].any()
+    assert ended >= 4  # of twelve: two pictures a pair, each ending or not at four sides

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from tamperlens.forge.degrade import apply_pipeline
+from tamperlens.forge.scenes import skin_of
 from tamperlens.media import h264, h264_moving, jpeg, webp
 from tamperlens.types import BoolArray, UInt8Array
 
@@ -255,9 +256,7 @@ SCENES: dict[str, Change] = {"poster": _poster, "screen": _screen}
 
 def _beauty(image: UInt8Array, mask: BoolArray, rng: np.random.Generator) -> tuple[UInt8Array, BoolArray]:
     """Skin smoothed wherever there is any, as beauty filters do it: retouching, in a forged face as in a pristine one."""
-    lab = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb).astype(np.float32)
-    skin = np.exp(-((lab[..., 1] - 150) ** 2 / 400 + (lab[..., 2] - 108) ** 2 / 400)).astype(np.float32)
-    skin = cv2.GaussianBlur(skin, (0, 0), image.shape[0] / 80)[..., None] * np.float32(rng.uniform(0.5, 1.0))
+    skin = skin_of(image)[..., None] * np.float32(rng.uniform(0.5, 1.0))
     smooth = cv2.bilateralFilter(image, 7, float(rng.uniform(15, 45)), float(rng.uniform(3, 6))).astype(np.float32)
     bright = smooth * float(rng.uniform(1.0, 1.08))
     return np.clip(np.rint(image * (1 - skin) + bright * skin), 0, 255).astype(np.uint8), mask

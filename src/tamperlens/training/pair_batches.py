@@ -8,6 +8,7 @@ from torch.utils.data import Dataset
 
 from tamperlens.data.portraits import FacePhoto, load_portrait
 from tamperlens.forge.pairs import Pair, make_pair
+from tamperlens.forge.recipes import RECIPES
 from tamperlens.training.batch import Batch, to_batch
 from tamperlens.types import LabelledCrop
 
@@ -42,10 +43,17 @@ class LivePairs(Dataset[Batch]):
         side = int(rng.choice(self.sides))
         crops: list[LabelledCrop] = []
         while len(crops) < self.batch_size:
-            pair = _draw(self.photos, side, rng, str(rng.choice(self.recipes)) if self.recipes else None)
+            pair = _draw(self.photos, side, rng, self._recipe(rng))
             if pair.pristine.shape[0] == side:  # smaller photos give smaller crops
                 crops += _crops(pair, "")
         return to_batch(crops)
+
+    def _recipe(self, rng: np.random.Generator) -> str | None:
+        """One of this run's recipes by their odds; None leaves the choice among all to the forger."""
+        if not self.recipes:
+            return None
+        odds = np.array([RECIPES[name][0] for name in self.recipes])
+        return str(rng.choice(self.recipes, p=odds / odds.sum()))
 
 
 def forged_pairs(

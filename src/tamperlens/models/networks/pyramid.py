@@ -1,7 +1,8 @@
 """A look at the whole face: EfficientNet-Lite0 and a feature pyramid (Lin et al. 2017) down to stride 4. Ours, not the paper's.
 
-The trunk sees the crop at 224 pixels and knows from ImageNet what faces, light and blur look like. Alone it is the network
-`pyramid`; beside a local stream it is half of `twostream`.
+The crop of two face heights is brought to 320 pixels, of which the trunk sees the middle 224: the face and what joins it,
+half as large again as it would be in the whole crop. From ImageNet it knows what faces, light and blur look like. Alone it is
+the network `pyramid`; beside a local stream it is half of `twostream`.
 """
 
 import torch
@@ -10,14 +11,15 @@ from torch.nn import functional
 
 from tamperlens.models.networks.efficientnet import WIDTHS, EfficientNetLite0
 
-__all__ = ["FUSED", "GRID", "Pyramid", "resized"]
+__all__ = ["CELLS", "FUSED", "Pyramid", "resized"]
 
-TRUNK_SIDE = 224  # pixels: the size of ImageNet's pictures
-GRID = TRUNK_SIDE // 4  # cells a side of the map
+SIDE, SEEN = 320, 224  # pixels: of the whole crop, and of its middle that the trunk sees, the size of ImageNet's pictures
+GRID, MARGIN = SEEN // 4, (SIDE - SEEN) // 8  # cells a side that the trunk sees, and around them
+CELLS = GRID + 2 * MARGIN  # a side of the map
 PYRAMID = 48  # channels of the feature pyramid
 FUSED = 32
 DILATIONS = (1, 2, 4)
-STRONGEST = GRID * GRID // 20  # cells of the map that enter the image's logit
+STRONGEST = GRID * GRID // 20  # cells of the seen part that enter the image's logit
 
 
 def _convolution(inputs: int, outputs: int, kernel: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -52,7 +54,8 @@ class _ContextBlock(nn.Module):
 class Pyramid(nn.Module):
     """A pretrained trunk, its features summed from the coarsest to stride 4, and a look around with dilated convolutions.
 
-    ``forward``: normalised images ``(B, 3, H, W)`` -> logit map ``(B, 1, 56, 56)`` and image logits ``(B,)``.
+    ``forward``: normalised images ``(B, 3, H, W)`` -> logit map ``(B, 1, 80, 80)`` and image logits ``(B,)``. Outside the part
+    that the trunk sees, the map repeats its border.
     """
 
     stride = 4
@@ -69,21 +72,22 @@ class Pyramid(nn.Module):
         self.image = nn.Linear(64 + FUSED + 2, 1)
 
     def forward(self, images: Tensor, joined: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Normalised images ``(B, 3, H, W)`` -> logit map ``(B, 1, 56, 56)`` and image logits ``(B,)``.
+        """Normalised images ``(B, 3, H, W)`` -> logit map ``(B, 1, 80, 80)`` and image logits ``(B,)``.
 
-        ``joined``, ``(B, 32, 56, 56)``, is added to the pyramid's features: what another stream has to say.
+        ``joined``, ``(B, 32, 80, 80)``, is added to the pyramid's features: what another stream has to say.
         """
-        tapped = self.trunk(resized(images, TRUNK_SIDE, TRUNK_SIDE))
+        margin = 4 * MARGIN
+        tapped = self.trunk(resized(images, SIDE, SIDE)[..., margin:-margin, margin:-margin])
         features = self.lateral[-1](tapped[-1])
         for level, lateral in zip(tapped[-2::-1], list(self.lateral)[-2::-1], strict=True):
             features = lateral(level) + functional.interpolate(features, scale_factor=2.0, mode="nearest")
         fused = self.fuse(features)
         if joined is not None:
-            fused = fused + joined
+            fused = fused + joined[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
         fused = self.context(functional.relu(self.norm(fused)))
         around = fused.mean(dim=(2, 3), keepdim=True)
         coarse = self.coarse(torch.cat([fused, fused - around], dim=1))
         ranked = coarse.flatten(1).topk(STRONGEST, dim=1).values
         whole = self.whole(tapped[-1]).mean(dim=(2, 3))
         summary = torch.cat([whole, around.flatten(1), ranked[:, :8].mean(1, True), ranked.mean(1, True)], dim=1)
-        return coarse, self.image(summary).flatten()
+        return functional.pad(coarse, (MARGIN,) * 4, mode="replicate"), self.image(summary).flatten()

@@ -1,0 +1,93 @@
+"""Which family of forgeries, and which source of photos, pays: short runs of the pair training, each without one of them.
+
+    python benchmarks/leave_one_out.py PHOTOS... --out FOLDER [--init MODEL] [--without families] [--steps 600]
+
+Each run begins with the same weights (--init, such as runs/state/pyramid-joint; else the settings' own) and makes as many steps
+by the settings of --config. It is judged on the same pairs of validation people, of every family; --without sources on the
+people of the source it did not see, too. The first run leaves nothing out. A run that was cut goes on when called again.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from people import parser_of, people_of
+from rich.console import Console
+
+from tamperlens.data import seeds
+from tamperlens.data.portraits import FacePhoto
+from tamperlens.forge.recipes import RECIPES
+from tamperlens.metrics import area_under_roc, bootstrap
+from tamperlens.metrics.rows import table_head, table_line
+from tamperlens.models.runtime import load
+from tamperlens.training.config import TrainConfig, read_config
+from tamperlens.training.pair_batches import forged_pairs
+from tamperlens.training.runs import train_on_photos
+from tamperlens.types import Predictor
+
+SIDES = (128, 384)  # pixels
+
+
+def settings_of(arguments: argparse.Namespace, families: Sequence[str]) -> TrainConfig:
+    changes = {
+        "steps": arguments.steps,
+        "families": tuple(families),
+        "validate_every": arguments.steps,
+        "init": arguments.init,
+        "average": max(0.0, min(0.999, 1 - 5 / arguments.steps)),  # shorter runs, shorter memory
+    }
+    settings = read_config(arguments.config, **changes)
+    return settings.model_copy(update={"parts": {}}) if arguments.init else settings
+
+
+def judged(model: Predictor, photos: Sequence[FacePhoto], per_recipe: int) -> dict[str, str]:
+    """AUC of all pairs and of each recipe's; and how often a forged crop scores above its own pristine one."""
+    crops = list(forged_pairs(photos, list(RECIPES), per_recipe, sides=SIDES, seed=seeds.VALIDATION))
+    scores, forged = np.array([model(crop.image).score for crop in crops]), np.array([crop.manipulated for crop in crops])
+    people = [crop.group for crop in crops]
+
+    def auc(drawn: np.ndarray) -> float:
+        return area_under_roc(scores[drawn], forged[drawn])
+
+    low, high = bootstrap(auc, people)
+    figures = {
+        "AUC": f"{auc(np.arange(len(crops))):.3f} [{low:.2f}, {high:.2f}]",
+        "forged above its own": f"{np.mean(scores[1::2] > scores[0::2]):.3f}",
+    }
+    for recipe in RECIPES:
+        own = np.flatnonzero([crop.subset == recipe for crop in crops])
+        figures[recipe] = f"{auc(np.sort(np.concatenate([own - 1, own]))):.3f}"
+    return figures
+
+
+def main() -> None:
+    parser = parser_of(__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--config", type=Path, default=Path(__file__).parents[1] / "runs" / "pyramid-joint.toml")
+    parser.add_argument("--init", default="", help="path stem of the weights that every run begins with")
+    parser.add_argument("--without", choices=("families", "sources"), default="families")
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--per-recipe", type=int, default=24)
+    arguments = parser.parse_args()
+    console, photos = Console(stderr=True), list(arguments.photos)
+    people = people_of(arguments)["val"]
+    choices = list(RECIPES) if arguments.without == "families" else [folder.name for folder in photos]
+    head = False
+    for left_out in ("nothing", *choices):
+        families = [name for name in RECIPES if name != left_out]
+        folders = [folder for folder in photos if folder.name != left_out]
+        best = train_on_photos(folders, arguments.out / f"without-{left_out}", settings_of(arguments, families), console)
+        model = load(best.with_suffix(".safetensors"), threads=1)
+        unseen = [photo for photo in people if left_out in Path(photo.path).parts]
+        figures = judged(model, people, arguments.per_recipe)
+        if arguments.without == "sources":
+            figures["AUC of the source left out"] = judged(model, unseen, arguments.per_recipe)["AUC"] if unseen else "-"
+        if not head:
+            print(table_head("without", *figures), end="", flush=True)
+            head = True
+        print(table_line(left_out, *figures.values()), end="", flush=True)
+
+
+if __name__ == "__main__":
+    main()
