@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tamperlens.bench.corruptions import parse_corruptions
 from tamperlens.bench.paper.tables import FROM_IMAGENET
+from tamperlens.data.prepare.findings import check_accepted
 from tamperlens.data.prepare.masks import RECIPES
 from tamperlens.data.readers.compression import COMPRESSIONS
 from tamperlens.data.readers.methods import find_methods
@@ -104,6 +105,7 @@ class Experiment(_Settings):
     recipes: tuple[str, ...] = ("absdiff-exact", "absdiff-smooth", "dssim", "released")  # of masks, for the same test crops
     every_train: Annotated[int, Field(ge=1)] = 1  # paper: all frames
     every_eval: Annotated[int, Field(ge=1)] = 10  # paper: every 10th
+    accept: tuple[str, ...] = ()  # findings of the doctor in spite of which clips are used, as `prepare --accept` takes them
     models: tuple[str, ...] = PAPER_MODELS
     seeds: Annotated[int, Field(ge=1)] = 3  # of the networks that claims are about, one of all others
     seeded: tuple[str, ...] = ("vgg3", "vgg5", "fn3", "xception")
@@ -136,6 +138,7 @@ class Experiment(_Settings):
             raise ValueError("give at least one model and one compression")
         try:
             find_methods(self.methods)
+            check_accepted(self.accept)
             parse_corruptions(",".join((self.degraded, self.curves)))
         except DataError as error:
             raise ValueError(str(error)) from error

@@ -45,9 +45,8 @@ def make_plan(
     costs = costs_of(networks, experiment.training, out / "costs.json", log)
     log("a few clips of each store are prepared, to see what all will take")
     forecasts = forecast_source(source, experiment, out)
-    for name, one in forecasts.items():
-        for reason in one.failed:
-            log(f"{name}: {reason}")
+    for reason in dict.fromkeys(reason for one in forecasts.values() for reason in one.failed):
+        log(f"a sampled clip fails: {reason}")
     plan = plan_of(experiment, runs, costs, forecasts, _test_crops(source, out, experiment, forecasts), out)
     replace_text(out / "plan.md", plan.to_markdown() + "\n", durable=True)
     return plan, runs

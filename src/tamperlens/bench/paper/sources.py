@@ -86,6 +86,7 @@ def store_jobs(experiment: Experiment) -> list[StoreJob]:
                 recipe=recipe or None,
                 every_train=experiment.every_train,
                 every_eval=experiment.every_eval,
+                accept=tuple(sorted(experiment.accept)),
                 only=("test",) if recipe or number else (),
             )
             jobs.append(StoreJob(f"{compression}{f'-{recipe}' if recipe else ''}", compression, recipe, settings))
