@@ -1,6 +1,6 @@
 """How faces are followed through flashes, shake, whip pans and cuts, on real clips that are treated here.
 
-    python benchmarks/cuts.py CLIPS... [--count 6] [--seconds 2] [--only WORDS]
+    python benchmarks/cuts.py CLIPS... [--count 6] [--seconds 2] [--only WORDS...]
 
 CLIPS are videos of one person each, or folders of them. Every clip is shrunk, treated and encoded anew (H.264), then inspected
 with a predictor that always says the same, so that what is measured is the tracking alone. A line per treatment: the faces that
@@ -51,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path, nargs="+")
     parser.add_argument("--count", type=int, default=6, help="clips of each folder at most")
-    parser.add_argument("--only", default="", help="treatments with these words in their name")
+    parser.add_argument("--only", nargs="*", default=[""], help="treatments with one of these words in their name")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each clip")
     arguments = parser.parse_args()
     detector = detector_for("video")
@@ -60,18 +60,18 @@ def main() -> None:
     print(table_head("treatment", *columns), end="")
     with tempfile.TemporaryDirectory() as name:
         for what, treat in ONE_PERSON.items():
-            if arguments.only not in what:
+            if not any(words in what for words in arguments.only):
                 continue
             treated = [treat(clip) for group in groups for clip in group]
             print(line(what, treated, detector, Path(name)), end="", flush=True)
         for what, join in TWO_PEOPLE.items():
-            if arguments.only not in what:
+            if not any(words in what for words in arguments.only):
                 continue
             pairs = [(group[k], group[(k + 1) % len(group)]) for group in groups for k in range(len(group)) if len(group) > 1]
             treated = [join(one, put_in_place(other, one, detector)) for one, other in pairs]
             print(line(what, treated, detector, Path(name)), end="", flush=True)
         for number, group in enumerate(groups, 1):
-            if arguments.only not in "slides":
+            if not any(words in "slides" for words in arguments.only):
                 continue
             treated = [slides(group, fade) for fade in (0, 10)]
             print(line(f"slides of 2.5 s, some fading in, folder {number}", treated, detector, Path(name)), end="", flush=True)

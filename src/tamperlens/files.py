@@ -7,13 +7,16 @@ import unicodedata
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TypeVar
 
 __all__ = [
     "MEDIA_SUFFIXES",
     "PHOTO_SUFFIXES",
     "VIDEO_SUFFIXES",
+    "create_text",
     "name_key",
+    "remove_remains",
     "replace_text",
     "replacing",
     "stems_of",
@@ -61,8 +64,46 @@ def _flush(path: Path) -> None:
 
 def replace_text(path: Path, text: str, *, durable: bool = False, errors: str = "strict") -> None:
     """Writes a small file as UTF-8, whole or not at all. ``errors``: as for ``str.encode``."""
-    with replacing(path, durable=durable) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors=errors)
+    for tries_left in (2, 1, 0):
+        try:
+            with replacing(path, durable=durable) as temporary:
+                temporary.write_text(text, encoding="utf-8", errors=errors)
+            return
+        except FileNotFoundError:  # another run, which has just begun, took it for a remain
+            if not tries_left:
+                raise
+
+
+def create_text(path: Path, text: str) -> None:
+    """Writes a small file that must not be there yet, whole or not at all. Raises ``FileExistsError`` where it is there."""
+    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.link(temporary, path)  # unlike a renamed file, it replaces none
+        return
+    except FileExistsError:
+        raise
+    except OSError:
+        pass  # a file system without links, or the temporary file was taken for a remain
+    finally:
+        temporary.unlink(missing_ok=True)
+    with path.open("x", encoding="utf-8") as stream:
+        try:
+            stream.write(text)
+            stream.flush()
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+
+
+_TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.(.+)", re.S)  # as `replacing` names them
+
+
+def remove_remains(folder: Path, of: Callable[[str], bool]) -> None:
+    """Remove the temporary files that killed runs left of files whose names ``of`` accepts."""
+    for name in os.listdir(folder):
+        if (found := _TEMPORARY.fullmatch(name)) and of(found[1]):
+            (folder / name).unlink(missing_ok=True)
 
 
 LONGEST_NAME = 255  # bytes, on most file systems
@@ -88,18 +129,21 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
+Place = TypeVar("Place", bound=PurePath)
+
+
 def stems_of(
-    paths: Sequence[Path],
-    taken: Callable[[str, Path], bool] = lambda stem, path: False,
+    paths: Sequence[Place],
+    taken: Callable[[str, Place], bool] = lambda stem, path: False,
     *,
     reserved: re.Pattern[str] = re.compile(r"index|summary"),
     longest: int = LONGEST_NAME - ROOM,
-) -> dict[Path, str]:
+) -> dict[Place, str]:
     """The stem of what is written about each file, no two alike: its own, or its whole name, or that with a number.
 
     ``taken`` tells whether a stem may not be used for a file; ``reserved`` are stems for nobody, in any case of letters.
     """
-    stems: dict[Path, str] = {}
+    stems: dict[Place, str] = {}
     keys: set[str] = set()
     for path in dict.fromkeys(paths):
         stem, number = writable_name(path.stem, longest), 1

@@ -3,11 +3,14 @@
 import json
 import shutil
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tamperlens.data.doctor import Finding, Severity, examine, exit_code
+from tamperlens.data.prepare.dataset_checks import check_methods
+from tamperlens.data.readers.clips import Clip, Layout
 from tamperlens.errors import DataError
 from tamperlens.media import write_png
 from trees import (
@@ -279,3 +282,18 @@ def test_photos_are_examined_too(tmp_path):
 def test_exit_codes():
     findings = [Finding(severity, "x", "p", "m", "f") for severity in (Severity.NOTE, Severity.WARNING, Severity.ERROR)]
     assert [exit_code(findings[:count]) for count in range(4)] == [0, 0, 1, 2]
+
+
+def test_finds_a_method_whose_download_ended_early():
+    def clip(method, name, level="c23"):
+        target, source = name.split("_")
+        path = Path(method) / f"{name}.mp4"
+        return Clip(f"{method}/{level}/{name}", path, method, target, source, level, None, None, None, (), Layout.VIDEO)
+
+    whole = [clip(method, name) for method in ("DF", "F2F") for name in ("000_003", "003_000", "001_002")]
+    assert list(check_methods(whole)) == []
+    others = [clip("DFD", "01_02"), clip("NT", "000_003", "c40")]  # other videos, another level: nothing to compare with
+    assert list(check_methods(whole + others)) == []
+    (finding,) = check_methods([*whole, clip("NT", "003_000")])
+    assert (finding.severity, finding.code, finding.path) == (Severity.WARNING, "fewer-clips", "NT")
+    assert finding.message == "NT has 1 clip at c23, and other methods 2 more of the same videos, such as 000_003"

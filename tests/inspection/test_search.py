@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,8 +99,39 @@ def test_loops_of_links_end(folder: Path) -> None:
     os.symlink(folder, folder / "deep" / "up")
     os.symlink(folder / "deep", folder / "deep" / "self")
     os.symlink("nowhere", folder / "dangling")
+    os.symlink("itself", folder / "itself")
+    assert names(folder, find_files([folder], folder / "results").files) == MEDIA
     for source in (folder, folder / "**", folder / "**" / "*"):
-        assert names(folder, find_files([source]).files) == MEDIA
+        found = find_files([source])
+        assert names(folder, found.files) == MEDIA
+        again = found.left_out["a folder that is searched already under another name"]
+        assert names(folder, again) == ["deep/self", "deep/up"]
+        assert sum("left out 2 folders (a folder that is" in sentence for sentence in found.sentences()) == 1
+
+
+def test_folders_that_cannot_be_read_are_named_and_end_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "shut").mkdir()
+    listdir, scandir = os.listdir, os.scandir
+
+    def refusing(own: Any) -> Any:
+        def of(path: Any) -> Any:
+            if os.fspath(path) == str(folder / "shut"):
+                raise PermissionError(13, "Permission denied", str(path))
+            return own(path)
+
+        return of
+
+    monkeypatch.setattr(os, "listdir", refusing(listdir))
+    monkeypatch.setattr(os, "scandir", refusing(scandir))
+    assert find_files([folder]).left_out["a folder that cannot be read"] == [folder / "shut"]
+    found = find_files([folder / "*" / "*.mkv", folder / "*" / "*.jpe"])
+    assert found.left_out["a folder that cannot be read"] == [folder / "shut"]
+    assert names(folder, found.files) == ["*/*.mkv", "deep/below.jpe"]
+
+
+def test_a_name_that_is_too_long_is_a_file_that_is_not_there(folder: Path) -> None:
+    lost = [folder / ("a" * 300), folder / ("[a]" * 100)]
+    assert find_files(lost).files == lost
 
 
 def test_pipes_are_not_waited_for(folder: Path) -> None:

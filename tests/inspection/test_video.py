@@ -15,6 +15,8 @@ from predictor_at_hand import FakePredictor
 from tamperlens.errors import MediaError, ModelError, UnsupportedMedia
 from tamperlens.faces import FaceTracks, detector_for
 from tamperlens.forge.whole import forge_face
+from tamperlens.inspection import video
+from tamperlens.inspection.casefile import timeline
 from tamperlens.inspection.verdict import AGGREGATIONS, judge_track, judge_tracks, rule_of, video_verdict
 from tamperlens.inspection.video import boxes_at, default_every, heat_of, inspect_video
 from tamperlens.media import VideoSampler, moves, write_video
@@ -401,3 +403,57 @@ def test_timestamps_that_go_back_are_said_and_the_rest_is_read(tmp_path: Path) -
     assert len(seconds) >= 38 and all(math.isfinite(s) for s in seconds) and np.all(np.diff(seconds) > 0)
     assert any("timestamps go back" in note for note in sampler.notes)
     assert any("timestamps go back" in reason for reason in inspected(path, every=0.2).reasons)
+
+
+# ------------------------------------------------------------------------------------------------------------- every frame
+
+
+def test_every_frame_is_judged(tmp_path: Path) -> None:
+    times = [0, 0.04, 0.08, 0.2, 0.24, 0.28, 0.32]
+    path = clips.write_clip(tmp_path / "a.mp4", clips.face_clip(7), times)
+    inspection = inspected(path, 0.1, 0.1, 0.9, 0.1, every=0.0)
+    (track,) = inspection.tracks
+    assert [round(seen.seconds, 2) for seen in track.sightings] == times and inspection.frames == 7
+    assert inspection.every == pytest.approx(0.32 / 6, abs=1e-3) and spans(inspection) == [(0.0, 0.32)]
+    assert [tuple(round(end, 2) for end in span) for span in track.raised] == [(0.08, 0.08)]
+
+
+def test_a_face_that_is_missed_for_a_while_is_the_same_one_in_every_frame(tmp_path: Path) -> None:
+    """Half a second without a detection: not a new face, as it would not be where a frame a second is judged."""
+    path = clips.write_clip(tmp_path / "a.mp4", clips.face_clip(40), np.arange(40) / 25)
+    detector, seen = detector_for("video"), []
+
+    def blinking(image):
+        seen.append(image.shape)
+        return [] if 10 <= len(seen) < 22 else detector(image)
+
+    (track,) = inspected(path, every=0.0, detector=blinking).tracks
+    assert len(track.sightings) == 28
+
+
+def test_working_ahead_changes_nothing(tmp_path: Path) -> None:
+    path = clips.write_clip(tmp_path / "a.mp4", clips.face_clip(30), np.arange(30) / 25)
+    for options in ({"every": 0.0}, {"every": 0.04, "max_frames": 9}, {"end": 0.5}):
+        alone, ahead = (inspected(path, 0.1, 0.7, 0.2, threads=threads, **options) for threads in (1, 2))
+        assert (alone.reasons, alone.decoded, alone.frames) == (ahead.reasons, ahead.decoded, ahead.frames)
+        seen = [[(one.index, one.finding.score, one.finding.box.x0) for one in of.tracks[0].sightings] for of in (alone, ahead)]
+        assert seen[0] == seen[1] and len(seen[0]) == alone.frames
+
+
+def test_more_faces_than_are_kept_end_the_inspection(tmp_path: Path, monkeypatch) -> None:
+    path = clips.write_clip(tmp_path / "a.mp4", clips.face_clip(20), np.arange(20) / 10)
+    monkeypatch.setattr(video, "MAX_SIGHTINGS", 5)
+    inspection = inspected(path, 0.1, every=0.0)
+    assert inspection.frames == 5 and inspection.verdict is Verdict.INCONCLUSIVE and not inspection.complete
+    assert any("ended after 5 judged faces" in reason and "--from 0.50" in reason for reason in inspection.reasons)
+    monkeypatch.setattr(video, "MAX_SIGHTINGS", 20)
+    assert inspected(path, 0.1, every=0.0).complete
+
+
+def test_a_long_timeline_keeps_its_peaks() -> None:
+    """Of a curve of more points than the picture has room for, the highest and the lowest of each column are drawn."""
+    points = [(52 + 896 * place / 90_000, 0.1) for place in range(90_000)]
+    points[44_444] = (points[44_444][0], 0.97)
+    thinned = timeline._thinned(points)
+    assert len(thinned) < 2000 and points[44_444] in thinned and points[0] in thinned
+    assert timeline._thinned(points[:100]) == points[:100]

@@ -330,6 +330,24 @@ def test_a_batch_that_is_stopped_has_an_index_of_what_was_reached(tmp_path: Path
     assert "2 more files were not reached" in (out / "index.html").read_text()
 
 
+def test_what_was_left_out_is_counted_and_named_in_the_summaries(tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    first = plain(source / "a.png")
+    os.link(first, source / "b.png")
+    (source / "<b>.txt").write_text("no picture")
+    os.symlink(source, source / "loop")
+    code, _, complaints = run("inspect", source, "--out", out)
+    assert code == 0 and complaints.count("left out 1 ") == 3
+    told = {one["what"]: one["paths"] for one in json.loads((out / "summary.json").read_text())["left_out"]}
+    assert told == {
+        "text": [str(source / "<b>.txt")],
+        "the same file under another name": [str(source / "b.png")],
+        "a folder that is searched already under another name": [str(source / "loop")],
+    }
+    page = (out / "index.html").read_text()
+    assert "text (1): " in page and "&lt;b&gt;.txt" in page and "<b>.txt" not in page and "1 file inspected" in page
+
+
 def test_a_file_deleted_during_a_batch_is_a_failure_and_no_end(tmp_path: Path, monkeypatch) -> None:
     photos, out = [plain(tmp_path / "in" / f"{number}.png", number) for number in range(3)], tmp_path / "out"
     inspect = Examiner.inspect

@@ -354,6 +354,14 @@ def test_the_film_of_a_motion_photo_is_mentioned(tmp_path: Path) -> None:
         assert "not the film behind it" in read_photo(tmp_path / "a.jpg").notes[0]
 
 
+def test_an_mpo_of_two_photos_says_so_and_one_with_a_preview_does_not(tmp_path: Path) -> None:
+    photo, other = Image.fromarray(gradient()), Image.fromarray(gradient()[::-1].copy())
+    for name, second, told in (("stereo", other, 1), ("preview", other.resize((24, 16)), 0)):
+        photo.save(tmp_path / name, format="MPO", save_all=True, append_images=[second])
+        notes = read_photo(tmp_path / name).notes
+        assert notes == ("the file holds 2 pictures; only the first was read",) * told
+
+
 def test_png_gamma_is_applied_as_browsers_do(tmp_path: Path) -> None:
     values = np.repeat(np.arange(256, dtype=np.uint8)[None], 8, axis=0)
     shown = {}

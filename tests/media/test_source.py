@@ -292,6 +292,10 @@ KINDS = [
     (b"\xef\xbb\xbf\n <!DOCTYPE html><html>", "none", "web page"),
     (b"<!-- saved --><html><body>404", "none", "web page"),
     (b'<?xml version="1.0"?><svg width="1">', "none", "SVG"),
+    (b"\x1f\x07\x00\xbf" + bytes(80), "video", "raw DV"),
+    (b"P6\n256 300\n255\n" + bytes(80), "none", "Netpbm"),
+    (bytes((0, 0, 1, 0, 1, 0)) + bytes(80), "none", "icon"),
+    (bytes((0, 0, 2, 0)) + bytes(80), "none", "Targa"),
     (b"hello\n", "none", "text"),
     ("hällo".encode("utf-16"), "none", "text"),
     (b"%PDF-1.7", "none", "PDF"),
@@ -340,3 +344,49 @@ def test_xmp_tells_software_and_history(tmp_path: Path) -> None:
     Image.fromarray(gradient()).save(tmp_path / "a.jpg", xmp=xmp.encode())
     facts = file_facts(tmp_path / "a.jpg").photo
     assert facts is not None and facts.software == "Photo Program 3" and len(facts.history) == 2
+
+
+def animated(path: Path, milliseconds: list[int], **options: Any) -> Path:
+    """A moving picture whose pictures differ, shown for these times."""
+    pictures = [Image.fromarray(gradient(4 * number)) for number in range(len(milliseconds))]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=milliseconds, **options)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp"])
+def test_how_long_an_animated_picture_lasts_is_the_sum_of_its_pictures(tmp_path: Path, suffix: str) -> None:
+    """The first picture is often shown longer; taken for all of them, few were judged."""
+    path = animated(tmp_path / f"a{suffix}", [5000, 40, 40, 40])
+    with open_source(path) as source:
+        assert isinstance(source, Video) and source.seconds == pytest.approx(5.12)
+    assert [frame.seconds for frame in VideoSampler(path)] == pytest.approx([0, 5, 5.04, 5.08])
+    cut = tmp_path / f"cut{suffix}"
+    cut.write_bytes(path.read_bytes()[: int(0.7 * path.stat().st_size)])
+    if suffix == ".webp":  # libwebp opens no part of one
+        return
+    with open_source(cut) as source:  # damage ends neither counting nor reading
+        assert isinstance(source, Video) and 0 < source.seconds <= 20
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".png"])
+def test_an_animated_picture_is_turned_by_its_exif_as_a_still_one(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = animated(tmp_path / f"a{suffix}", [100, 100], exif=exif, lossless=True)
+    still = tmp_path / f"b{suffix}"
+    Image.fromarray(gradient()).save(still, exif=exif, lossless=True)
+    frames = list(VideoSampler(path))
+    assert [frame.image.shape for frame in frames] == [(96, 64, 3)] * 2
+    assert (frames[0].image == read_photo(still).image).all()
+
+
+def test_a_raw_dv_video_is_read_at_its_rate(tmp_path: Path) -> None:
+    path = tmp_path / "tape.dv"
+    with av.open(str(path), "w", format="dv") as container:
+        stream = container.add_stream("dvvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 720, 576, "yuv420p"
+        for number in range(4):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(gradient(8 * number, 576, 720), format="rgb24")))
+        container.mux(stream.encode())
+    sampler = VideoSampler(path)
+    assert [round(frame.seconds, 2) for frame in sampler] == [0, 0.04, 0.08, 0.12] and sampler.rate == 25

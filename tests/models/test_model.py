@@ -75,7 +75,7 @@ def edit_card(stem, **entries):
 
 def test_every_network_goes_with_every_task_of_the_paper_and_joint_with_those_that_have_an_image_head():
     assert len(model_names()) == 2 * len(NETWORKS) + len(WITH_IMAGE_HEAD) >= 17
-    with pytest.raises(ModelError, match="vgg5-joint: the task joint needs a network with an image head, such as pyramid-joint"):
+    with pytest.raises(ModelError, match=r"vgg5-joint: the task joint needs .* an image head, such as pyramid-joint"):
         Model.create("vgg5-joint")
 
 

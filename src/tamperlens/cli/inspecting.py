@@ -21,21 +21,29 @@ STYLES = {"manipulated": "bold red", "no_evidence": "blue", "inconclusive": "yel
 @app.command()
 def inspect(
     sources: Annotated[
-        list[Path],
-        typer.Argument(metavar="PATHS", help="Photos, videos and animated pictures; folders of them; patterns as 'a/*.jpg'."),
+        list[str],
+        typer.Argument(
+            metavar="PATHS",
+            help="Photos, videos and animated pictures; folders of them; patterns as 'a/*.jpg'; addresses as s3://bucket/a.",
+        ),
     ],
     model: Annotated[str, typer.Option(help="A shipped model's name, or an .onnx or .safetensors file.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per file, one per line.")] = False,
-    folder: Annotated[
-        Path | None,
+    out_folder: Annotated[
+        str,
         typer.Option(
-            "--out", help="Write each file's report, record, pictures and annotated video here; resumes what is there."
+            "--out",
+            help="Write each file's report, record, pictures and annotated video into this folder, or at an address as "
+            "s3://bucket/found; resumes what is there.",
         ),
-    ] = None,
+    ] = "",
     every: Annotated[
         float,
         typer.Option(min=0, help="Of videos, judge a frame every so many seconds; 0: each second, more often in short ones."),
     ] = 0,
+    every_frame: Annotated[
+        bool, typer.Option("--every-frame", help="Of videos, judge every frame: slower, and no moment is passed over.")
+    ] = False,
     start: Annotated[float, typer.Option("--from", min=0, help="Of videos, begin at this second.")] = 0,
     end: Annotated[float, typer.Option("--to", min=0, help="Of videos, end before this second; 0: at their end.")] = 0,
     max_frames: Annotated[
@@ -43,6 +51,10 @@ def inspect(
     ] = 0,
     annotated: Annotated[bool, typer.Option(help="With --out, write videos anew with what was found.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one for many files.")] = 1,
+    shard: Annotated[
+        str, typer.Option(help="Only the i-th of n shares of the files, as 1/4; with --out. The last to end writes the index.")
+    ] = "",
+    ray: Annotated[str, typer.Option(help="Address of a Ray cluster, or 'local'. Needs the extra 'cluster'.")] = "",
     detector: Detector = "",
 ) -> None:
     """Say for each file, and each face in it, whether it was manipulated, and where.
@@ -50,35 +62,47 @@ def inspect(
     Exit code 0: every file was inspected, whatever the verdicts. 1: some file could not be inspected (the others were), or
     some result not be written (verdicts are printed all the same). 2: the call itself could not be carried out.
     """
-    from tamperlens.inspection.batch import Row, examine_all, expected_false_alarms, row_of, write_summary
+    from tamperlens.inspection.batch import Row, examine_all, expected_false_alarms, row_of, tidy, write_summary
     from tamperlens.inspection.casefile.record import FailureRecord, Settings, dump
     from tamperlens.inspection.casefile.writing import casefile_stems
     from tamperlens.inspection.examiner import Examiner
     from tamperlens.inspection.search import find_files
+    from tamperlens.inspection.shards import Shard, batch_hash, gather_rows, leave_rows
+    from tamperlens.media import Address, Results, place_of
 
     if end and end <= start:
         raise DataError(f"--to must lie after --from; got --from {start:g} --to {end:g}")
-    make_folder(folder)
+    if every_frame and (every or max_frames):
+        raise DataError("--every-frame judges all frames; give it without --every and --max-frames")
+    own, folder = Shard.of(shard), place_of(out_folder) if out_folder else None
+    if own.count > 1 and folder is None:
+        raise DataError("--shard needs --out, a folder or address that all shards share; got none")
+    if isinstance(folder, Address):
+        Results(folder).check()
+    elif folder is not None:
+        make_folder(folder)
+        tidy(folder)
     settings = Settings(
         model=model,
-        every=every or None,
+        every=0.0 if every_frame else every or None,
         start=start,
         end=end or None,
         max_frames=max_frames or None,
         detector=detector,
     )
     examiner = Examiner(settings, folder, annotated=annotated)
-    found = find_files(sources, folder)
+    found = find_files([place_of(source) for source in sources], folder)
     for sentence in found.sentences():
         errors.print(sentence, markup=False)
-    paths = found.files
+    stems = casefile_stems(found.files, folder if isinstance(folder, Path) else None)
+    paths = own.share(found.files)
     rows: list[Row] = []
-    unwritten, summary = False, None
+    unwritten, summary, missing = False, None, list[Shard]()
     try:
         with progress_bar(errors.is_terminal) as bar:
             task = bar.add_task("inspecting", total=len(paths))
             examiner.progress = lambda seconds: bar.update(task, description=f"inspecting, second {seconds:.0f}")
-            for _, record in examine_all(examiner, casefile_stems(paths, folder).items(), workers):
+            for _, record in examine_all(examiner, [(path, stems[path]) for path in paths], workers, ray):
                 rows.append(row_of(record))
                 bar.advance(task)
                 if isinstance(record, FailureRecord):
@@ -91,14 +115,28 @@ def inspect(
                     _print_record(record)
     finally:  # a batch that is stopped has an index of what was reached, too
         alarms = expected_false_alarms(rows, examiner.setup)
-        if folder is not None and len(paths) > 1:
-            summary = write_summary(rows, alarms, folder, len(paths) - len(rows))
-            for lost in summary.lost:
-                complain(lost)
+        if folder is not None and (len(paths) > 1 or found.left_out) and own.count == 1:
+            summary = write_summary(rows, alarms, folder, len(paths) - len(rows), found.left_out)
+            _complain_of_lost(summary)
+    if folder is not None and own.count > 1:
+        batch = batch_hash(found.files, examiner.predictor.name, settings)
+        leave_rows(folder, own, batch, rows)
+        all_rows, missing = gather_rows(folder, own, batch)
+        if not missing:
+            alarms_of_all = expected_false_alarms(all_rows, examiner.setup)
+            summary = write_summary(all_rows, alarms_of_all, folder, left_out=found.left_out)
+            _complain_of_lost(summary)
     if not as_json:
         _print_footer(examiner, rows, alarms, summary)
+        if missing:
+            out.print(f"Index: written by the last shard to end; missing: {', '.join(map(str, missing))}")
     if unwritten or (summary and summary.lost) or any(row.kind == "failure" for row in rows):
         raise typer.Exit(NOT_INSPECTED)
+
+
+def _complain_of_lost(summary: "Summary") -> None:
+    for lost in summary.lost:
+        complain(lost)
 
 
 def _print_record(record: "PhotoRecord | VideoRecord") -> None:

@@ -43,12 +43,15 @@ class FaceTracks:
     appearances are handed in, too (see `appearance`), a face also goes on over a cut, over a gap and after a jerk of the
     camera where it still looks the same, and ends without a cut where somebody else is in its place. Without them the place
     decides alone, and a cut ends all faces; so it does for single faces that come without.
+
+    ``dense``: how many times as often as a few times a second detections come. A face may be missed in as many times more of
+    them, and only each ``dense``-th look is remembered, so that its past reaches as far back in time.
     """
 
-    def __init__(self, stride: int = 5, overlap: float = 0.3) -> None:
-        if stride < 1:
-            raise ValueError(f"stride is a number of frames, at least 1; got {stride}")
-        self.stride, self.reach, self.overlap = stride, _reach(stride), overlap
+    def __init__(self, stride: int = 5, overlap: float = 0.3, dense: int = 1) -> None:
+        if stride < 1 or dense < 1:
+            raise ValueError(f"stride is a number of frames and dense a factor, both at least 1; got {stride} and {dense}")
+        self.stride, self.reach, self.overlap, self.dense = stride, _reach(stride), overlap, dense
         self._faces: list[_Face] = []
         self._open: list[int] = []  # faces that may go on
         self._scene = 0
@@ -74,7 +77,7 @@ class FaceTracks:
             for box in found
         ]
         looks: list[FloatArray | None] = [None] * len(found) if appearances is None else list(appearances)
-        for number in [number for number in self._open if index - self._faces[number].indices[-1] > LOST * self.stride]:
+        for number in [number for number in self._open if self._gap(number, index) > LOST]:
             self._faces[number].looks.clear()  # a long video has many faces
             self._open.remove(number)
         meetings = sorted(
@@ -95,13 +98,19 @@ class FaceTracks:
                 numbers[v] = len(self._faces)
                 self._open.append(numbers[v])
                 self._faces.append(_Face())
-            self._faces[numbers[v]].add(index, self._scene, values[v], None if flash else looks[v])
+            face = self._faces[numbers[v]]
+            due = self.dense == 1 or face.looked is None or index - face.looked >= self.stride * self.dense
+            face.add(index, self._scene, values[v], looks[v] if due and not flash else None)
         return [numbers[v] for v in range(len(values))]
+
+    def _gap(self, number: int, index: int) -> float:
+        """Strides since a face was detected, as they would be were detections not dense."""
+        return (index - self._faces[number].indices[-1]) / (self.stride * self.dense)
 
     def _goes_on(self, face: "_Face", index: int, box: FloatArray, look: FloatArray | None, flash: bool) -> float:
         """How surely a detection is this face again; 0 where it is not."""
         last, common = face.values[-1], _iou(face.values[-1], box)
-        expected = face.scenes[-1] == self._scene and index - face.indices[-1] <= MISSED * self.stride
+        expected = face.scenes[-1] == self._scene and index - face.indices[-1] <= MISSED * self.stride * self.dense
         if look is None or not face.looks:
             return common if expected and common >= self.overlap else 0.0
         alike = face.alike(look)
@@ -134,6 +143,7 @@ class _Face:
     values: list[FloatArray] = field(default_factory=list)  # x0 y0 x1 y1 confidence landmarks
     looks: deque[FloatArray] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     likeness: deque[float] = field(default_factory=lambda: deque(maxlen=SEEN))  # of each look to those before
+    looked: int | None = None  # index of the last look
 
     def add(self, index: int, scene: int, values: FloatArray, look: FloatArray | None) -> None:
         self.indices.append(index)
@@ -143,6 +153,7 @@ class _Face:
             if self.looks:
                 self.likeness.append(self.alike(look))
             self.looks.append(look)
+            self.looked = index
 
     def alike(self, look: FloatArray) -> float:
         """How alike an appearance is to the most alike of the last ones."""

@@ -19,12 +19,12 @@ Field = npt.NDArray[np.float32]
 
 def relit(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
     """An RGB uint8 ``(H, W, 3)`` picture in other light: any of grading, another skin tone and one or two lamps."""
-    linear = image.astype(np.float32) / 255
+    linear: Field = (image / np.float32(255)).astype(np.float32)
     if rng.random() < 0.45:
         linear = _other_skin(image, linear, rng)
     if rng.random() < 0.55:
         for _ in range(int(rng.integers(1, 3))):
-            linear = linear * _lamp(image.shape[:2], rng)
+            linear = np.asarray(linear * _lamp(image.shape[0], image.shape[1], rng), np.float32)
     if rng.random() < 0.75:
         linear = _graded(linear, rng)
     return np.asarray(np.clip(np.rint(255 * linear), 0, 255), np.uint8)
@@ -59,9 +59,8 @@ def _other_skin(image: UInt8Array, linear: Field, rng: np.random.Generator) -> F
     return np.asarray(linear * (1 + skin_of(image)[..., None] * (gain - 1)), np.float32)
 
 
-def _lamp(shape: tuple[int, int], rng: np.random.Generator) -> Field:
+def _lamp(height: int, width: int, rng: np.random.Generator) -> Field:
     """What a lamp or its shadow does to each pixel, ``(H, W, 3)``: from a side with a soft or harder edge, or a spot."""
-    height, width = shape
     y, x = np.mgrid[:height, :width].astype(np.float32) / max(height, width) - rng.uniform(0.25, 0.75, size=2)[:, None, None]
     angle = float(rng.uniform(0, 2 * np.pi))
     along, across = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x

@@ -4,24 +4,25 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import cv2
 
-from tamperlens.files import replace_text
+from tamperlens.errors import DataError
+from tamperlens.files import remove_remains, replace_text
 from tamperlens.inspection.casefile.page import template
 from tamperlens.inspection.casefile.record import Face, FailureRecord, Rates, Record, Settings, Setup, Track
 from tamperlens.inspection.casefile.words import WORDS, alarms_in_words, rate_in_words
 from tamperlens.inspection.casefile.writing import reason_of
 from tamperlens.inspection.examiner import Examiner
-from tamperlens.media import readable
-from tamperlens.processes import run_processes
+from tamperlens.media import Address, Results, readable
+from tamperlens.processes import run_on_ray, run_processes
 
-__all__ = ["FalseAlarms", "Row", "Summary", "examine_all", "expected_false_alarms", "row_of", "write_summary"]
+__all__ = ["FalseAlarms", "Row", "Summary", "examine_all", "expected_false_alarms", "row_of", "tidy", "write_summary"]
 
 
 @dataclass(frozen=True)
@@ -57,40 +58,48 @@ class FalseAlarms:
 class Summary:
     """What became of a batch's summaries."""
 
-    index: Path | None  # None where it could not be written
+    index: Path | Address | None  # None where it could not be written
     lost: tuple[str, ...]  # what could not be written, and why
     renamed: bool  # whether names were taken by files of other origin
 
 
 #: Words at the beginning of a summary by which one of this program is known.
 _MARKS = {
-    "index.html": " files inspected</title>",
+    "index.html": " inspected</title>",
     "summary.csv": "path,kind,verdict,score,faces,",
     "summary.json": '"expected_false_alarms": [',
 }
 
 
-def examine_all(examiner: Examiner, files: Iterable[tuple[Path, str]], workers: int) -> Iterator[tuple[Path, Record]]:
+def examine_all(
+    examiner: Examiner, files: Iterable[tuple[Path | Address, str]], workers: int = 1, ray: str = ""
+) -> Iterator[tuple[Path | Address, Record]]:
     """Each file (path and stem of its casefile) with its record: in order and this process where ``workers`` is 1, else as
-    they end, in processes that load the model for themselves. Failures are records, too.
+    they end, in processes that load the model for themselves; also on the Ray cluster at ``ray``. Failures are records, too.
     """
-    if workers > 1:
+    if ray or workers > 1:
         job = partial(_examine, examiner.settings, examiner.folder, examiner.annotated)
-        for (path, _), record in run_processes(job, files, workers):
+        results = run_on_ray(job, files, ray, workers) if ray else run_processes(job, files, workers)
+        for (path, _), record in results:
             yield path, FailureRecord.of(readable(path), record) if isinstance(record, str) else record
         return
     for path, stem in files:
         yield path, examiner(path, stem)
 
 
-def _examine(settings: Settings, folder: Path | None, annotated: bool, file: tuple[Path, str]) -> Record:
+def _examine(settings: Settings, folder: Path | Address | None, annotated: bool, file: tuple[Path | Address, str]) -> Record:
     return _examiner(settings, folder, annotated)(*file)
 
 
 @cache
-def _examiner(settings: Settings, folder: Path | None, annotated: bool) -> Examiner:
+def _examiner(settings: Settings, folder: Path | Address | None, annotated: bool) -> Examiner:
     cv2.setNumThreads(1)  # the processes share the cores
     return Examiner(settings, folder, annotated=annotated, threads=1)
+
+
+def tidy(folder: Path) -> None:
+    """Remove what runs that were killed left of texts; of pictures and videos it goes once their casefile is written anew."""
+    remove_remains(folder, lambda name: name.endswith((".json", ".html", ".csv")))
 
 
 def row_of(record: Record) -> Row:
@@ -122,21 +131,32 @@ def expected_false_alarms(rows: Sequence[Row], setup: Setup) -> list[FalseAlarms
     return found
 
 
-def write_summary(rows: Sequence[Row], alarms: Sequence[FalseAlarms], folder: Path, left: int = 0) -> Summary:
+def write_summary(
+    rows: Sequence[Row],
+    alarms: Sequence[FalseAlarms],
+    folder: Path | Address,
+    left: int = 0,
+    left_out: Mapping[str, Sequence[PurePath]] | None = None,
+) -> Summary:
     """Write ``index.html``, ``summary.csv`` and ``summary.json``; files of the highest scores of each verdict come first.
 
-    ``left``: files that were not reached, where the batch was stopped. Where a file of such a name is there that this program
-    did not write, all three get other names. What cannot be written is told, and keeps the others back no more than it must.
+    ``left``: files that were not reached, where the batch was stopped. ``left_out``: what the search for files left out
+    (`Found.left_out`); ``summary.json`` names all of it, the index the first of each kind. Where a file of such a name is
+    there that this program did not write, all three get other names. What cannot be written is told, and keeps the others
+    back no more than it must.
     """
+    if isinstance(folder, Address):
+        return _summary_at(folder, rows, alarms, left, left_out)
     order = list(WORDS)
     ranked = sorted(rows, key=lambda row: (order.index(row.verdict), row.kind == "failure", -(row.score or 0.0), row.path))
     counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in order}
     failed = sum(row.kind == "failure" for row in rows)
+    others = {readable(words): [readable(path) for path in paths] for words, paths in (left_out or {}).items()}
     drafts: dict[str, Callable[[], str]] = {
-        "summary.json": lambda: _json(ranked, alarms, counts, failed, left),
+        "summary.json": lambda: _json(ranked, alarms, counts, failed, left, others),
         "summary.csv": lambda: _table(ranked),
         "index.html": lambda: template("index.html").render(
-            rows=ranked, counts=counts, failed=failed, alarms=_alarm_sentences(alarms), words=WORDS, left=left
+            rows=ranked, counts=counts, failed=failed, alarms=_alarm_sentences(alarms), words=WORDS, left=left, others=others
         ),
     }
     prefix, lost = _free_prefix(folder), {}
@@ -147,6 +167,24 @@ def write_summary(rows: Sequence[Row], alarms: Sequence[FalseAlarms], folder: Pa
             lost[name] = f"{prefix}{name} could not be written ({reason_of(error)})"
     index = None if "index.html" in lost else folder / f"{prefix}index.html"
     return Summary(index, tuple(lost.values()), bool(prefix))
+
+
+def _summary_at(
+    address: Address,
+    rows: Sequence[Row],
+    alarms: Sequence[FalseAlarms],
+    left: int,
+    left_out: Mapping[str, Sequence[PurePath]] | None,
+) -> Summary:
+    """The same, copied to an address."""
+    try:
+        with Results(address).mirror(lambda name: name.endswith(tuple(_MARKS)), lambda name: True) as mirror:
+            summary = write_summary(rows, alarms, mirror.folder, left, left_out)
+            for name in mirror.written():
+                mirror.take_back(name)
+    except DataError as error:
+        return Summary(None, (f"the index could not be written ({error})",), False)
+    return replace(summary, index=address / summary.index.name if summary.index else None)
 
 
 def _free_prefix(folder: Path) -> str:
@@ -171,7 +209,14 @@ def _is_ours(file: Path, mark: str) -> bool:
         return False
 
 
-def _json(rows: Sequence[Row], alarms: Sequence[FalseAlarms], counts: dict[str, int], failed: int, left: int) -> str:
+def _json(
+    rows: Sequence[Row],
+    alarms: Sequence[FalseAlarms],
+    counts: dict[str, int],
+    failed: int,
+    left: int,
+    others: dict[str, list[str]],
+) -> str:
     summary = {
         "files": len(rows),
         "failed": failed,
@@ -189,6 +234,7 @@ def _json(rows: Sequence[Row], alarms: Sequence[FalseAlarms], counts: dict[str, 
             for alarm in alarms
         ],
         "not_reached": left,
+        "left_out": [{"what": words, "count": len(paths), "paths": paths} for words, paths in others.items()],
         "rows": [asdict(row) for row in rows],
     }
     return json.dumps(summary, indent=1) + "\n"

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from tamperlens.inspection.casefile.record import NOT_COMPARED, Compared, PhotoRecord, VideoRecord, path_of
 from tamperlens.inspection.examiner import Examiner
-from tamperlens.media import file_facts
+from tamperlens.media import fetched, file_facts
 
 __all__ = ["Check", "compare", "verify"]
 
@@ -36,9 +36,9 @@ def verify(record: PhotoRecord | VideoRecord, path: Path | None = None) -> list[
 
     Raises `MediaError` where the file cannot be read and `ModelError` where the model cannot be loaded.
     """
-    file = path or path_of(record)
     examiner = Examiner(record.settings)
-    return compare(record, examiner.record(examiner.inspect(file), file_facts(file)))
+    with fetched(path or path_of(record)) as file:
+        return compare(record, examiner.record(examiner.inspect(file), file_facts(file)))
 
 
 def compare(record: PhotoRecord | VideoRecord, again: PhotoRecord | VideoRecord) -> list[Check]:

@@ -8,7 +8,7 @@ import heapq
 import math
 import os
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 
 import cv2
@@ -19,6 +19,7 @@ from tamperlens.inspection.marks import marked_pixels
 from tamperlens.inspection.photo import check_stability, inspect_faces
 from tamperlens.inspection.verdict import judge_tracks, rule_of, video_verdict
 from tamperlens.media import VideoSampler, fit_within, moving_length, next_due
+from tamperlens.processes import ahead
 from tamperlens.types import (
     FaceBox,
     FaceDetector,
@@ -43,6 +44,9 @@ HEAT_SIDE = 64  # pixels
 PICTURES = 24  # faces of which a picture is kept
 HIGHEST = 6  # frames of the highest scores that are kept
 HIGHEST_SIDE = 960  # pixels: their longest side
+MAX_SIGHTINGS = 100_000  # faces judged in frames of a video: an hour of one face in every frame
+DENSE = 0.25  # seconds between detections where a frame a second is judged; what face tracks are measured for
+AHEAD = 2  # pictures that decoding, and that detection, is ahead
 
 
 def default_every(path: str | os.PathLike[str], start: float = 0.0, end: float = math.inf) -> float:
@@ -66,31 +70,50 @@ def inspect_video(
 ) -> VideoInspection:
     """Everything found in one video, or in its part between the seconds ``start`` and ``end``.
 
-    A frame is judged every ``every`` seconds (`default_every` where None); with ``max_frames`` less often, so that as many
-    are spread over the whole part. ``threads`` decode. Memory does not grow with the video's length, but for some hundred
-    bytes for each face judged. Raises `MediaError` where no frame can be read.
+    A frame is judged every ``every`` seconds (`default_every` where None, 0: every frame); with ``max_frames`` less often, so
+    that as many are spread over the whole part. ``threads`` decode; with more than one, decoding and detection work ahead of
+    the model, which changes no result. Memory does not grow with the video's length, but for about a kilobyte for each face
+    judged; after `MAX_SIGHTINGS` of these the inspection ends, and says so. Raises `MediaError` where no frame can be read.
     """
     rule = rule or rule_of(predictor)
-    every = every or default_every(path, start, end)
+    every = default_every(path, start, end) if every is None else every
     if max_frames:
         length = min(end, moving_length(path)) - start
         every = max(every, length / max_frames) if length > 0 else every
     sampler = VideoSampler(path, every=every / DETECTIONS, start=start, end=end, threads=threads)
     collected = _Collector(str(path), predictor, rule)
     due = -math.inf
-    for frame in sampler:
-        if frame.cut:
-            collected.tracks.cut()
-        faces = detector(frame.image)
-        numbers = collected.follow(frame, faces)
-        if frame.seconds >= due - 1e-6:
-            if max_frames and collected.frames >= max_frames:
-                end = frame.seconds  # the file is longer than its header says
-                break
-            collected.score(frame, faces[:MAX_FACES], numbers)
-            due = next_due(frame.seconds, every, start)
-        progress(frame.seconds)
+    looks = _looks(sampler, detector, side_by_side=threads > 1)
+    try:
+        for frame, faces, collected.decoded in looks:
+            if not collected.detected and not every:
+                collected.tracks = FaceTracks(stride=1, dense=max(1, round(DENSE * sampler.rate)))
+            if frame.cut:
+                collected.tracks.cut()
+            numbers = collected.follow(frame, faces)
+            if frame.seconds >= due - 1e-6:
+                if collected.is_full() or (max_frames and collected.frames >= max_frames):
+                    end = frame.seconds  # the file is longer than can be kept, or than its header says
+                    break
+                collected.score(frame, faces[:MAX_FACES], numbers)
+                due = next_due(frame.seconds, every, start) if every else -math.inf
+            progress(frame.seconds)
+    finally:
+        looks.close()  # else the sampler may still be at work
     return collected.conclude(every, sampler, (start, end))
+
+
+def _looks(
+    sampler: VideoSampler, detector: FaceDetector, side_by_side: bool
+) -> Generator[tuple[Frame, Sequence[FaceBox], int], None, None]:
+    """Each frame with the faces in it and the number of pictures decoded up to it, in order.
+
+    ``side_by_side``: decoded and looked at ahead of whoever asks.
+    """
+    counted = ((frame, sampler.decoded) for frame in sampler)
+    frames = ahead(counted, AHEAD) if side_by_side else counted
+    looks = ((frame, detector(frame.image), decoded) for frame, decoded in frames)
+    yield from ahead(looks, AHEAD) if side_by_side else looks
 
 
 class _Collector:
@@ -103,7 +126,12 @@ class _Collector:
         self.sightings: dict[int, list[Sighting]] = {}
         self.best: dict[int, FaceInspection] = {}  # of each face the frame in which it scores highest
         self.highest: list[tuple[float, int, KeptFrame]] = []  # a heap of score, minus number, frame
+        self.decoded = self.sighted = 0  # pictures; faces in judged frames
         self.frames, self.first, self.last, self.size, self.crowd = 0, 0.0, 0.0, (0, 0), 0
+
+    def is_full(self) -> bool:
+        """Whether more would take too much memory."""
+        return self.sighted >= MAX_SIGHTINGS
 
     def follow(self, frame: Frame, faces: Sequence[FaceBox]) -> list[int]:
         """Each face's number."""
@@ -120,6 +148,7 @@ class _Collector:
             self.first, self.size = frame.seconds, (frame.image.shape[1], frame.image.shape[0])
         self.frames, self.last = self.frames + 1, frame.seconds
         inspected = inspect_faces(frame, faces, self.predictor)
+        self.sighted += len(inspected)
         for number, face in zip(numbers, inspected, strict=True):
             self._keep_face(number, face)
             self.sightings.setdefault(number, []).append(Sighting(frame.seconds, frame.index, face.finding, _heat(face)))
@@ -160,9 +189,13 @@ class _Collector:
         notes = list(sampler.notes)
         if part != (0.0, math.inf):
             notes.append(f"only the part between second {part[0]:g} and second {min(part[1], sampler.last):g} was inspected")
+        cut_short = self.is_full() and part[1] < sampler.end
+        if cut_short:
+            words = f"inspection ended after {self.sighted} judged faces, which is as many as are kept"
+            notes.append(f"{words}; the rest can be inspected with --from {part[1]:.2f}")
         if self.crowd > MAX_FACES:
             notes.append(f"up to {self.crowd} faces are in a frame; only the {MAX_FACES} largest of each were judged")
-        verdict, reasons = video_verdict(tracks, self.frames, sampler.complete)
+        verdict, reasons = video_verdict(tracks, self.frames, sampler.complete and not cut_short)
         verdicts = {track.number: track.verdict for track in tracks}
         return VideoInspection(
             path=self.path,
@@ -176,12 +209,12 @@ class _Collector:
             rule=self.rule,
             width=self.size[0],
             height=self.size[1],
-            every=every,
+            every=every or max(self.last - self.first, 1e-3) / max(1, self.frames - 1),
             first=self.first,
             last=self.last,
             frames=self.frames,
-            decoded=sampler.decoded,
-            complete=sampler.complete,
+            decoded=self.decoded if part[1] < sampler.end else sampler.decoded,
+            complete=sampler.complete and not cut_short,
             pictures={
                 order[number]: _marked(face.picture, verdicts[order[number]])
                 for number, face in self.best.items()
@@ -215,12 +248,15 @@ def _heat(face: FaceInspection) -> bytes:
     pixel_map, mask = face.picture.pixel_map, face.picture.mask
     if mask.any() or face.finding.verdict is Verdict.MANIPULATED:
         mask = marked_pixels(pixel_map, mask, Verdict.MANIPULATED)
-    return _packed(np.where(mask, pixel_map, np.float32(0)))
+    return _packed(np.where(mask, pixel_map, np.float32(0))) if mask.any() else _UNMARKED
 
 
 def _packed(pixel_map: FloatArray) -> bytes:
     small = cv2.resize(pixel_map, (HEAT_SIDE, HEAT_SIDE), interpolation=cv2.INTER_AREA)
     return zlib.compress(np.rint(255 * small).astype(np.uint8).tobytes(), 1)
+
+
+_UNMARKED = _packed(np.zeros((HEAT_SIDE, HEAT_SIDE), np.float32))  # most frames', kept once
 
 
 def heat_of(sighting: Sighting) -> FloatArray | None:

@@ -1,5 +1,6 @@
 """Photo and video files to upright RGB pictures, and pictures to files and through codecs."""
 
+from tamperlens.media.addresses import Address, Results, fetched, files_at, first_bytes, place_of
 from tamperlens.media.decoding import VideoInfo
 from tamperlens.media.facts import FileFacts, readable, sha256_of
 from tamperlens.media.kinds import Kind, kind_in, sniff
@@ -23,14 +24,19 @@ from tamperlens.media.video import frames, write_video
 
 __all__ = [
     "MAX_PIXELS",
+    "Address",
     "FileFacts",
     "Kind",
     "Photo",
+    "Results",
     "Video",
     "VideoInfo",
     "VideoSampler",
     "checked",
+    "fetched",
     "file_facts",
+    "files_at",
+    "first_bytes",
     "fit_within",
     "frames",
     "h264",
@@ -42,6 +48,7 @@ __all__ = [
     "moving_length",
     "next_due",
     "open_source",
+    "place_of",
     "read_photo",
     "readable",
     "redraw",

@@ -19,7 +19,7 @@ from av.video.reformatter import VideoReformatter
 
 from tamperlens.errors import MediaError
 from tamperlens.media.display import Deinterlacer, Display, colours_of, display_orientation, settle_colours, shown_size
-from tamperlens.media.opening import check_size, codec_name, open_video, others_of
+from tamperlens.media.opening import check_size, codec_name, open_video, others_of, rate_of
 from tamperlens.types import Frame, UInt8Array
 
 __all__ = ["Decoder", "Notes", "Picture", "VideoDecoder", "VideoInfo", "no_frame"]
@@ -122,7 +122,8 @@ class VideoDecoder:
             context = self._stream.codec_context
             self._colours = int(context.color_trc), int(context.color_primaries), int(context.colorspace)
             self._decode = self._chosen_decoder(threads)
-            self.rate = float(self._stream.average_rate or self._stream.guessed_rate or 25)
+            rate = rate_of(self._stream)
+            self.rate = 25.0 if math.isnan(rate) else rate
             self._origin = (self._container.start_time or 0) / 1e6
             self._timed = self._container.format.name not in _NO_TIMES
             self._display = Display(self._stream.sample_aspect_ratio)
@@ -296,11 +297,10 @@ class VideoDecoder:
         width, height = shown_size(first.width, first.height, stream.sample_aspect_ratio)
         if orientation >= 5:
             width, height = height, width
-        rate = stream.average_rate or stream.guessed_rate
         return VideoInfo(
             width=width,
             height=height,
-            fps=float(rate) if rate else math.nan,
+            fps=rate_of(stream),
             frames=stream.frames or None,
             seconds=self._length(),
             container=container.format.name,

@@ -61,6 +61,7 @@ _MAGIC: list[tuple[bytes, Kind]] = [
     (b"FOVb", _RAW),
     (b"\x1a\x45\xdf\xa3", _video("a Matroska or WebM video")),
     (b"FLV\1", _video("an FLV video")),
+    (b"\x1f\x07\x00", _video("a raw DV video")),
     (b"\x00\x00\x01\xba", _video("an MPEG video")),
     (b"\x00\x00\x01\xb3", _video("an MPEG video")),
     (b"YUV4MPEG2 ", _video("a YUV4MPEG2 video")),
@@ -72,6 +73,12 @@ _MAGIC: list[tuple[bytes, Kind]] = [
     (b"7z\xbc\xaf\x27\x1c", _other("a 7-Zip archive", "unpack it first")),
     (b"\x1f\x8b", _other("a gzip archive", "unpack it first")),
     (b"\0\0\0\x0cjP", _other("a JPEG 2000 picture")),
+    (b"\xff\x4f\xff\x51", _other("a JPEG 2000 picture")),
+    (b"\0\0\1\0", _other("an icon")),
+    (b"\0\0\2\0", _other("a Targa picture or a cursor")),
+    (b"\0\0\x0a\0", _other("a Targa picture")),
+    (b"\x76\x2f\x31\x01", _other("an OpenEXR picture")),
+    (b"DDS ", _other("a DirectDraw surface")),
     (b"\xff\x0a", _other("a JPEG XL picture")),
     (b"\0\0\0\x0cJXL", _other("a JPEG XL picture")),
     (b"ID3", _SOUND),
@@ -118,6 +125,8 @@ def kind_in(head: bytes) -> Kind:
         found = _photo("a BMP picture")
     if found is None and re.match(rb"\x00\x00(\x00)?\x01[\x06\x09\x27\x40\x42\x46\x47\x4e\x67]", head):
         found = _video("a raw H.264 or HEVC video")
+    if found is None and re.match(rb"P[1-7]\s", head):
+        found = _other("a Netpbm picture")
     if found is None and re.match(rb"\xff[\xfb\xf3\xf2\xfa\xf1\xf9]", head):
         found = _SOUND
     return found or _text(head) or Kind("unknown", f"of an unknown kind (first bytes {head[:8].hex(' ')})")

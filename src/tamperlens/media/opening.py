@@ -4,6 +4,7 @@ What a file is, is told by its content, never by its name. Files may come from a
 and video containers are tried, so that a playlist or a document dressed as a picture makes nobody open another file.
 """
 
+import math
 import os
 import re
 import threading
@@ -39,6 +40,7 @@ __all__ = [
     "pillow",
     "plausible",
     "preferred",
+    "rate_of",
     "refusal",
     "shown_pictures",
     "upright",
@@ -47,7 +49,8 @@ __all__ = [
 _PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")
 PHOTOS = "a photo (JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or HEIC)"
 VIDEOS = "a video (MP4, MOV, MKV, WebM, AVI, MPEG, FLV, WMV or OGG)"
-_CONTAINERS = "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,h264,hevc,yuv4mpegpipe"
+_CONTAINERS = "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,h264,hevc,yuv4mpegpipe,dv"
+_FASTEST = 2000.0  # frames a second
 MAX_PIXELS = 200_000_000  # of one picture; a photo of that size takes about 3 GB while it is being read
 _MOVING = ("GIF", "WEBP", "PNG", "AVIF")  # TIFF and HEIC hold pages and albums, not movements
 _PILLOW_LOCK = threading.RLock()
@@ -229,6 +232,12 @@ def others_of(container: Any, stream: Any) -> tuple[str, ...]:
         for other in _moving(container)
         if other.index != stream.index
     )
+
+
+def rate_of(stream: Any) -> float:
+    """Frames a second, on average; NaN where nothing plausible is said: of raw DV the average is that of its clock."""
+    rates = (float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate)
+    return next((rate for rate in rates if 0 < rate <= _FASTEST), math.nan)
 
 
 def codec_name(stream: Any) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms
+from PIL.MpoImagePlugin import MpoImageFile
 
 from tamperlens.errors import UnsupportedMedia
 from tamperlens.files import replacing
@@ -24,9 +25,10 @@ from tamperlens.media.opening import (
 from tamperlens.media.tiff import PREVIEW
 from tamperlens.types import BoolArray, Frame, UInt8Array
 
-__all__ = ["frame_of", "rgb_of", "write_png"]
+__all__ = ["frame_of", "orientation_of", "rgb_of", "write_png"]
 
 _ORIENTATION = 0x0112
+_HEADERS = 1 << 20  # bytes at the beginning of a JPEG in which its headers lie
 _NEAR_SRGB = 0.05  # share by which a gamma may differ from sRGB's without being applied, as in libpng
 
 
@@ -40,8 +42,9 @@ def frame_of(file: Path, image: Image.Image) -> Frame:
             jpeg_quality = quality_of(image)
             try:
                 places = shown_pictures(image)
-                if len(places) > 1 and image.format != "MPO":  # MPO: a JPEG with previews or depth behind it
-                    notes.append(_of_several(image, len(places)))
+                count = _large_pictures(file, image) if isinstance(image, MpoImageFile) else len(places)
+                if count > 1:
+                    notes.append(_of_several(image, count))
                 if places[0]:
                     image.seek(places[0])
                 image.load()
@@ -55,7 +58,7 @@ def frame_of(file: Path, image: Image.Image) -> Frame:
                 notes.append("the file is a motion photo: only its picture was inspected, not the film behind it")
             if image.info.get(PREVIEW):
                 notes.append("the file says that its picture is a preview of another that it does not hold")
-            orientation = _orientation(file, image, notes)
+            orientation = orientation_of(file, image, notes)
             array = np.asarray(rgb_of(file, image, notes), np.uint8)
         finally:
             image.close()
@@ -69,6 +72,21 @@ def _of_several(image: Image.Image, count: int) -> str:
     place = image.tell()
     which = f"the main one (number {place + 1})" if place else "the first"  # of HEIC's pictures any may be the main one
     return f"the file holds {count} pictures; only {which} was read"
+
+
+def _large_pictures(file: Path, image: MpoImageFile) -> int:
+    """How many of an MPO's pictures are as large as the first: what is smaller is a preview, a depth or a gain map."""
+    count = 1
+    with file.open("rb") as stream:
+        base = stream.read(_HEADERS).find(b"MPF\0") + 4  # places count from behind this mark
+        for entry in (image.mpinfo or {}).get(0xB002, ())[1:]:
+            stream.seek(base + entry["DataOffset"])
+            try:
+                with Image.open(io.BytesIO(stream.read(entry["Size"])), formats=("JPEG",)) as other:
+                    count += other.size == image.size
+            except OSError:
+                continue
+    return count
 
 
 def _load_readable_part(file: Path, error: Exception) -> Image.Image:
@@ -98,8 +116,9 @@ def _missing_part(file: Path, stored: UInt8Array) -> str:
     return f"the file is truncated or damaged: only part of the picture could be read, {share}"
 
 
-def _orientation(file: Path, image: Image.Image, notes: list[str]) -> int:
-    # By EXIF alone, as browsers do. Asked after loading: Pillow turns TIFF and HEIC upright by itself.
+def orientation_of(file: Path, image: Image.Image, notes: list[str]) -> int:
+    """How a loaded picture is to be turned, as EXIF's number: by EXIF alone, as browsers do; appends to ``notes``."""
+    # Asked after loading: Pillow turns TIFF and HEIC upright by itself.
     try:
         turn = int(exif_of(file, image).get(_ORIENTATION, 1))
     except Exception:  # EXIF is written by anything and parsed by hand: any error means it is broken

@@ -19,6 +19,7 @@ from tamperlens.types import Frame, UInt8Array
 
 __all__ = ["redraw"]
 
+_ENCODERS = 2  # threads; x264 writes their number into the file, which should be the same bytes on any machine
 _TICKS = 90_000  # a second
 _COPIED = ("aac", "mp3", "ac3", "eac3", "opus", "flac", "alac")  # sound that MP4 players know; other sound is left out
 _MAX_SIDE = 1920  # pixels: what is only looked at need not be larger
@@ -38,7 +39,7 @@ def redraw(
 
     ``draw`` takes a frame and returns RGB uint8 of the same size. Frames keep their times, so the video lasts as long; one
     picture is in memory at a time. Returns notes: on sound that could not be kept, on what could not be read. The file
-    appears complete or not at all. Raises `MediaError` where no frame can be read.
+    appears complete or not at all. ``threads`` decode. Raises `MediaError` where no frame can be read.
     """
     sampler = VideoSampler(path, start=start, end=end, threads=threads)
     with replacing(out) as temporary, av.open(os.fspath(temporary), "w", options={"movflags": "faststart"}) as container:
@@ -49,7 +50,7 @@ def redraw(
                 stream = container.add_stream("libx264", rate=Fraction(sampler.rate).limit_denominator(1001))
                 stream.codec_context.time_base = Fraction(1, _TICKS)
                 stream.width, stream.height = size
-                stream.pix_fmt, stream.codec_context.thread_count = "yuv420p", threads
+                stream.pix_fmt, stream.codec_context.thread_count = "yuv420p", _ENCODERS
                 stream.codec_context.options = {"crf": str(crf), "preset": "veryfast"}
                 tag_bt709(stream)
                 audio = _Sound(path, container, start, end)

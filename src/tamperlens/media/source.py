@@ -36,6 +36,7 @@ from tamperlens.media.opening import (
     open_photo,
     open_video,
     pillow,
+    rate_of,
     refusal,
 )
 from tamperlens.media.photo import frame_of
@@ -272,7 +273,8 @@ def measured_seconds(file: Path) -> float:
     """How long a video is by the times of its packets, or by their number where they have none; nothing is decoded."""
     first, end, count = math.inf, -math.inf, 0
     with open_video(file) as (container, stream):
-        rate = float(stream.average_rate or stream.guessed_rate or 25)
+        rate = rate_of(stream)
+        rate = 25.0 if math.isnan(rate) else rate
         try:
             for packet in container.demux(stream):
                 count += packet.size > 0

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tamperlens.data.doctor.sample import ClipSample
-from tamperlens.data.prepare.dataset_checks import check_partners, check_splits, check_tree
+from tamperlens.data.prepare.dataset_checks import check_methods, check_partners, check_splits, check_tree
 from tamperlens.data.prepare.findings import Finding, Severity
 from tamperlens.data.prepare.masks import RECIPES, default_recipe
 from tamperlens.data.readers import LeftOut, find_reader
@@ -56,6 +56,7 @@ def examine(
         return [Finding(Severity.ERROR, "layout", str(root), str(error), "arrange the files as the message says")]
     sample, found = ClipSample(detector, quick), list[Finding]()
     found += check_tree(clips, left_out)
+    found += check_methods(clips)
     found += check_partners(clips, chosen)
     found += check_splits(root, clips, chosen, splits)
     # Clips of one original in a row, so that faces are looked for once.

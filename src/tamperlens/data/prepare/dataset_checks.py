@@ -10,7 +10,7 @@ from tamperlens.data.readers.frames import content_hash
 from tamperlens.data.readers.splits import read_splits
 from tamperlens.errors import DataError
 
-__all__ = ["check_partners", "check_splits", "check_tree"]
+__all__ = ["check_methods", "check_partners", "check_splits", "check_tree"]
 
 
 def check_tree(clips: Sequence[Clip], left_out: Sequence[LeftOut]) -> Iterator[Finding]:
@@ -35,6 +35,23 @@ def check_tree(clips: Sequence[Clip], left_out: Sequence[LeftOut]) -> Iterator[F
             harmless = clip.layout is first.layout is Layout.PHOTO and clip.manipulated == first.manipulated
             severity, fix = Severity.WARNING if harmless else Severity.ERROR, "fetch the right file, or remove one of the two"
             yield Finding(severity, "duplicate", str(clip.path), what, fix)
+
+
+def check_methods(clips: Sequence[Clip]) -> Iterator[Finding]:
+    """Methods that lack clips which others of the same videos have, as where a download of one method ended early."""
+    of_level: dict[str | None, dict[str, dict[str, Clip]]] = defaultdict(lambda: defaultdict(dict))
+    for clip in clips:
+        if clip.manipulated:
+            of_level[clip.compression][clip.method][clip.id.rpartition("/")[2]] = clip
+    for level, methods in of_level.items():
+        for method, own in methods.items():
+            kin = [names.keys() for names in methods.values() if names.keys() & own.keys()]
+            if lacking := sorted(set[str]().union(*kin) - own.keys()):
+                has = f"{len(own)} clip{'s' if len(own) > 1 else ''}{f' at {level}' if level else ''}"
+                more = f"{len(lacking)} more of the same videos, such as {lacking[0]}"
+                what = f"{method} has {has}, and other methods {more}"
+                folder = next(iter(own.values())).path.parent
+                yield Finding(Severity.WARNING, "fewer-clips", str(folder), what, "fetch the others, or go on without them")
 
 
 def check_partners(clips: Sequence[Clip], reader: Reader) -> Iterator[Finding]:

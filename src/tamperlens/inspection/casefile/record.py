@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from tamperlens.media import FileFacts, readable
+from tamperlens.media import Address, FileFacts, place_of, readable
 from tamperlens.models.card import AlarmRate
 from tamperlens.types import FaceFinding, FaceTrack, Inspection, Sighting, VideoInspection, VideoRule
 
@@ -75,7 +75,7 @@ class Settings(_Part):
 
     model: str = Field(default="", description="as given: a shipped model's name or a path")
     every: float | None = Field(
-        default=None, description="seconds between judged frames of a video; null: chosen by its length"
+        default=None, description="seconds between judged frames of a video; null: chosen by its length; 0: every frame"
     )
     start: float = Field(default=0.0, description="second at which inspection of a video begins")
     end: float | None = Field(default=None, description="second before which it ends; null: the video's end")
@@ -284,7 +284,7 @@ class VideoRecord(_Inspected):
 
     kind: Literal["video"]
     tracks: list[Track]
-    every: Seconds = Field(gt=0, description="seconds between judged frames")
+    every: Seconds = Field(gt=0, description="seconds between judged frames, on average where every frame was")
     first: Seconds = Field(description="second of the first judged frame")
     last: Seconds
     frames: int = Field(ge=1, description="judged frames")
@@ -339,10 +339,10 @@ def parse_record(values: dict[str, Any] | str | bytes) -> Record:
     return _ANY.validate_json(values) if isinstance(values, str | bytes) else _ANY.validate_python(values)
 
 
-def path_of(record: Record) -> Path:
+def path_of(record: Record) -> Path | Address:
     """Where a record's file was. Bytes of its name that are no text are spelled out in records, as in ``caf\\udce9.jpg``."""
-    path = Path(record.path)
-    if path.exists():
+    path = place_of(record.path)
+    if isinstance(path, Address) or path.exists():
         return path
     return Path(re.sub(r"\\udc([89a-f][0-9a-f])", lambda found: chr(0xDC00 + int(found[1], 16)), record.path))
 

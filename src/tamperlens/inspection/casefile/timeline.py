@@ -37,7 +37,7 @@ def draw_timeline(inspection: VideoInspection) -> str:
     ]
     for place, track in enumerate(shown):
         judged = [(seen.seconds, seen.finding.score) for seen in track.sightings if seen.finding.score is not None]
-        points = " ".join(f"{x(seconds)},{y(score)}" for seconds, score in judged)
+        points = " ".join(f"{at},{y(score)}" for at, score in _thinned([(x(seconds), score) for seconds, score in judged]))
         style = f'stroke="{ON_WHITE[place]}" stroke-dasharray="{DASHES[place]}"'
         parts.append(f'<polyline points="{points}" fill="none" stroke-width="2" {style}/>')
         if len(judged) <= 120:
@@ -45,6 +45,17 @@ def draw_timeline(inspection: VideoInspection) -> str:
                 f'<circle cx="{x(seconds)}" cy="{y(score)}" r="3" fill="{ON_WHITE[place]}"/>' for seconds, score in judged
             ]
     return "".join([*parts, "</svg>"])
+
+
+def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Of many points those that can be told apart: of each unit of width the lowest and the highest, so no peak is lost."""
+    if len(points) <= 2 * WIDTH:
+        return list(points)
+    columns: dict[int, list[tuple[float, float]]] = {}
+    for point in points:
+        columns.setdefault(round(point[0]), []).append(point)
+    by_score = [(min(own, key=lambda point: point[1]), max(own, key=lambda point: point[1])) for own in columns.values()]
+    return [point for ends in by_score for point in sorted(set(ends))]
 
 
 def legend(inspection: VideoInspection) -> list[tuple[int, str, str]]:

@@ -65,8 +65,8 @@ def _percent(share: float | None) -> str:
 
 def command_of(record: PhotoRecord | VideoRecord) -> str:
     """The command that repeats an inspection."""
-    asked, words = record.settings, []
-    for option, value in (("--model", asked.model or None), ("--every", asked.every), ("--from", asked.start or None)):
+    asked, words = record.settings, ["--every-frame"] if record.settings.every == 0 else []
+    for option, value in (("--model", asked.model or None), ("--every", asked.every or None), ("--from", asked.start or None)):
         words += [option, f"{value}"] if value is not None else []
     for option, value in (("--to", asked.end), ("--max-frames", asked.max_frames), ("--detector", asked.detector or None)):
         words += [option, f"{value}"] if value is not None else []

@@ -12,10 +12,20 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TypeVar
 
 from tamperlens.errors import TamperlensError
-from tamperlens.files import LONGEST_NAME, ROOM, name_key, replace_text, stems_of, writable_name
+from tamperlens.files import (
+    LONGEST_NAME,
+    ROOM,
+    create_text,
+    name_key,
+    remove_remains,
+    replace_text,
+    stems_of,
+    writable_name,
+)
 from tamperlens.inspection.casefile.annotate import write_annotated
 from tamperlens.inspection.casefile.page import render_page
 from tamperlens.inspection.casefile.pictures import PHOTO_KINDS, Draw, pictures_of
@@ -25,7 +35,7 @@ from tamperlens.inspection.casefile.words import command_of
 from tamperlens.media import readable, write_png
 from tamperlens.types import Inspection, VideoInspection
 
-__all__ = ["casefile_stems", "reason_of", "record_at", "write_casefile"]
+__all__ = ["casefile_stems", "claim_text", "reason_of", "record_at", "unwritten", "write_casefile"]
 
 UNFINISHED = "this inspection was not finished; run the same command again"
 
@@ -36,14 +46,18 @@ _PART = re.compile(
     rf"(.+)\.({'|'.join(map(re.escape, _ENDINGS.values()))}|({'|'.join(PHOTO_KINDS)})\.png|face\d+(\.\w+)?\.png)", re.I | re.S
 )
 _FACE = re.compile(r"(.+)\.face\d+", re.I | re.S)
-#: Stems that nobody gets: the summaries' names, and those under which another casefile has its faces.
-_RESERVED = re.compile(r"index|summary|.+\.face\d+", re.S)
+#: Stems that nobody gets: names of summaries and of shards' rows, and those under which another casefile has its faces.
+_RESERVED = re.compile(r"index|summary|shard-\d+-of-\d+|.+\.face\d+", re.S)
 
 Inspected = PhotoRecord | VideoRecord
+Place = TypeVar("Place", bound=PurePath)
 
 
-def casefile_stems(paths: Sequence[Path], folder: Path | None) -> dict[Path, str]:
-    """The stem under which each file's casefile is written: where it was written before, or one that is free in ``folder``."""
+def casefile_stems(paths: Sequence[Place], folder: Path | None) -> dict[Place, str]:
+    """The stem under which each file's casefile is written: where it was written before, or one that is free in ``folder``.
+
+    The names alone decide where ``folder`` is None.
+    """
     if folder is None:
         return stems_of(paths, reserved=_RESERVED)
     there = _stems_in(folder)
@@ -85,9 +99,7 @@ def write_casefile(
     try:
         stem = _claimed(folder, stem, record.path)
     except OSError as error:
-        why = reason_of(error)
-        lost = f"nothing could be written to {readable(folder)} ({why})"
-        return record.model_copy(update={"reasons": [*record.reasons, lost], "not_written": {"page": why, "record": why}})
+        return unwritten(record, readable(folder), error)
     parts = _Parts(folder, stem, _displaced(folder, stem, Path(inspection.path)))
     if isinstance(inspection, VideoInspection):
         asked = record.settings
@@ -106,6 +118,14 @@ def write_casefile(
     # Last: it says that all is there.
     parts.write("record", lambda file: _write_text(file, json.dumps(dump(told), indent=1) + "\n"))
     return parts.told_in(record)
+
+
+def unwritten(record: Inspected, folder: str, error: BaseException) -> Inspected:
+    """The record of a file of whose casefile nothing, or not all, could be written."""
+    why = reason_of(error)
+    lost = f"nothing could be written to {folder} ({why})"
+    update = {"reasons": [*record.reasons, lost], "outputs": {}, "not_written": {"page": why, "record": why}}
+    return record.model_copy(update=update)
 
 
 class _Parts:
@@ -184,6 +204,12 @@ def _stems_in(folder: Path) -> dict[str, set[str]]:
     return found_stems
 
 
+def _stem_in(name: str) -> str:
+    """The stem in the name of a casefile's file; empty where it is none."""
+    stem = found[1] if (found := _PART.fullmatch(name)) else ""
+    return found[1] if (found := _FACE.fullmatch(stem)) else stem
+
+
 def _is_of(folder: Path, stem: str, path: str) -> bool:
     record = record_at(folder, stem)
     return record is not None and record.path == path
@@ -196,34 +222,39 @@ def _is_free(folder: Path, stem: str) -> bool:
     return not any(os.path.lexists(folder / f"{stem}.{ending}") for ending in endings)
 
 
+def claim_text(path: str) -> str:
+    """What a record holds while the casefile of the file called ``path`` is being written."""
+    return json.dumps(dump(FailureRecord.of(path, UNFINISHED)), indent=1) + "\n"
+
+
 def _claimed(folder: Path, stem: str, path: str) -> str:
     """Takes a stem for a file's casefile, this one or the next that is free, by writing a record that nothing is done yet.
 
     So whatever lies there after a run that was stopped is known to be the file's. Raises ``OSError`` where it cannot be
     written.
     """
-    claim = FailureRecord.of(path, UNFINISHED)
-    text = json.dumps(dump(claim), indent=1) + "\n"
+    text = claim_text(path)
     for number in count(1):
         own = stem if number == 1 else f"{stem}.{number}"
         file = folder / f"{own}.json"
         if _is_of(folder, own, path):
+            if isinstance(record_at(folder, own), FailureRecord):  # it was stopped in the middle
+                _remove_remains(folder, own)
             replace_text(file, text)
             return own
         if not _is_free(folder, own):
             continue
         try:
-            stream = file.open("x", encoding="utf-8")
+            create_text(file, text)
         except FileExistsError:  # another run was quicker
             continue
-        try:
-            with stream:
-                stream.write(text)
-        except OSError:
-            file.unlink(missing_ok=True)
-            raise
         return own
     raise AssertionError("unreachable")
+
+
+def _remove_remains(folder: Path, stem: str) -> None:
+    """Remove what a run that was killed left of a casefile's unfinished files."""
+    remove_remains(folder, lambda name: _stem_in(name) == stem)
 
 
 def _displaced(folder: Path, stem: str, path: Path) -> list[str]:

@@ -1,8 +1,7 @@
 """A look at the whole face: EfficientNet-Lite0 and a feature pyramid (Lin et al. 2017) down to stride 4. Ours, not the paper's.
 
-The crop of two face heights is brought to 320 pixels, of which the trunk sees the middle 224: the face and what joins it,
-half as large again as it would be in the whole crop. From ImageNet it knows what faces, light and blur look like. Alone it is
-the network `pyramid`; beside a local stream it is half of `twostream`.
+Of a crop of two face heights the trunk sees the middle, the face and what joins it, at 224 pixels. From ImageNet it knows what
+faces, light and blur look like. Alone it is the network `pyramid`; beside a local stream it is half of `twostream`.
 """
 
 import torch
@@ -11,15 +10,14 @@ from torch.nn import functional
 
 from tamperlens.models.networks.efficientnet import WIDTHS, EfficientNetLite0
 
-__all__ = ["CELLS", "FUSED", "Pyramid", "resized"]
+__all__ = ["FUSED", "GRID", "Pyramid", "around", "middle", "resized"]
 
-SIDE, SEEN = 320, 224  # pixels: of the whole crop, and of its middle that the trunk sees, the size of ImageNet's pictures
-GRID, MARGIN = SEEN // 4, (SIDE - SEEN) // 8  # cells a side that the trunk sees, and around them
-CELLS = GRID + 2 * MARGIN  # a side of the map
+SIDE = 224  # pixels: the size of ImageNet's pictures
+GRID = SIDE // 4  # cells a side of the trunk's map
 PYRAMID = 48  # channels of the feature pyramid
 FUSED = 32
 DILATIONS = (1, 2, 4)
-STRONGEST = GRID * GRID // 20  # cells of the seen part that enter the image's logit
+STRONGEST = GRID * GRID // 20  # cells of the map that enter the image's logit
 
 
 def _convolution(inputs: int, outputs: int, kernel: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -34,6 +32,27 @@ def _convolution(inputs: int, outputs: int, kernel: int = 1, dilation: int = 1) 
 def resized(features: Tensor, height: int, width: int) -> Tensor:
     """Features ``(B, C, h, w)`` -> ``(B, C, height, width)``, bilinear."""
     return functional.interpolate(features, size=(height, width), mode="bilinear", align_corners=False)
+
+
+def middle(images: Tensor) -> Tensor:
+    """The middle 70 % of each side, less or more by two cells of four pixels at most: ``(B, C, H, W)`` -> ``(B, C, h, w)``."""
+    (top, left) = (4 * _margin(side) for side in images.shape[-2:])
+    return images[..., top : images.shape[-2] - top, left : images.shape[-1] - left]
+
+
+def around(logit_map: Tensor, height: int, width: int) -> Tensor:
+    """The map of the `middle` of images of ``height`` x ``width`` -> their whole map, of four pixels a cell.
+
+    What was not seen is as the border of what was.
+    """
+    top, left = _margin(height), _margin(width)
+    seen = resized(logit_map, (height + 3) // 4 - 2 * top, (width + 3) // 4 - 2 * left)
+    return functional.pad(seen, (left, left, top, top), mode="replicate")
+
+
+def _margin(side: int) -> int:
+    """Cells of four pixels that are not seen at either end of so many pixels: 15 %."""
+    return (3 * side + 40) // 80
 
 
 class _ContextBlock(nn.Module):
@@ -54,8 +73,7 @@ class _ContextBlock(nn.Module):
 class Pyramid(nn.Module):
     """A pretrained trunk, its features summed from the coarsest to stride 4, and a look around with dilated convolutions.
 
-    ``forward``: normalised images ``(B, 3, H, W)`` -> logit map ``(B, 1, 80, 80)`` and image logits ``(B,)``. Outside the part
-    that the trunk sees, the map repeats its border.
+    ``forward``: normalised images ``(B, 3, H, W)`` -> logit map ``(B, 1, ceil(H / 4), ceil(W / 4))`` and image logits ``(B,)``.
     """
 
     stride = 4
@@ -71,23 +89,27 @@ class Pyramid(nn.Module):
         self.whole = _convolution(WIDTHS[-1], 64)
         self.image = nn.Linear(64 + FUSED + 2, 1)
 
-    def forward(self, images: Tensor, joined: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Normalised images ``(B, 3, H, W)`` -> logit map ``(B, 1, 80, 80)`` and image logits ``(B,)``.
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised images ``(B, 3, H, W)`` -> logit map ``(B, 1, ceil(H / 4), ceil(W / 4))`` and image logits ``(B,)``."""
+        coarse, image = self.judge(middle(images))
+        return around(coarse, images.shape[-2], images.shape[-1]), image
 
-        ``joined``, ``(B, 32, 80, 80)``, is added to the pyramid's features: what another stream has to say.
+    def judge(self, seen: Tensor, joined: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Middles of normalised images ``(B, 3, h, w)`` -> their logit map ``(B, 1, 56, 56)`` and image logits ``(B,)``.
+
+        ``joined``, ``(B, 32, 56, 56)``, is added to the pyramid's features: what another stream has to say.
         """
-        margin = 4 * MARGIN
-        tapped = self.trunk(resized(images, SIDE, SIDE)[..., margin:-margin, margin:-margin])
+        tapped = self.trunk(resized(seen, SIDE, SIDE))
         features = self.lateral[-1](tapped[-1])
         for level, lateral in zip(tapped[-2::-1], list(self.lateral)[-2::-1], strict=True):
             features = lateral(level) + functional.interpolate(features, scale_factor=2.0, mode="nearest")
         fused = self.fuse(features)
         if joined is not None:
-            fused = fused + joined[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
+            fused = fused + joined
         fused = self.context(functional.relu(self.norm(fused)))
-        around = fused.mean(dim=(2, 3), keepdim=True)
-        coarse = self.coarse(torch.cat([fused, fused - around], dim=1))
+        mean = fused.mean(dim=(2, 3), keepdim=True)
+        coarse = self.coarse(torch.cat([fused, fused - mean], dim=1))
         ranked = coarse.flatten(1).topk(STRONGEST, dim=1).values
         whole = self.whole(tapped[-1]).mean(dim=(2, 3))
-        summary = torch.cat([whole, around.flatten(1), ranked[:, :8].mean(1, True), ranked.mean(1, True)], dim=1)
-        return functional.pad(coarse, (MARGIN,) * 4, mode="replicate"), self.image(summary).flatten()
+        summary = torch.cat([whole, mean.flatten(1), ranked[:, :8].mean(1, True), ranked.mean(1, True)], dim=1)
+        return coarse, self.image(summary).flatten()

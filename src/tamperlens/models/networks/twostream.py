@@ -1,14 +1,14 @@
 """Two streams: what a pretrained trunk knows of the whole face, beside local texture in native resolution. Ours.
 
 What a photo tool leaves (a hard edge, another grain) is lost at the size at which `pyramid` sees. The local stream is
-`contrast`: it sees every pixel and sets its features against those of the whole crop, so that only a region that differs from
-its surroundings tells.
+`contrast`: it sees every pixel of the same middle of the crop and sets its features against those of all of it, so that only a
+region that differs from its surroundings tells.
 """
 
 from torch import Tensor, nn
 
 from tamperlens.models.networks.contrast import CONTEXT_WIDTH, Contrast
-from tamperlens.models.networks.pyramid import CELLS, FUSED, Pyramid, resized
+from tamperlens.models.networks.pyramid import FUSED, GRID, Pyramid, around, middle, resized
 
 __all__ = ["TwoStream"]
 
@@ -30,6 +30,8 @@ class TwoStream(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised images ``(B, 3, H, W)`` -> logit map ``(B, 1, ceil(H / 4), ceil(W / 4))`` and image logits ``(B,)``."""
-        local = self.local.features(images)
-        coarse, image = self.pyramid(images, resized(self.join(local), CELLS, CELLS))
-        return resized(coarse, local.shape[-2], local.shape[-1]) + self.local.classifier(local), image
+        seen = middle(images)
+        local = self.local.features(seen)
+        coarse, image = self.pyramid.judge(seen, resized(self.join(local), GRID, GRID))
+        fine = resized(coarse, local.shape[-2], local.shape[-1]) + self.local.classifier(local)
+        return around(fine, images.shape[-2], images.shape[-1]), image
