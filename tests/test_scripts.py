@@ -30,3 +30,11 @@ def test_a_script_says_how_it_is_called(script, monkeypatch, capsys):
 def test_the_model_cards_page_is_what_its_script_writes() -> None:
     script = runpy.run_path(str(ROOT / "runs" / "cards.py"), run_name="cards")
     assert (ROOT / "docs" / "model-card.md").read_text(encoding="utf-8") == script["page"]()
+
+
+def test_the_papers_page_holds_the_claims_of_the_results() -> None:
+    script = runpy.run_path(str(ROOT / "runs" / "paper_results.py"), run_name="paper_results")
+    page = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
+    assert script["page_with"](page, (ROOT / "results" / "stand-ins" / "claims.md").read_text(encoding="utf-8")) == page
+    with pytest.raises(SystemExit, match="lacks the lines"):
+        script["page_with"]("no marks", "claims")

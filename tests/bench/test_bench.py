@@ -20,7 +20,9 @@ from rich.console import Console  # noqa: E402
 
 from tamperlens.bench.corruptions import CORRUPTIONS, parse_corruptions  # noqa: E402
 from tamperlens.bench.curves import draw_curves  # noqa: E402
+from tamperlens.bench.paper.experiment import Experiment  # noqa: E402
 from tamperlens.bench.paper.reproduction import reproduce  # noqa: E402
+from tamperlens.bench.paper.sources import Source  # noqa: E402
 from tamperlens.bench.store import Conditions, MapFolder, benchmark_rows, judge_maps, judge_store, robustness  # noqa: E402
 from tamperlens.cli.console import app  # noqa: E402
 from tamperlens.data.prepare.run import prepare  # noqa: E402
@@ -218,8 +220,11 @@ def test_data_without_masks_train_and_test_classification_alone(tmp_path):
         DataError, match=r"crops of FAKE have a label and no mask.*training fn3-seg needs to know.*take a cls model"
     ):
         train_on_store(labelled, tmp_path / "seg", CONFIG, QUIET)
+    experiment = Experiment(training=CONFIG.model_copy(update={"model": "vgg5-seg"}), models=("fn3-cls",), imagenet=())
     with pytest.raises(DataError, match="the paper's tables needs to know"):
-        reproduce(labelled, tmp_path / "paper", CONFIG, lambda run, config: run)
+        reproduce(
+            Source((labelled.path,)), tmp_path / "paper", experiment, lambda store, run, config: run, log=lambda text: None
+        )
     stem = train_on_store(labelled, tmp_path / "cls", CONFIG.model_copy(update={"model": "fn3-cls"}), QUIET)
     assert load(stem)[1].map_threshold == 0.5  # nothing to choose it by
     command = ["evaluate", f"{stem}.safetensors", str(labelled.path), "--window", "32", "--json"]
@@ -257,33 +262,6 @@ def test_curves_carry_every_method(store, trained):
     assert [point.severity for point in points] == [2, 3.5, 5, 6.5, 8]
     assert {row.subset for row in points[0].rows} >= {"DF", "NT", "pristine"}
     assert draw_curves(points).ndim == 3
-
-
-def test_the_report_holds_our_figures_and_the_papers_and_is_not_measured_twice(store, tmp_path):
-    trainings = []
-
-    def train(run: Path, config: TrainConfig) -> Path:
-        trainings.append(config.model)
-        return train_on_store(store, run, config, QUIET)
-
-    config = CONFIG.model_copy(update={"steps": 2})
-    models = ("fn3-seg", "fn3-cls")
-    page = reproduce(store, tmp_path, config, train, models=models, log=lambda text: None)
-    text, markdown = page.read_text(), (tmp_path / "report.md").read_text()
-    assert "absdiff-exact" in text and "not comparable" in text and "http" not in text.replace("http-equiv", "")
-    assert "(98.16)" in markdown  # Table 1, Conv3 as seg, Deepfakes
-    assert (tmp_path / "tables" / "table2.tex").read_text().count(r"\\") > 10
-    header, *lines = csv.reader((tmp_path / "tables" / "table1.csv").read_text().splitlines())
-    assert header[:3] == ["model", "figure", "DF"] and any(line[0] == "fn3-cls" and "[" in line[2] for line in lines)
-    kept = tmp_path / "results" / "fn3-seg.json"
-    record = json.loads(kept.read_text())
-    record["rows"][0]["value"] = 0.123456
-    kept.write_text(json.dumps(record))
-    reproduce(store, tmp_path, config, train, models=models, log=lambda text: None)
-    assert json.loads(kept.read_text())["rows"][0]["value"] == 0.123456  # taken as it was: nothing it depends on changed
-    assert set(trainings) == set(models)
-    with pytest.raises(DataError, match="no model is called vgg6-seg"):
-        reproduce(store, tmp_path, config, train, models=("vgg6-seg",))
 
 
 def test_two_processes_give_the_loss_curve_of_one(store, tmp_path):

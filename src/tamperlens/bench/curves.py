@@ -42,8 +42,11 @@ COLORS = ["#{:02x}{:02x}{:02x}".format(*color) for color in OKABE_ITO.values()]
 MARKERS = "os^Dv<>"  # lines differ by them too
 
 
-def draw_curves(points: Sequence[CurvePoint]) -> UInt8Array:
-    """A line of plots per corruption, one for each of `PANELS` that was measured, with intervals; RGB uint8 ``(H, W, 3)``."""
+def draw_curves(points: Sequence[CurvePoint], *, subset: str = "") -> UInt8Array:
+    """A line of plots per corruption, one for each of `PANELS` that was measured, with intervals; RGB uint8 ``(H, W, 3)``.
+
+    A curve is of a method, or, where a ``subset`` is given, of a model on that subset and on pristine crops.
+    """
     measured = {row.metric for point in points for row in point.rows}
     panels = [panel for panel in PANELS if panel.metric in measured]
     curves: dict[str, list[CurvePoint]] = {}
@@ -54,18 +57,16 @@ def draw_curves(points: Sequence[CurvePoint]) -> UInt8Array:
     axes = figure.subplots(len(curves), len(panels), squeeze=False)
     for line, (kind, curve) in zip(axes, curves.items(), strict=True):
         for axis, panel in zip(line, panels, strict=True):
-            wanted = [row.subset for point in curve for row in point.rows if row.metric == panel.metric]
-            shown = [subset for subset in dict.fromkeys(wanted) if (subset == PRISTINE) == panel.of_pristine]
-            for number, subset in enumerate(shown):
-                own = [
-                    (point.severity, row)
-                    for point in curve
-                    for row in point.rows
-                    if (row.subset, row.metric) == (subset, panel.metric)
-                ]
+            rows = [(point.severity, row) for point in curve for row in point.rows if row.metric == panel.metric]
+            rows = [(at, row) for at, row in rows if (row.subset == PRISTINE) == panel.of_pristine]
+            if subset:
+                rows = [(at, row) for at, row in rows if row.subset in (subset, PRISTINE)]
+            shown = dict.fromkeys(row.model if subset else row.subset for _, row in rows)
+            for number, label in enumerate(shown):
+                own = [(at, row) for at, row in rows if (row.model if subset else row.subset) == label]
                 at = [severity for severity, _ in own]
                 style = {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
-                axis.plot(at, [row.value for _, row in own], label=subset, markersize=4, linewidth=1.5, **style)
+                axis.plot(at, [row.value for _, row in own], label=label, markersize=4, linewidth=1.5, **style)
                 axis.fill_between(
                     at, [row.low for _, row in own], [row.high for _, row in own], color=style["color"], alpha=0.12
                 )

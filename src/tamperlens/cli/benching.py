@@ -2,13 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tamperlens.cli.console import app, codes, make_folder, out
+from tamperlens.cli.console import Detector, app, codes, make_folder, out
 from tamperlens.errors import DataError, MissingExtra
 from tamperlens.files import stems_of
+
+if TYPE_CHECKING:
+    from tamperlens.data.store import Store
+    from tamperlens.training.config import TrainConfig
 
 
 @app.command()
@@ -71,37 +75,54 @@ def evaluate(
 
 @app.command()
 def paper(
-    store: Annotated[Path, typer.Argument(help="A prepared store with train, val and test splits.", metavar="STORE")],
+    sources: Annotated[list[Path], typer.Argument(help="A prepared store, a tree in FaceForensics++'s layout, or photos.")],
     folder: Annotated[Path, typer.Option("--out", help="The report's folder; one that was begun is continued.")],
-    settings: Annotated[Path | None, typer.Option("--config", help="TOML file of settings for every run.")] = None,
+    settings: Annotated[
+        Path | None, typer.Option("--config", help="TOML file of the experiment, as in runs/paper-*.toml.")
+    ] = None,
     models: Annotated[str, typer.Option(help="Names such as fn3-seg,fn3-cls; the paper's sixteen by default.")] = "",
     imagenet: Annotated[Path | None, typer.Option(help="Folder of vgg16.safetensors, xception.safetensors: Table 4.")] = None,
-    most: Annotated[int, typer.Option(help="Judge at most so many test crops; 0: all.")] = 0,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only say what is done, what is left, and the time and room it takes.")
+    ] = False,
+    splits: Annotated[Path | None, typer.Option(help="A tree's train.json, val.json and test.json.")] = None,
+    allow_custom_split: Annotated[bool, typer.Option("--allow-custom-split", help="Take other than official splits.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that prepare a tree.")] = 1,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Complete stores without clips that failed.")] = False,
+    detector: Detector = "",
 ) -> None:
-    """Train or reuse the paper's models on a store, and write its Tables 1 to 4 and Figures 1, 5, 6 with ours beside theirs.
+    """From a dataset to the paper's Tables 1 to 4 and Figures 1, 5, 6, with ours beside theirs, and each claim put to the test.
 
-    It resumes. The report says which data it ran on: stand-ins are never called FaceForensics++. Needs the extra 'train'.
+    A tree is prepared, models are trained and judged; a plan comes first. Stopped at any moment, it goes on where it was. With
+    [standins] in the settings, photos become stand-ins first; those are never called FaceForensics++. Needs the extra 'train'.
     """
     try:
-        from tamperlens.bench.paper.reproduction import PAPER_MODELS, reproduce
-        from tamperlens.data.store import Store
-        from tamperlens.training.config import read_config
+        from tamperlens.bench.paper.experiment import read_experiment
+        from tamperlens.bench.paper.reproduction import make_plan, reproduce
+        from tamperlens.bench.paper.sources import Source
         from tamperlens.training.loop import keep_memory
         from tamperlens.training.runs import train_on_store
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "torch", "train") from error
 
+    experiment = read_experiment(settings, models=codes(models))
+    if len(sources) > 1 and not experiment.standins:
+        raise DataError(
+            f"expected one store or tree, got {len(sources)}; several folders of photos need [standins] in --config"
+        )
     make_folder(folder)
     keep_memory()
-    opened = Store(store)
-    report = reproduce(
-        opened,
-        folder,
-        read_config(settings),
-        lambda run, config: train_on_store(opened, run, config, out),
-        models=codes(models) or PAPER_MODELS,
-        imagenet=imagenet,
-        max_crops=most or None,
-        log=lambda text: out.print(text, markup=False),
-    )
-    out.print(f"report: {report}", markup=False)
+
+    def log(text: str) -> None:
+        out.print(text, markup=False)
+
+    source = Source(tuple(sources), splits, allow_custom_split, workers, keep_going, detector)
+    if plan:
+        log(make_plan(source, folder, experiment, imagenet, log)[0].to_markdown())
+        return
+
+    def train(store: "Store", run: Path, config: "TrainConfig") -> Path:
+        return train_on_store(store, run, config, out)
+
+    report = reproduce(source, folder, experiment, train, imagenet=imagenet, log=log)
+    log(f"report: {report}")

@@ -7,6 +7,7 @@ carries a provenance tag in its metadata.
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -24,7 +25,7 @@ from tamperlens.forge.whole import portrait_of
 from tamperlens.media import fit_within, frames, kind_of, read_photo, write_video
 from tamperlens.types import BoolArray, FaceBox, FaceDetector, FloatArray, UInt8Array
 
-__all__ = ["COMPRESSIONS", "SENSOR_NOISE", "TAG", "Footage", "files_of", "footage_of", "synthesize"]
+__all__ = ["COMPRESSIONS", "SENSOR_NOISE", "TAG", "Footage", "files_of", "footage_of", "split_sizes", "synthesize"]
 
 TAG = "stand-in made by tamperlens from real footage; not FaceForensics++"
 FPS = 25
@@ -206,14 +207,21 @@ def _check_made_from(path: Path, made_from: dict[str, object]) -> None:
     path.write_text(json.dumps(made_from, indent=1) + "\n", encoding="utf-8")
 
 
+def split_sizes(pairs: int) -> dict[str, int]:
+    """How many of so many pairs go to each split.
+
+    >>> split_sizes(120)
+    {'train': 86, 'val': 17, 'test': 17}
+    """
+    held = {name: max(1, round(SPLIT_SHARES[name] * pairs)) for name in ("val", "test")}
+    return {"train": pairs - sum(held.values()), **held}
+
+
 def _write_splits(folder: Path, pairs: Sequence[tuple[int, int]]) -> None:
-    held = {name: max(1, round(SPLIT_SHARES[name] * len(pairs))) for name in ("val", "test")}
-    bounds = {"train": (0, len(pairs) - held["val"] - held["test"])}
-    bounds["val"] = (bounds["train"][1], bounds["train"][1] + held["val"])
-    bounds["test"] = (bounds["val"][1], len(pairs))
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (start, stop) in bounds.items():
-        named = [[f"{first:03d}", f"{second:03d}"] for first, second in pairs[start:stop]]
+    left = iter(pairs)
+    for name, size in split_sizes(len(pairs)).items():
+        named = [[f"{first:03d}", f"{second:03d}"] for first, second in islice(left, size)]
         (folder / f"{name}.json").write_text(json.dumps(named, indent=2) + "\n", encoding="utf-8")
 
 

@@ -89,7 +89,7 @@ def _tone(rng: np.random.Generator) -> FloatArray:
     return np.asarray(rng.choice([-1, 1], 3) * rng.uniform(2, 4, 3), np.float32)
 
 
-def _toned(image: UInt8Array, tone: FloatArray) -> UInt8Array:
+def _toned(image: UInt8Array | FloatArray, tone: FloatArray) -> UInt8Array:
     return np.asarray(np.clip(np.rint(image + tone), 0, 255), np.uint8)
 
 
@@ -125,10 +125,20 @@ def faceswap(donor: Portrait, rng: np.random.Generator) -> Standin:
     return forge
 
 
+def _slight_tone(rng: np.random.Generator) -> FloatArray:
+    """As `_tone`, hardly to be seen; signs differ, so that no change of brightness makes up for it in all channels at once."""
+    signs = rng.permutation([1, 1, -1]) * rng.choice([-1, 1])
+    return np.asarray(signs * rng.uniform(0.8, 1.3, 3), np.float32)
+
+
 def neural_textures(donor: Portrait, rng: np.random.Generator) -> Standin:
-    """sNT: the whole square of 1.7 face boxes drawn again by a learned renderer, with the mouth moved."""
+    """sNT: the whole square of 1.7 face boxes drawn again by a learned renderer, with the mouth moved.
+
+    A neural texture was learned from the target's own footage, so what is drawn keeps part of the frame's grain, and is most
+    unlike the frame around the mouth.
+    """
     speed, amount = float(rng.uniform(0.5, 1.5)), float(rng.choice([-1, 1]) * rng.uniform(0.10, 0.20))
-    tone = _tone(rng)
+    grain, least, tone = float(rng.uniform(0.5, 0.8)), float(rng.uniform(0.3, 0.5)), _slight_tone(rng)
 
     def forge(frame: UInt8Array, landmarks: FloatArray, face: FaceBox, seconds: float) -> tuple[UInt8Array, BoolArray]:
         height, width = frame.shape[:2]
@@ -136,10 +146,16 @@ def neural_textures(donor: Portrait, rng: np.random.Generator) -> Standin:
         left = int(np.clip(round(face.center[0] - side / 2), 0, width - side))
         top = int(np.clip(round(face.center[1] - side / 2), 0, height - side))
         square = (slice(top, top + side), slice(left, left + side))
-        drawn = _toned(render_finely(_moved_mouth(frame, landmarks, seconds, speed, amount)[square]), tone)
+        moved = _moved_mouth(frame, landmarks, seconds, speed, amount)[square]
+        seen = moved.astype(np.float32)
+        drawn = render_finely(moved) + grain * (seen - cv2.GaussianBlur(seen, (0, 0), 1.0))
+        y, x = np.mgrid[top : top + side, left : left + side].astype(np.float32)
+        mouth_x, mouth_y = landmarks[3:].mean(axis=0)
+        distance = np.hypot(x - mouth_x, y - mouth_y) / (side / 2)
+        weight = least + (1 - least) * np.exp(-((distance / 0.5) ** 2))[..., None]
         # The renderer passes every pixel; where it happens to give the old value, the square is still its work.
         forged, mask = frame.copy(), np.zeros((height, width), np.bool_)
-        forged[square], mask[square] = drawn, True
+        forged[square], mask[square] = _toned(seen + weight * (drawn - seen), tone), True
         return forged, mask
 
     return forge

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -18,8 +19,10 @@ from tamperlens.types import FloatArray, LabelledCrop, UInt8Array
 
 __all__ = ["draw_figures"]
 
-PREFERRED = ("vgg5", "vgg8", "vgg3", "fn3")  # whose maps and kernels are shown, the paper's best first
 KERNELS = 5  # of each convolution
+COLUMNS = 7  # convolutions at most, of deep networks evenly spread ones
+
+T = TypeVar("T")
 
 
 def draw_figures(
@@ -28,7 +31,8 @@ def draw_figures(
     """Figures of the models with these path stems, as PNG in ``folder``; returns captions and paths.
 
     Each shows one test crop of every method, the one in the middle of its rows, whole. ``policies`` and ``window``: what each
-    model was trained on; where crops were resized, a whole crop is too. A figure whose models are missing is left out.
+    model was trained on; where crops were resized, a whole crop is too. Figures 1 and 6 are drawn of every network, Figure 5 of
+    all together; a figure whose models are missing is left out.
     """
     crops = [store.crop(own[len(own) // 2]) for method in store.methods if len(own := store.rows("test", method))]
     names = {crop.subset: METHODS[crop.subset].name if crop.subset in METHODS else crop.subset for crop in crops}
@@ -39,8 +43,7 @@ def draw_figures(
 
     folder.mkdir(parents=True, exist_ok=True)
     pictures: dict[str, UInt8Array] = {}
-    both = _first([name for name in _networks(predictors, "cls") if f"{name}-seg" in predictors])
-    if both:
+    for both in [name for name in _networks(predictors, "cls") if f"{name}-seg" in predictors]:
         rows = [
             Example(crop.image, pixel_map(f"{both}-cls", crop), pixel_map(f"{both}-seg", crop), crop.mask, names[crop.subset])
             for crop in crops
@@ -52,12 +55,11 @@ def draw_figures(
             for crop in crops
         ]
         pictures["Figure 5. Pixel maps of the segmentation models by method"] = figure5(lines)
-    shown = _first([name for name in segmenters if name in PREFERRED])
     manipulated = [crop for crop in crops if crop.mask.any()]
-    if shown and manipulated:
+    for shown in segmenters if manipulated else ():
         model, _ = load(stems[f"{shown}-seg"])
         image, columns = manipulated[0].image, []
-        for layer in layers(model)[:-1]:
+        for layer in _spread(layers(model)[:-1]):
             channels = strongest(activations(model, image, layer.name), KERNELS)
             gradients = guided_backprop(model, image, layer.name, channels)
             columns.append(KernelColumn(layer.name, list(zip(channels, gradients, strict=True))))
@@ -65,7 +67,9 @@ def draw_figures(
         pictures[caption] = figure6(columns, image)
     paths = {}
     for caption, picture in pictures.items():
-        paths[caption] = folder / f"{caption.split('.')[0].lower().replace(' ', '')}.png"
+        number, _, of = caption.partition(". ")
+        network = f"-{of.rpartition(': ')[2].removesuffix('-seg')}" if ": " in of else ""
+        paths[caption] = folder / f"{number.lower().replace(' ', '')}{network}.png"
         write_png(paths[caption], picture)
     return paths
 
@@ -74,9 +78,10 @@ def _networks(models: Mapping[str, object], task: str) -> list[str]:
     return [name.removesuffix(f"-{task}") for name in models if name.endswith(f"-{task}")]
 
 
-def _first(networks: Sequence[str]) -> str | None:
-    ranked = sorted(networks, key=lambda name: PREFERRED.index(name) if name in PREFERRED else len(PREFERRED))
-    return ranked[0] if ranked else None
+def _spread(found: Sequence[T]) -> list[T]:
+    """At most `COLUMNS` of them, evenly spread, the first and the last among them."""
+    places = np.linspace(0, len(found) - 1, min(COLUMNS, len(found)))
+    return [found[round(place)] for place in places.tolist()]
 
 
 def _map(predictor: TorchPredictor, image: UInt8Array, side: int | None) -> FloatArray:

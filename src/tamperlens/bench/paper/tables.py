@@ -101,9 +101,15 @@ def lay_out(
 
 
 def _models(table: PaperTable, results: Iterable[str]) -> list[tuple[str, bool | None]]:
-    """The paper's lines; below those of Tables 1 and 2, which are of all models, those that only we have measured."""
+    """The paper's lines; below those of Tables 1, 2 and 4 those that only we have measured."""
     theirs = [(name, start) for number, name, start, _, _ in published() if number == table.number]
-    ours = [(name, None) for name in results if table.number in (1, 2) and not name.endswith(FROM_IMAGENET)]
+    ours: list[tuple[str, bool | None]] = []
+    for name in results:
+        scratch = name.removesuffix(FROM_IMAGENET)
+        if table.number in (1, 2) and name == scratch:
+            ours.append((name, None))
+        if table.number == 4 and name != scratch:
+            ours += [(scratch, True), (scratch, False)]
     return list(dict.fromkeys([*theirs, *ours]))
 
 

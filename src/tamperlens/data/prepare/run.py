@@ -43,7 +43,7 @@ from tamperlens.data.store.shards import writing
 from tamperlens.errors import DataError
 from tamperlens.types import FaceDetector
 
-__all__ = ["Execution", "PrepareSettings", "Progress", "Report", "prepare"]
+__all__ = ["Execution", "PrepareSettings", "Progress", "Report", "checked_clips", "prepare"]
 
 ATTEMPTS = 3
 
@@ -106,7 +106,7 @@ def prepare(
     number, count = execution.part
     if not 1 <= number <= count:
         raise DataError(f"a part of the work is i/n with i from 1 to n, as 1/4; got {number}/{count}")
-    units = plan_units(root, _checked_clips(root, settings, splits, allow_custom_split))
+    units = plan_units(root, checked_clips(root, settings, splits, allow_custom_split))
     info = _initial_info(units, settings, _describe_detector(detector))
     if (existing := _existing_store(out, info)) is not None and existing.complete and not existing.failed:
         if (out / PARTS).exists():  # a run was killed while it tidied up
@@ -136,8 +136,11 @@ def prepare(
         return Report(out, False, len(results) - len(failed), sum(result.crops for result in results), failed, notes)
 
 
-def _checked_clips(root: Path, settings: PrepareSettings, splits: Path | None, allow_custom_split: bool) -> tuple[Clip, ...]:
-    """The dataset's clips. Raises ``DataError`` for what is wrong with the tree as a whole and was not accepted."""
+def checked_clips(root: Path, settings: PrepareSettings, splits: Path | None, allow_custom_split: bool) -> tuple[Clip, ...]:
+    """The dataset's clips that a store of these settings holds.
+
+    Raises ``DataError`` for what is wrong with the tree as a whole and was not accepted, and where no clip is left.
+    """
     reader, left_out = find_reader(settings.reader), list[LeftOut]()
     clips = reader.read(
         root,
@@ -151,7 +154,10 @@ def _checked_clips(root: Path, settings: PrepareSettings, splits: Path | None, a
         listed = "; ".join(f"{one.path}: {one.refusal}" for one in refused[:5])
         more = f"; and {len(refused) - 5} more" if len(refused) > 5 else ""
         raise DataError(f"{root} is not as it should be ({listed}{more}); see tamperlens doctor")
-    return clips
+    wanted = tuple(clip for clip in clips if not settings.only or clip.split in settings.only)
+    if not wanted:
+        raise DataError(f"{root} has no clips in {' or '.join(settings.only)}; give split files that name some (--splits)")
+    return wanted
 
 
 def _collect_notes(results: Iterable[ClipResult]) -> tuple[str, ...]:

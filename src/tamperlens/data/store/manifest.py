@@ -120,6 +120,8 @@ class PrepareSettings(JsonRecord):
     # Findings of the doctor in spite of which clips are used; their rows name them. Left out of files where there are none, so
     # that these stores are the same bytes as before there was a choice.
     accept: tuple[str, ...] = Field(default=(), exclude_if=lambda codes: not codes)
+    # Splits of which clips are cut, all by default: what is only tested on needs no training crops. Left out like `accept`.
+    only: tuple[str, ...] = Field(default=(), exclude_if=lambda splits: not splits)
 
 
 class Shard(JsonRecord):

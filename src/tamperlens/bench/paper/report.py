@@ -1,0 +1,269 @@
+"""The report on an experiment, computed from its results files alone: tables, claims, curves and figures."""
+
+import base64
+import html
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tamperlens.bench.corruptions import parse_corruptions
+from tamperlens.bench.curves import CurvePoint, draw_curves
+from tamperlens.bench.paper.claims import Claim, Finding, claims_to_markdown, put_to_the_test, summary_of
+from tamperlens.bench.paper.costs import Cost
+from tamperlens.bench.paper.evidence import Evidence
+from tamperlens.bench.paper.experiment import Experiment, Run, variant_name
+from tamperlens.bench.paper.judging import OTHER_POLICY, OWN
+from tamperlens.bench.paper.plan import trained_seconds
+from tamperlens.bench.paper.sources import Stores
+from tamperlens.bench.paper.tables import FROM_IMAGENET, TABLES, Sheet, lay_out, to_csv, to_html, to_latex, to_markdown
+from tamperlens.bench.store import Conditions
+from tamperlens.data.readers.methods import METHODS
+from tamperlens.data.store import Store
+from tamperlens.files import replace_text
+from tamperlens.media import write_png
+from tamperlens.metrics.paired import Estimate, Sums, draws, estimate_of
+from tamperlens.metrics.results import rows_of
+from tamperlens.models.card import paper_policy
+from tamperlens.models.model import parse_name
+from tamperlens.types import ResultRow
+
+__all__ = ["CLAIMS_FILE", "Report", "policies_of", "write_report"]
+
+CLAIMS_FILE = "claims.md"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report is of."""
+
+    experiment: Experiment
+    runs: Sequence[Run]
+    stores: Stores
+    costs: Mapping[str, Cost]
+    description: Sheet  # of the data
+    out: Path
+
+    @property
+    def evidence(self) -> Evidence:
+        """The results."""
+        return Evidence(self.runs, self.out / "results")
+
+    def conditions(self, policy: str) -> Conditions:
+        """Of the test crops."""
+        window = self.experiment.training.judged_window
+        return Conditions("test", policy, window, max_crops=self.experiment.test_crops or None)
+
+
+def write_report(report: Report, figures: Callable[[list[str]], Mapping[str, Path]] | None = None) -> Path:
+    """Write what has been judged so far; returns the path of ``report.html``.
+
+    ``figures``: draws the pictures of these variants and returns captions and paths, which takes models; None: no pictures yet.
+    """
+    evidence, out = report.evidence, report.out
+    notes = _notes(report)
+    variants = evidence.variants
+    own = {name: evidence.rows(name) for name in variants}
+    methods = [method for method in report.stores.trained.methods if method != "P"]
+    of_tables = {name: rows for name, rows in own.items() if name.removesuffix(FROM_IMAGENET) in report.experiment.models}
+    sheets = [lay_out(table, of_tables, methods, notes) for table in TABLES]
+    sheets += [
+        _degraded(report, evidence, variants),
+        _crossed(report, evidence),
+        _recipes(evidence, variants, report.experiment.compressions),
+        _costs(report, evidence, variants),
+        report.description,
+    ]
+    found = put_to_the_test(evidence)
+    pictures = {**_curves(report, evidence, variants), **(figures(variants) if figures else {})}
+    (out / "tables").mkdir(parents=True, exist_ok=True)
+    for number, sheet in enumerate(sheets, 1):
+        for suffix, text in ((".csv", to_csv(sheet)), (".tex", to_latex(sheet))):
+            replace_text(out / "tables" / f"table{number}{suffix}", text, durable=True)
+    title = f"Zooming into Face Forensics: the paper's experiments on {_data_name(report.stores.trained)}"
+    claims = claims_to_markdown(found)
+    replace_text(out / CLAIMS_FILE, claims, durable=True)
+    tables = "\n".join(to_markdown(replace(sheet, notes=())) for sheet in sheets)
+    replace_text(out / "tables.md", "\n".join([*(f"- {note}" for note in notes), "", tables]), durable=True)
+    markdown = [f"# {title}", "", *(f"- {note}" for note in notes), "", "## Claims", "", claims, "## Tables", "", tables]
+    markdown += [f"### {caption}\n\n![{caption}](figures/{path.name})\n" for caption, path in pictures.items()]
+    replace_text(out / "report.md", "\n".join(markdown), durable=True)
+    replace_text(out / "report.html", _page(title, notes, found, sheets, pictures), durable=True)
+    return out / "report.html"
+
+
+def _data_name(store: Store) -> str:
+    stand_ins = [method for method in store.methods if METHODS[method].stands_for]
+    if stand_ins:
+        return f"stand-ins ({', '.join(stand_ins)}), which are not FaceForensics++"
+    return f"a store read as {store.info.settings.reader}"
+
+
+def _notes(report: Report) -> list[str]:
+    """What must be said beside every table."""
+    store, training = report.stores.trained, report.experiment.training
+    crops = f"{training.steps * training.batch_size:,} crops in {training.steps:,} steps of {training.batch_size}"
+    tested, most = store.info.counts.get("test", {}), report.experiment.test_crops
+    seeds = ", ".join(report.experiment.seeded)
+    notes = [
+        f"Ours: measured on {_data_name(store)}; test crops {', '.join(f'{m} {n}' for m, n in tested.items())}"
+        + (f", of which at most {most} in all were judged." if most else "."),
+        f"Conditions: {report.conditions('native').describe(store)}; classification models on resized windows.",
+        f"Every model was trained on {crops}, {' or '.join(map(str, training.windows))} pixels wide, with Adam at "
+        f"{training.learning_rate:g}; thresholds were chosen on the validation split.",
+        f"Figures are means over seeds, {report.experiment.seeds} of {seeds} and one of all others; intervals cover videos "
+        "and, where there are several, seeds.",
+        "In brackets: the paper's numbers, on FaceForensics++ raw and its whole training set. They are not comparable where "
+        "data, crops or steps differ, and stand beside ours for orientation.",
+    ]
+    return notes + [f"Not as asked for: {note}" for note in report.stores.notes]
+
+
+def _points(value: Estimate) -> str:
+    if np.isnan(value.value):
+        return "-"
+    interval = "" if np.isnan(value.low) else f" [{100 * value.low:.1f}, {100 * value.high:.1f}]"
+    return f"{100 * value.value:.1f}{interval}"
+
+
+def _average(found: Sequence[Sums], metric: str) -> str:
+    return _points(estimate_of(draws(found, metric))) if found else ""
+
+
+def _degraded(report: Report, evidence: Evidence, variants: Sequence[str]) -> Sheet:
+    """Every run as it was trained, then under what it was not trained on."""
+    conditions = [OWN, OTHER_POLICY, *list(report.stores.by_compression)[1:]]
+    conditions += [one.name for one in parse_corruptions(report.experiment.degraded)]
+    lines = [
+        (name, metric, *(_average(evidence.sums(name, condition), key) for condition in conditions))
+        for name in variants
+        for key, metric in (("accuracy", "accuracy"), ("miou", "mIoU"))
+    ]
+    first = f"{next(iter(report.stores.by_compression))}, as trained"
+    title = "Under what the models were not trained on: averages over methods and pristine"
+    return Sheet(title, ("model", "figure", first, *conditions[1:]), tuple(lines), ())
+
+
+def _crossed(report: Report, evidence: Evidence) -> Sheet:
+    """Task and crop policy apart: four cells of each network, and how much of the paper's gap is the policy's."""
+    lines = []
+    for network in report.experiment.crossed:
+        for key, metric in (("accuracy", "accuracy"), ("miou", "mIoU")):
+            cells = {
+                (task, policy): evidence.sums(variant_name(f"{network}-{task}", policy))
+                for task in ("seg", "cls")
+                for policy in ("native", "resized")
+            }
+            line = [_average(found, key) for found in cells.values()]
+            if not all(cells.values()):
+                lines.append((network, metric, *line, "", "", ""))
+                continue
+            of = {cell: draws(found, key, role=number) for number, (cell, found) in enumerate(cells.items())}
+            gap = of["seg", "native"] - of["cls", "resized"]
+            task = (of["seg", "native"] - of["cls", "native"] + of["seg", "resized"] - of["cls", "resized"]) / 2
+            line += [_points(estimate_of(one)) for one in (gap, task, gap - task)]
+            lines.append((network, metric, *line))
+    header = ("network", "figure", "seg, native", "seg, resized", "cls, native", "cls, resized")
+    title = "Task and crop policy apart; the paper compares seg on native with cls on resized crops"
+    notes = ("The task's part is the mean of its effect on native and on resized crops; the policy's is the rest of the gap.",)
+    return Sheet(title, (*header, "the paper's gap", "the task's part", "the policy's part"), tuple(lines), notes)
+
+
+def _recipes(evidence: Evidence, variants: Sequence[str], compressions: Sequence[str]) -> Sheet:
+    """The same predictions counted against masks of other recipes."""
+    lines: list[tuple[str, ...]] = []
+    conditions = {compressions[0]: OWN} | {name: name for name in compressions[1:]}
+    columns = list(
+        dict.fromkeys(
+            (level, recipe)
+            for level, condition in conditions.items()
+            for name in variants
+            for recipe in ("", *evidence.masks_of(name, condition))
+            if evidence.sums(name, condition)
+        )
+    )
+    for name in variants:
+        for metric, shown in (("miou", "mIoU"), ("fg_iou", "Fg-IoU"), ("bg_iou", "Bg-IoU")):
+            cells = [_average(evidence.sums(name, conditions[level], recipe), metric) for level, recipe in columns]
+            lines.append((name, shown, *cells))
+    header = ("model", "figure", *(f"{level}, {recipe or 'its own recipe'}" for level, recipe in columns))
+    return Sheet("The same predictions against masks of other recipes: averages", header, tuple(lines), ())
+
+
+def _costs(report: Report, evidence: Evidence, variants: Sequence[str]) -> Sheet:
+    """What each variant costs, beside what it reaches."""
+    lines = []
+    for name in variants:
+        runs = evidence.runs_of(name)
+        cost, batch = report.costs[runs[0].network], report.experiment.training.batch_size
+        minutes = np.mean([trained_seconds(report.out / "models" / run.name, batch) for run in runs]) / 60
+        speeds = f"{cost.parameters:,}", f"{cost.gmac:.3f}", f"{cost.trained:.1f}", f"{cost.judged:.1f}"
+        found = evidence.sums(name)
+        lines.append((name, str(len(runs)), *speeds, f"{minutes:.1f}", _average(found, "accuracy"), _average(found, "miou")))
+    header = ("model", "seeds", "parameters", "GMAC a training window", "crops/s trained", "crops/s judged")
+    return Sheet("Cost of each model", (*header, "minutes trained", "accuracy", "mIoU"), tuple(lines), ())
+
+
+def _curves(report: Report, evidence: Evidence, variants: Sequence[str]) -> dict[str, Path]:
+    """Robustness curves of all segmentation models in one picture, and of all classifiers in another."""
+    corruptions, pictures = parse_corruptions(report.experiment.curves), {}
+    for task in ("seg", "cls"):
+        models = [name for name in variants if name in report.experiment.models and parse_name(name)[1] == task]
+        points = []
+        for corruption in corruptions:
+            rows: list[ResultRow] = []
+            for name in models:
+                if (table := evidence.outcomes(name, f"curve {corruption.name}")) is not None:
+                    metrics = ("auc", "fg_iou", "false_area")
+                    rows += rows_of(name, table, table.score_threshold, metrics, rounds=100)
+            if rows:
+                points.append(CurvePoint(corruption.kind, corruption.severity, rows))
+        if points:
+            path = report.out / "figures" / f"curves-{task}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_png(path, draw_curves(points, subset="all"))
+            pictures[f"Robustness of the {task} models, one seed, all methods together"] = path
+    return pictures
+
+
+_STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}
+table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}
+th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
+th:first-child,td:first-child,th:nth-child(2),td:nth-child(2){text-align:left}
+.scroll{overflow-x:auto} img{max-width:100%;height:auto} h2{margin-top:2.5rem}
+section p,li small{color:#444;font-size:14px;margin:.4rem 0}
+"""
+
+
+def _page(
+    title: str,
+    notes: Iterable[str],
+    found: Sequence[tuple[Claim, Sequence[Finding]]],
+    sheets: Sequence[Sheet],
+    pictures: Mapping[str, Path],
+) -> str:
+    """One file that needs no other."""
+    figures = "".join(
+        f'<section><h2>{html.escape(caption)}</h2><img alt="{html.escape(caption)}" '
+        f'src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"></section>\n'
+        for caption, path in pictures.items()
+    )
+    items = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
+    claims = "".join(
+        f"<li>{html.escape(claim.text)} <small>({html.escape(claim.where)})</small>: "
+        f"{html.escape(summary_of(own).replace('**', ''))}</li>"
+        for claim, own in found
+    )
+    tables = "".join(to_html(replace(sheet, notes=sheet.notes if sheet.title[:6] != "Table " else ())) for sheet in sheets)
+    return (
+        f'<!doctype html>\n<html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">'
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style>\n<h1>{html.escape(title)}</h1><ul>{items}</ul>\n"
+        f"<h2>Claims</h2><ol>{claims}</ol>\n{tables}{figures}</html>\n"
+    )
+
+
+def policies_of(variants: Sequence[str]) -> dict[str, str]:
+    """The crop policy of plain variants: the paper's for their task."""
+    return {name: paper_policy(parse_name(name)[1]) for name in variants}

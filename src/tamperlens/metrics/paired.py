@@ -1,0 +1,167 @@
+"""Models compared on the same crops, several trainings of each: people and seeds are drawn again together.
+
+Everything is a figure of pooled counts, so a model's outcomes are first added up by group (video or person) and subset. A draw
+takes groups and, of each model, its trainings with replacement; models that are compared see the same draw of groups.
+
+>>> import numpy as np
+>>> from tamperlens.metrics.outcomes import Outcome, Outcomes
+>>> def model(right: bool) -> Sums:
+...     return Sums.of(Outcomes.of(Outcome("swap", name, True, 0.9 if right else 0.1) for name in "abc"))
+>>> compare([model(True)], [model(False)], "accuracy", "swap").value
+1.0
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from tamperlens.metrics.counts import wilson
+from tamperlens.metrics.outcomes import PRISTINE, Outcomes
+from tamperlens.types import ResultRow
+
+__all__ = ["AVERAGE", "PAIRED_METRICS", "Estimate", "Sums", "compare", "draws", "estimate_of", "holm", "seed_rows"]
+
+AVERAGE = "average"  # the subset that stands for the mean over methods and, where defined, pristine, as the paper takes it
+PAIRED_METRICS = ("accuracy", "fg_iou", "bg_iou", "miou")
+ROUNDS = 2000
+Draws = npt.NDArray[np.float64]  # (1 + ROUNDS,): the figure itself, then of every draw
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """One training's outcomes, added up by group and subset."""
+
+    groups: tuple[str, ...]  # G, sorted
+    subsets: tuple[str, ...]  # S, methods first, `PRISTINE` last
+    counts: npt.NDArray[np.int64]  # (G, S, 4): pixels that are tp, fp, fn, tn
+    called: npt.NDArray[np.int64]  # (G, S, 2): crops given their class, crops
+    _kept: dict[str, Draws] = field(default_factory=dict)  # by metric: many figures are asked for again and again
+
+    @classmethod
+    def of(cls, table: Outcomes) -> "Sums":
+        """Outcomes at their score threshold, added up."""
+        groups = tuple(np.unique(table.groups).tolist())
+        subsets = tuple(sorted(np.unique(table.subsets).tolist(), key=lambda name: (name == PRISTINE, name)))
+        counts = np.zeros((len(groups), len(subsets), 4), np.int64)
+        called = np.zeros((len(groups), len(subsets), 2), np.int64)
+        place = [groups.index(name) for name in table.groups], [subsets.index(name) for name in table.subsets]
+        np.add.at(counts, place, table.counts)
+        np.add.at(called, place, np.stack([table.called == table.labels, np.ones(len(table))], 1).astype(np.int64))
+        return cls(groups, subsets, counts, called)
+
+    def drawn(self, metric: str) -> Draws:
+        """A metric of every subset as it is, then of every draw of groups: (1 + ROUNDS, S)."""
+        if metric not in self._kept:
+            self._kept[metric] = self.figures(metric, _drawn(len(self.groups), seed=(0,)))
+        return self._kept[metric]
+
+    def figures(self, metric: str, weights: npt.NDArray[np.int64]) -> Draws:
+        """A metric of every subset, with groups counted as often as ``weights`` (R, G) says: (R, S), NaN where undefined."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if metric == "accuracy":
+                right, all_of = np.moveaxis(np.tensordot(weights, self.called, 1).astype(np.float64), 2, 0)
+                return np.asarray(right / all_of)
+            tp, fp, fn, tn = np.moveaxis(np.tensordot(weights, self.counts, 1).astype(np.float64), 2, 0)
+            ious = {
+                "fg_iou": np.where(tp + fn > 0, tp / (tp + fp + fn), np.nan),
+                "bg_iou": np.where(tn + fp > 0, tn / (tn + fp + fn), np.nan),
+            }
+        return _mean_defined(np.stack([ious["fg_iou"], ious["bg_iou"]])) if metric == "miou" else ious[metric]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure or a difference with its 95 % interval, and how easily it is zero by chance."""
+
+    value: float
+    low: float
+    high: float
+    p: float  # two-sided, of the draws; at least 1 / (draws + 1)
+
+
+def draws(trainings: Sequence[Sums], metric: str, subset: str = AVERAGE, *, role: int = 0) -> Draws:
+    """A metric of one subset, averaged over a model's trainings: as it is, then of every draw.
+
+    ``role`` tells the models that are compared apart: draws of groups are the same for all, those of trainings for none.
+    Raises ``ValueError`` for an unknown metric and for trainings that were not judged on the same groups.
+    """
+    if metric not in PAIRED_METRICS:
+        raise ValueError(f"no paired metric is called {metric!r}; expected one of {', '.join(PAIRED_METRICS)}")
+    own, subsets = [one.drawn(metric) for one in trainings], trainings[0].subsets
+    if any(one.groups != trainings[0].groups or one.subsets != subsets for one in trainings):
+        raise ValueError("the trainings were judged on different people or methods; judge them on the same test crops")
+    picked = [_mean_defined(one.T) if subset == AVERAGE else one[:, subsets.index(subset)] for one in own]
+    shares = _drawn(len(trainings), seed=(1, role)) / len(trainings)
+    return np.asarray((np.stack(picked, 1) * shares).sum(axis=1))
+
+
+@cache
+def _drawn(size: int, seed: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """How often each of ``size`` things is taken: once each, then as drawn with replacement; (1 + ROUNDS, size)."""
+    drawn = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), ROUNDS)
+    return np.concatenate([np.ones((1, size), np.int64), drawn])
+
+
+def _mean_defined(values: Draws) -> Draws:
+    """Mean over the first axis of what is not NaN; NaN where there is nothing."""
+    defined = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(defined, values, 0).sum(axis=0) / defined.sum(axis=0))
+
+
+def estimate_of(drawn: Draws) -> Estimate:
+    """Value, interval and p of draws, of a figure or of anything computed from several figures' draws."""
+    value, others = float(drawn[0]), drawn[1:][~np.isnan(drawn[1:])]
+    if not len(others) or np.isnan(value):
+        return Estimate(value, np.nan, np.nan, np.nan)
+    low, high = np.percentile(others, [2.5, 97.5])
+    tail = 1 + min(int((others <= 0).sum()), int((others >= 0).sum()))
+    return Estimate(value, float(low), float(high), min(1.0, 2 * tail / (len(others) + 1)))
+
+
+def compare(first: Sequence[Sums], second: Sequence[Sums], metric: str, subset: str = AVERAGE) -> Estimate:
+    """By how much the first model's figure lies above the second's, on the same crops.
+
+    Raises ``ValueError`` where they were judged on different groups.
+    """
+    if first[0].groups != second[0].groups:
+        raise ValueError("the models were judged on different people; judge both on the same test crops")
+    return estimate_of(draws(first, metric, subset, role=0) - draws(second, metric, subset, role=1))
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """The p-values of one family of tests, corrected for their number (Holm 1979); NaN stays and counts for none.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = [place for place in np.argsort(ps, kind="stable").tolist() if not np.isnan(ps[place])]
+    corrected, least = [float("nan")] * len(ps), 0.0
+    for rank, place in enumerate(order):
+        least = max(least, min(1.0, ps[place] * (len(order) - rank)))
+        corrected[place] = round(least, 12)
+    return corrected
+
+
+def seed_rows(model: str, trainings: Sequence[Sums]) -> list[ResultRow]:
+    """`PAIRED_METRICS` of every subset and their `AVERAGE`, averaged over a model's trainings; what is undefined has no row.
+
+    Intervals cover people and, where there are several trainings, seeds; Wilson's over groups where all draws agree.
+    """
+    table = trainings[0]
+    rows = []
+    for number, subset in enumerate((*table.subsets, AVERAGE)):
+        crops = table.called[..., 1] if subset == AVERAGE else table.called[:, number, 1]
+        groups = int((table.called[:, number, 1] > 0).sum()) if subset != AVERAGE else len(table.groups)
+        for metric in PAIRED_METRICS:
+            found = estimate_of(draws(trainings, metric, subset))
+            if np.isnan(found.value):
+                continue
+            low, high = found.low, found.high
+            if metric == "accuracy" and low == high:
+                low, high = wilson(round(found.value * groups), groups)
+            rows.append(ResultRow(model, subset, metric, found.value, low, high, int(crops.sum())))
+    return rows

@@ -1,0 +1,86 @@
+"""Claims on made-up results: what was put in is what is said."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from tamperlens.bench.paper.claims import CLAIMS, FAILS, HOLDS, OPEN, claims_to_markdown, put_to_the_test, summary_of
+from tamperlens.bench.paper.evidence import Evidence
+from tamperlens.bench.paper.experiment import Run
+from tamperlens.bench.paper.judging import OWN, _write, read_outcomes
+from tamperlens.errors import DataError
+from tamperlens.metrics import PixelCounts
+from tamperlens.metrics.outcomes import PRISTINE, Outcome, Outcomes
+
+
+def judged(skill: float, seed: int, hard: float = 0.2) -> Outcomes:
+    """Finds ``skill`` of masks, less by ``hard`` of NeuralTextures', and calls that share of crops right."""
+    rng, rows = np.random.default_rng(seed), []
+    for person in range(25):
+        for subset in ("sDF", "sF2F", "sFS", "sNT", PRISTINE):
+            share = np.clip(skill - hard * (subset == "sNT") + rng.normal(0, 0.01), 0, 1)
+            found, label = round(500 * share), subset != PRISTINE
+            counts = PixelCounts(found, 0, 500 - found, 500) if label else PixelCounts(fp=500 - found, tn=500 + found)
+            rows.append(Outcome(subset, str(person), label, 0.9 if label == (rng.random() < skill) else 0.1, counts))
+    return Outcomes.of(rows)
+
+
+@pytest.fixture
+def evidence(tmp_path) -> Evidence:
+    """VGG5 by pixels is good, Xception better, their classifiers bad; ImageNet weights change nothing; VGG8 has one seed."""
+    skills = {"vgg5-seg": 0.8, "vgg5-cls": 0.5, "xception-seg": 0.9, "xception-cls": 0.5, "vgg8-seg": 0.8, "vgg8-cls": 0.5}
+    runs = []
+    for model, skill in skills.items():
+        for seed in range(1 if model.startswith("vgg8") else 3):
+            for imagenet in (False, True) if model == "vgg5-seg" else (False,):
+                run = Run(model, "native" if model.endswith("seg") else "resized", imagenet, seed)
+                runs.append(run)
+                about = {"thresholds": [0.5, 0.5]}
+                _write(tmp_path / run.name / "own.npz", about, {"": judged(skill, hash_of(run)), "dssim": judged(0.3, 1)})
+    return Evidence(runs, tmp_path)
+
+
+def hash_of(run: Run) -> int:
+    return sum(run.name.encode())
+
+
+def test_each_claim_is_judged_by_what_was_found(evidence):
+    found = {claim.text: findings for claim, findings in put_to_the_test(evidence)}
+    verdicts = {(text, one.comparison.first, one.comparison.second): one for text, own in found.items() for one in own}
+    pixels, classifies, depth, _, shallow, _, hardest, imagenet = (claim.text for claim in CLAIMS[:8])
+    assert verdicts[pixels, "vgg5-seg", "vgg5-cls"].verdict == HOLDS
+    assert verdicts[pixels, "vgg8-seg", "vgg8-cls"].verdict == OPEN
+    assert verdicts[pixels, "vgg8-seg", "vgg8-cls"].why == "1 of 3 seeds run"
+    assert verdicts[classifies, "vgg5-seg", "vgg5-cls"].verdict == HOLDS
+    assert verdicts[depth, "xception-cls", "vgg5-cls"].verdict == OPEN  # they are the same: chance is not ruled out
+    assert verdicts[shallow, "vgg5-seg", "xception-seg"].verdict == FAILS
+    assert verdicts[hardest, "vgg5-seg", "vgg5-seg"].verdict == HOLDS
+    same = verdicts[imagenet, "vgg5-seg+imagenet", "vgg5-seg"]
+    assert same.verdict == HOLDS and np.isnan(same.corrected) and same.theirs == pytest.approx(0.0008)
+    tested = [one for one in verdicts.values() if not np.isnan(one.corrected)]
+    assert all(one.corrected > one.ours.p - 1e-9 for one in tested) and any(one.corrected > one.ours.p for one in tested)
+
+
+def test_claims_are_told_in_words(evidence):
+    found = put_to_the_test(evidence)
+    said = [summary_of(findings) for _, findings in found]
+    assert (
+        "**holds** for xception-seg > xception-cls, vgg5-seg > vgg5-cls" in said[0] and "**cannot be told here** for" in said[0]
+    )
+    assert "**does not hold** for vgg5-seg > xception-seg" in said[4]
+    text = claims_to_markdown(found)
+    assert "| 1 | vgg5-seg > vgg5-cls, mIoU | +50.04 | +" in text and "3 and 3 | holds |" in text
+    nothing = claims_to_markdown(put_to_the_test(Evidence([], Path("nowhere"))))
+    assert nothing.count("**cannot be told here** (its models have not been run)") == len(CLAIMS)
+
+
+def test_results_are_read_back_and_damage_is_named(evidence, tmp_path):
+    (read,) = [read_outcomes(tmp_path / "vgg8-seg.seed0", OWN)]
+    assert len(read.outcomes) == 125 and read.outcomes.score_threshold == 0.5 and set(read.of_masks) == {"dssim"}
+    assert evidence.masks_of("vgg8-seg", OWN) == ["dssim"] and evidence.sums("vgg8-seg", "c23") == []
+    (tmp_path / "vgg8-seg.seed0" / "own.npz").write_bytes(b"cut off")
+    with pytest.raises(DataError, match=r"own\.npz cannot be read .*remove it"):
+        read_outcomes(tmp_path / "vgg8-seg.seed0", OWN)

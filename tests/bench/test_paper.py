@@ -1,0 +1,278 @@
+"""The paper's experiments in miniature: from a tree in FaceForensics++'s layout, with its quirks, to the report."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import pytest
+from typer.testing import CliRunner
+
+from trees import (
+    FakeDetector,
+    build_tree,
+    changed_area,
+    clip_frames,
+    encode,
+    manipulated_frames,
+    mask_video,
+    video,
+)
+
+torch = pytest.importorskip("torch")
+
+from rich.console import Console  # noqa: E402
+
+from tamperlens.bench.paper import reproduction, sources  # noqa: E402
+from tamperlens.bench.paper.experiment import Experiment, Run, read_experiment, variant_name  # noqa: E402
+from tamperlens.bench.paper.sources import Source, forecast_source, make_stores, store_jobs  # noqa: E402
+from tamperlens.cli.console import app  # noqa: E402
+from tamperlens.data.store import Store  # noqa: E402
+from tamperlens.errors import DataError  # noqa: E402
+from tamperlens.training.config import TrainConfig  # noqa: E402
+from tamperlens.training.runs import train_on_store  # noqa: E402
+
+PAIRS = (("000", "003"), ("001", "002"), ("004", "005"))
+METHODS = ("Deepfakes", "NeuralTextures")
+FRAMES = 4
+SPLITS = (("train", PAIRS[0]), ("val", PAIRS[2]), ("test", PAIRS[1]))
+TRAINING = TrainConfig(
+    batch_size=4,
+    micro_batch=4,
+    steps=2,
+    windows=(32,),
+    judged_window=32,
+    workers=0,
+    threads=1,
+    precision="32-true",
+    checkpoint_every=1,
+)
+SMALL = Experiment(
+    training=TRAINING,
+    methods=("DF", "NT"),
+    compressions=("raw", "c23"),
+    every_eval=2,
+    models=("fn3-seg", "fn3-cls", "vgg3-seg"),
+    seeds=2,
+    seeded=("fn3",),
+    crossed=("fn3",),
+    imagenet=("vgg3",),
+    degraded="jpeg:70",
+    curves="blur:1",
+    curve_crops=3,
+)
+QUIET = Console(quiet=True)
+
+
+def write_splits(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, pair in SPLITS:
+        (folder / f"{name}.json").write_text(json.dumps([pair]))
+
+
+def numbered(folder: Path, frames: Sequence, first: int, digits: int) -> None:
+    folder.mkdir(parents=True)
+    for number, frame in enumerate(frames, first):
+        assert cv2.imwrite(str(folder / f"{number:0{digits}d}.png"), frame[..., ::-1])
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory) -> Path:
+    """A tree as people have it: of the download script, of extractors and of preprocessing tools, all in one."""
+    root = build_tree(tmp_path_factory.mktemp("paper") / "root", PAIRS, levels=("c0", "c23"), count=FRAMES)
+    originals, fakes = root / "original_sequences" / "youtube" / "c0", root / "manipulated_sequences"
+    # Frames, of four digits from 0 as the dataset's extractor numbers them, and of three from 1 as others do.
+    for target, source, kind, first, digits in (("001", "002", "images", 0, 4), ("004", "005", "frames", 1, 3)):
+        video(root, target, "c0").unlink()
+        numbered(originals / kind / target, clip_frames(target, FRAMES), first, digits)
+        for method in METHODS:
+            name = f"{target}_{source}"
+            video(root, name, "c0", method).unlink()
+            frames = manipulated_frames(target, source, method, FRAMES)
+            numbered(fakes / method / "c0" / kind / name, frames, first, digits)
+    # A clip that is shorter than its original.
+    encode(video(root, "003_000", "c0", "NeuralTextures"), manipulated_frames("003", "000", METHODS[1], FRAMES - 1), "c0")
+    # Masks as pictures, where releases and tools put them.
+    area = changed_area().astype("uint8")[..., None].repeat(3, axis=2) * 255
+    for name, folder, first, digits in (("002_001", "masks/images", 0, 4), ("004_005", "c0/masks", 1, 3)):
+        mask_video(root, name).unlink()
+        numbered(fakes / "Deepfakes" / folder / name, [area] * FRAMES, first, digits)
+    # What lies beside it: a method's models, methods nobody asked for, splits at the top.
+    (fakes / "Deepfakes" / "models" / "000_003").mkdir(parents=True)
+    (fakes / "Deepfakes" / "models" / "000_003" / "decoder_A.h5").write_bytes(b"no video")
+    encode(video(root, "000_003", "c23", "FaceShifter"), clip_frames("000", FRAMES), "c23")
+    encode(video(root, "01_02__walking__ABCDEFGH", "c23", "DeepFakeDetection"), clip_frames("9", FRAMES), "c23")
+    write_splits(root)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def faces(monkeypatch) -> None:
+    monkeypatch.setattr(sources, "detector_for", lambda *_: FakeDetector())
+
+
+def source_of(tree: Path) -> Source:
+    return Source((tree,), allow_custom_split=True)
+
+
+def train(store: Store, run: Path, config: TrainConfig) -> Path:
+    return train_on_store(store, run, config, QUIET)
+
+
+@pytest.fixture(scope="module")
+def vgg16(tmp_path_factory) -> Path:
+    """A folder with a made-up VGG16: what matters here is that models begin with it."""
+    from safetensors.torch import save_file
+
+    from tamperlens.models.networks import NETWORKS
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("imagenet")
+    save_file(
+        {f"features.{key}": value for key, value in NETWORKS["vgg3"]().features.state_dict().items()},
+        folder / "vgg16.safetensors",
+    )
+    return folder
+
+
+class Killed(Exception):
+    pass
+
+
+def test_from_a_tree_to_the_report_killed_and_gone_on_with(tree, vgg16, tmp_path):
+    said: list[str] = []
+    trained: list[str] = []
+
+    def dying(store: Store, run: Path, config: TrainConfig) -> Path:
+        trained.append(run.name)
+        if len(trained) == 3:
+            train(store, run, config.model_copy(update={"steps": 1}))  # killed half way
+            raise Killed
+        return train(store, run, config)
+
+    out = tmp_path / "out"
+    with pytest.raises(Killed):
+        reproduction.reproduce(source_of(tree), out, SMALL, dying, imagenet=vgg16, log=said.append)
+    first = (out / "results" / trained[0] / "own.npz").stat().st_mtime_ns
+    plan, runs = reproduction.make_plan(source_of(tree), out, SMALL, vgg16, said.append)
+    states = {step.name: step.state for step in plan.steps}
+    assert states[trained[0]] == "done" and states[trained[2]].startswith("step 1 of 2") and states[runs[-1].name] == "to do"
+    assert plan.seconds > 0 and (out / "plan.md").exists()
+
+    page = reproduction.reproduce(source_of(tree), out, SMALL, train, imagenet=vgg16, log=said.append)
+    assert (out / "results" / trained[0] / "own.npz").stat().st_mtime_ns == first  # not judged again
+    after, _ = reproduction.make_plan(source_of(tree), out, SMALL, vgg16, said.append)
+    assert {step.state for step in after.steps} == {"done"} and after.seconds == 0
+    assert {run.name for run in runs} == {path.name for path in (out / "models").iterdir()}
+    assert {run.variant for run in runs} >= {"fn3-seg", "fn3-seg-resized", "fn3-cls-native", "vgg3-seg+imagenet"}
+
+    text, markdown = page.read_text(), (out / "report.md").read_text()
+    assert "absdiff-exact" in text and "not comparable" in text and "http" not in text.replace("http-equiv", "")
+    assert "(98.16)" in markdown  # Table 1, Conv3 as seg, Deepfakes
+    table4 = (out / "tables" / "table4.csv").read_text()
+    assert '"vgg3-seg, ImageNet"' in table4 and '"vgg3-seg, random"' in table4
+    crossed = (out / "tables" / "table6.csv").read_text().splitlines()
+    assert len(crossed) == 3 and '""' not in crossed[1]  # all four cells
+    recipes = (out / "tables" / "table7.csv").read_text()
+    assert "raw, released" in recipes and "c23, dssim" in recipes and "c23, absdiff-exact" not in recipes
+    assert '"c23","jpeg 70"' in (out / "tables" / "table5.csv").read_text()
+    claims = (out / "claims.md").read_text()
+    assert (
+        "**cannot be told here**" in claims
+        and "2 of 3 seeds run" in claims
+        and "xception-seg and xception-cls not run" in claims
+    )
+    assert "**holds**" not in claims  # of two seeds
+    data = (out / "tables" / "table9.csv").read_text()
+    assert '"NT","c23","difference inside: median"' in data and '"9 to 11"' in data
+    for name in ("figure1-fn3", "figure5", "figure6-fn3", "figure6-vgg3", "curves-seg", "curves-cls"):
+        assert (out / "figures" / f"{name}.png").exists(), name
+
+
+def test_what_preparing_takes_is_estimated_before(tree, tmp_path):
+    found = forecast_source(source_of(tree), SMALL, tmp_path / "out")
+    assert not (tmp_path / "out").exists() and set(found) == {job.name for job in store_jobs(SMALL)}
+    stores = make_stores(source_of(tree), SMALL, tmp_path / "out", lambda text: None)
+    assert all("frames" in note for note in stores.notes) and set(stores.by_compression) == {"raw", "c23"}
+    assert {level: set(own) for level, own in stores.masks.items()} == {
+        "raw": {"absdiff-smooth", "dssim", "released"},
+        "c23": {"dssim", "released"},
+    }
+    for name, one in found.items():
+        store = Store(tmp_path / "out" / "stores" / name)
+        counts = {split: sum(own.values()) for split, own in store.info.counts.items()}
+        assert one.crops == counts and one.clips == store.info.clips, name
+        size = sum(shard.size for shard in store.info.shards)
+        assert 0.5 * size < one.size < 2 * size and one.seconds > 0, name
+    assert forecast_source(source_of(tree), SMALL, tmp_path / "out") == {}
+
+
+ONLY_C23 = SMALL.model_copy(update={"compressions": ("c23",), "recipes": ()})
+
+
+def test_the_flat_copy_makes_the_store_of_the_tree(tree, tmp_path):
+    flat = tmp_path / "flat"
+    folders = {"original": "original_sequences/youtube", **{name: f"manipulated_sequences/{name}" for name in METHODS}}
+    for folder, at in folders.items():
+        (flat / folder).mkdir(parents=True)
+        for file in (tree / at / "c23" / "videos").iterdir():
+            (flat / folder / file.name).write_bytes(file.read_bytes())
+    (flat / "csv").mkdir()
+    (flat / "csv" / "Deepfakes.csv").write_text("File Path,Label\n")
+    write_splits(flat / "splits")
+    ours, theirs = (
+        make_stores(source_of(root), ONLY_C23, tmp_path / name, lambda text: None).trained
+        for root, name in ((flat, "a"), (tree, "b"))
+    )
+    columns = ["clip", "frame", "left", "top", "side", "split", "mask_pixels"]
+    assert ours.table.select(columns).sort_by("clip").equals(theirs.table.select(columns).sort_by("clip"))
+
+
+def test_a_c40_original_in_a_c23_folder_is_refused_before_anything_is_trained(tmp_path):
+    root = build_tree(tmp_path / "root", PAIRS, levels=("c23",), count=FRAMES)
+    write_splits(root / "splits")
+    file = video(root, "000", "c23")
+    file.unlink()
+    encode(file, clip_frames("000", FRAMES), "c40")
+    with pytest.raises(DataError, match="crf"):
+        reproduction.reproduce(source_of(root), tmp_path / "out", ONLY_C23, train, log=lambda text: None)
+    assert not (tmp_path / "out" / "models").exists()
+
+
+def test_the_command_says_what_is_to_be_done(tree, tmp_path):
+    settings = tmp_path / "e.toml"
+    settings.write_text(
+        'methods = ["DF", "NT"]\ncompressions = ["raw"]\nrecipes = []\nmodels = ["vgg3-seg"]\nseeded = []\ncrossed = []\n'
+        "[training]\nsteps = 1\nbatch_size = 2\nmicro_batch = 2\nwindows = [32]\njudged_window = 32\nthreads = 1\n"
+    )
+    command = ["paper", str(tree), "--out", str(tmp_path / "out"), "--config", str(settings), "--allow-custom-split", "--plan"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert "| vgg3-seg.seed0 | to do |" in result.output and "| raw | to do |" in result.output
+    assert "0 of 2 steps are done" in result.output and not (tmp_path / "out" / "stores").exists()
+    refused = CliRunner().invoke(app, ["paper", str(tree), str(tree), "--out", str(tmp_path / "out")])
+    assert refused.exit_code == 2
+
+
+def test_settings_are_read_and_refused_by_name(tmp_path):
+    file = tmp_path / "e.toml"
+    file.write_text('models = ["vgg6-seg"]\n')
+    with pytest.raises(DataError, match="vgg6-seg unknown; expected some of mesoinception4-seg"):
+        read_experiment(file)
+    file.write_text('[training]\nmodel = "fn3-seg"\n')
+    with pytest.raises(DataError, match=r"training\.model is the runs' own"):
+        read_experiment(file)
+    file.write_text('curves = "sepia"\n')
+    with pytest.raises(DataError, match="no corruption is called 'sepia'"):
+        read_experiment(file)
+    assert read_experiment(None, models=("fn3-seg",)).models == ("fn3-seg",)
+
+
+def test_the_experiments_that_are_committed_are_the_papers(tmp_path):
+    for file in (Path(__file__).parents[2] / "runs").glob("paper-*.toml"):
+        experiment = read_experiment(file)
+        runs = experiment.runs(from_imagenet=("vgg3", "vgg5", "vgg8"))
+        assert len({run.name for run in runs}) == len(runs) and {run.model for run in runs} == set(experiment.models)
+        assert sum(run.variant == "vgg5-cls-native" for run in runs) == experiment.seeds == 3
+        assert runs[0].seed == 0 and runs[-1].network.startswith("unet")
+    assert variant_name("vgg5-cls", "resized") == Run("vgg5-cls", "resized", False, 1).variant == "vgg5-cls"
