@@ -2,8 +2,8 @@
 
     python benchmarks/leave_one_out.py PHOTOS... --out FOLDER [--init MODEL] [--without families] [--steps 600]
 
-Each run begins with the same weights (--init, such as runs/state/pyramid-joint; else the settings' own) and makes as many steps
-by the settings of --config. It is judged on the same pairs of validation people, of every family; --without sources on the
+Each run begins with the same weights (--init, such as runs/state/twostream-joint; else the settings' own) and makes as many
+steps by the settings of --config. It is judged on the same pairs of validation people, of every family; --without sources on the
 people of the source it did not see, too. The first run leaves nothing out. A run that was cut goes on when called again.
 """
 
@@ -64,7 +64,7 @@ def judged(model: Predictor, photos: Sequence[FacePhoto], per_recipe: int) -> di
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--config", type=Path, default=Path(__file__).parents[1] / "runs" / "pyramid-joint.toml")
+    parser.add_argument("--config", type=Path, default=Path(__file__).parents[1] / "runs" / "twostream-joint.toml")
     parser.add_argument("--init", default="", help="path stem of the weights that every run begins with")
     parser.add_argument("--without", choices=("families", "sources"), default="families")
     parser.add_argument("--steps", type=int, default=600)

