@@ -468,7 +468,7 @@ def test_sound_that_cannot_be_written_is_told_and_the_pictures_go_on(tmp_path: P
 
 def test_expected_false_alarms_follow_the_number_of_faces(tmp_path: Path) -> None:
     rate = AlarmRate(called_manipulated=4, count=400, counted="files", sources=("s",))
-    setup = Setup(Settings(), Thresholds(score=0.9, doubt=0.5), {"photo": rate})
+    setup = Setup(Settings(), Thresholds(score=0.9, doubt=0.5), rates={"photo": rate})
     rows = [Row(f"=p{k}.jpg", "photo", "no_evidence", 0.1, 3, "r", "", "", 2) for k in range(100)]
     rows += [
         Row("x.jpg", "photo", "inconclusive", None, 1, "too small", "", "", 0),

@@ -237,5 +237,6 @@ def test_settings_that_do_not_fit_together_are_refused(line: str, words: str, tm
 
 def test_the_shipped_settings_are_valid() -> None:
     for path in (Path(__file__).parents[2] / "runs").glob("*.toml"):
-        if path.name != "data.toml":  # what the photos are
-            assert path.stem.startswith(("paper", read_config(path).model))
+        # What the photos are, and the paper's experiments, are no settings of one run.
+        if path.name != "data.toml" and not path.name.startswith("paper"):
+            assert path.stem.startswith(read_config(path).model)
