@@ -1,8 +1,9 @@
 """Every setting of a training run, read from TOML; the paper's are the defaults."""
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -12,7 +13,9 @@ from tamperlens.forge.recipes import RECIPES
 from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE
 from tamperlens.models.card import paper_policy
 
-__all__ = ["TrainConfig", "read_config"]
+__all__ = ["TrainConfig", "read_config", "read_settings"]
+
+S = TypeVar("S", bound=BaseModel)
 
 
 class TrainConfig(BaseModel):
@@ -84,14 +87,22 @@ class TrainConfig(BaseModel):
 
 
 def read_config(path: Path | None, **changes: Any) -> TrainConfig:
-    """Settings from a TOML file, with ``changes`` on top unless empty; `DataError` names the file and what is wrong in it."""
+    """A run's settings: see `read_settings`."""
+    return read_settings(TrainConfig, path, "TrainConfig", changes)
+
+
+def read_settings(kind: type[S], path: Path | None, example: str, changes: Mapping[str, Any]) -> S:
+    """Settings from a TOML file, with ``changes`` on top unless empty; `DataError` names the file and what is wrong in it.
+
+    ``example`` is where errors tell people to look.
+    """
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
-        return TrainConfig.model_validate(values | {name: value for name, value in changes.items() if value})
+        return kind.model_validate(values | {name: value for name, value in changes.items() if value})
     except OSError as error:
         raise DataError(f"the settings {path} cannot be read ({error.strerror}); give a TOML file") from error
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"the settings {path} are not TOML ({error}); correct that line") from error
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise DataError(f"the settings {path or 'given'} are not valid ({wrong}); see TrainConfig") from error
+        raise DataError(f"the settings {path or 'given'} are not valid ({wrong}); see {example}") from error

@@ -1,10 +1,10 @@
 """The queue and the results: one SQLite database and one private folder, which several servers of one machine may share.
 
-    folder/jobs.sqlite      a row for each job
-    folder/servers/ID.lock  locked for as long as that server lives; the kernel lets go of it, however the server ends
-    folder/incoming/        uploads that are still being received
-    folder/uploads/ID       what was accepted; deleted when the job ends
-    folder/work/            casefiles being written; folder/results/ID: those that are whole
+    jobs.sqlite      a row for each job
+    servers/ID.lock  locked for as long as that server lives; the kernel lets go of it, however the server ends
+    incoming/        uploads that are still being received
+    uploads/ID       what was accepted; deleted when the job ends
+    work/            casefiles being written; results/ID: those that are whole
 
 A job is accepted when its row is committed to the disk. From then on it ends once: done, failed or cancelled. Names that people
 give their files are text in the database and never part of a path.

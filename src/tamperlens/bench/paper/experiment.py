@@ -4,13 +4,12 @@ An experiment is a list of runs. A run is a training: a model, the crops it lear
 that differ in their seed alone are one variant, which is what tables have a line for.
 """
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tamperlens.bench.corruptions import parse_corruptions
 from tamperlens.bench.paper.tables import FROM_IMAGENET
@@ -24,7 +23,7 @@ from tamperlens.forge.standins import STANDINS
 from tamperlens.models.card import paper_policy
 from tamperlens.models.model import parse_name
 from tamperlens.models.networks.imagenet import ANCESTORS
-from tamperlens.training.config import TrainConfig
+from tamperlens.training.config import TrainConfig, read_settings
 
 __all__ = ["PAPER_MODELS", "PAPER_NETWORKS", "Experiment", "Run", "Standins", "read_experiment", "variant_name"]
 
@@ -178,14 +177,5 @@ class Experiment(_Settings):
 
 
 def read_experiment(path: Path | None, **changes: Any) -> Experiment:
-    """Settings from a TOML file, with ``changes`` on top unless empty; `DataError` names the file and what is wrong in it."""
-    try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
-        return Experiment.model_validate(values | {name: value for name, value in changes.items() if value})
-    except OSError as error:
-        raise DataError(f"the settings {path} cannot be read ({error.strerror}); give a TOML file") from error
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"the settings {path} are not TOML ({error}); correct that line") from error
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise DataError(f"the settings {path or 'given'} are not valid ({wrong}); see runs/paper-faceforensics.toml") from error
+    """An experiment's settings: see `read_settings`."""
+    return read_settings(Experiment, path, "runs/paper-faceforensics.toml", changes)
