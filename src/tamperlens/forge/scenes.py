@@ -19,15 +19,15 @@ Field = npt.NDArray[np.float32]
 
 def relit(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
     """An RGB uint8 ``(H, W, 3)`` picture in other light: any of grading, another skin tone and one or two lamps."""
-    linear: Field = (image / np.float32(255)).astype(np.float32)
+    levels: Field = (image / np.float32(255)).astype(np.float32)
     if rng.random() < 0.45:
-        linear = _other_skin(image, linear, rng)
+        levels = _other_skin(image, levels, rng)
     if rng.random() < 0.55:
         for _ in range(int(rng.integers(1, 3))):
-            linear = np.asarray(linear * _lamp(image.shape[0], image.shape[1], rng), np.float32)
+            levels = np.asarray(levels * _lamp(image.shape[0], image.shape[1], rng), np.float32)
     if rng.random() < 0.75:
-        linear = _graded(linear, rng)
-    return np.asarray(np.clip(np.rint(255 * linear), 0, 255), np.uint8)
+        levels = _graded(levels, rng)
+    return np.asarray(np.clip(np.rint(255 * levels), 0, 255), np.uint8)
 
 
 def turned(portrait: Portrait, rng: np.random.Generator) -> Portrait:
@@ -53,10 +53,10 @@ def skin_of(image: UInt8Array) -> Field:
     return np.asarray(cv2.GaussianBlur(skin, (0, 0), image.shape[0] / 80), np.float32)
 
 
-def _other_skin(image: UInt8Array, linear: Field, rng: np.random.Generator) -> Field:
+def _other_skin(image: UInt8Array, levels: Field, rng: np.random.Generator) -> Field:
     """Lighter, darker, redder or paler wherever there is skin: faces, necks and hands alike."""
     gain = np.exp(rng.normal(0, 0.18) + rng.normal(0, 0.07, size=3)).astype(np.float32)
-    return np.asarray(linear * (1 + skin_of(image)[..., None] * (gain - 1)), np.float32)
+    return np.asarray(levels * (1 + skin_of(image)[..., None] * (gain - 1)), np.float32)
 
 
 def _lamp(height: int, width: int, rng: np.random.Generator) -> Field:
@@ -75,9 +75,9 @@ def _lamp(height: int, width: int, rng: np.random.Generator) -> Field:
     return np.asarray(np.exp(lit[..., None] * strength), np.float32)
 
 
-def _graded(linear: Field, rng: np.random.Generator) -> Field:
+def _graded(levels: Field, rng: np.random.Generator) -> Field:
     """Exposure, contrast, white balance and saturation, as cameras and editors set them."""
-    levels = np.clip(linear, 0, 1) ** np.float32(np.exp(rng.uniform(-0.5, 0.5)))
+    levels = np.clip(levels, 0, 1) ** np.float32(np.exp(rng.uniform(-0.5, 0.5)))
     middle, slope = float(rng.uniform(0.35, 0.6)), float(np.exp(rng.uniform(-0.4, 0.5)))
     levels = (levels - middle) * slope + middle
     levels = levels * np.exp(rng.normal(0, 0.08, size=3)).astype(np.float32)
