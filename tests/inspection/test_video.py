@@ -256,6 +256,19 @@ def test_no_judged_frame_is_without_influence() -> None:
         assert found is Verdict.NO_EVIDENCE and "1 of 2 faces could not be judged" in reasons[1]
 
 
+def test_a_forgery_in_a_part_of_a_face_s_time_is_not_drowned() -> None:
+    def verdict(*scores: float) -> str:
+        return judge_track(1, sightings(*scores), RULE).verdict
+
+    calm = [0.1] * 10
+    assert verdict(*calm, 0.7, 0.8, 0.7, *calm) is Verdict.INCONCLUSIVE
+    assert "second 10.0 to 12.0 by itself reaches 0.700" in judge_track(1, sightings(*calm, 0.7, 0.8, 0.7), RULE).reasons[0]
+    assert verdict(*calm, 0.7, 0.8, *calm, 0.7, *calm) is Verdict.NO_EVIDENCE  # not three in a row
+    assert verdict(*calm, 0.5, 0.5, 0.5, *calm) is Verdict.NO_EVIDENCE  # by itself it would be inconclusive
+    quick = [replace(seen, seconds=seen.seconds / 25) for seen in sightings(*calm, 0.7, 0.8, 0.7, *calm)]
+    assert judge_track(1, quick, RULE).verdict is Verdict.NO_EVIDENCE  # a tenth of a second
+
+
 def test_a_face_cut_into_pieces_is_judged_as_a_whole() -> None:
     def confirm(number: int, sighting: Sighting) -> FaceFinding:
         """No piece survives mild re-encodes."""
@@ -406,6 +419,39 @@ def test_timestamps_that_go_back_are_said_and_the_rest_is_read(tmp_path: Path) -
 
 
 # ------------------------------------------------------------------------------------------------------------- every frame
+
+
+def shown(image) -> list[FaceBox]:
+    """A detector that finds one face wherever something is to be seen."""
+    return [box()] if image.std() > 20 else []
+
+
+@pytest.mark.parametrize("hidden", [1, 3])
+def test_pictures_put_in_at_every_turn_hide_no_face(tmp_path: Path, hidden: int) -> None:
+    """One grey picture a second, where a frame a second is judged: "no face was found in 4 frames", it was said."""
+    images, empty = list(clips.face_clip(100)), next(clips.empty_clip(1))
+    images = [empty if (number + hidden // 2) % 25 < hidden else image for number, image in enumerate(images)]
+    path = clips.write_clip(tmp_path / "a.mp4", iter(images), np.arange(100) / 25)
+    inspection = inspected(path, every=1.0, detector=shown)
+    (track,) = inspection.tracks
+    assert [int(seen.seconds) for seen in track.sightings] == [0, 1, 2, 3]
+    assert inspected(path, every=1.0, max_frames=4, detector=shown).tracks == inspection.tracks
+
+
+def test_a_face_that_comes_and_goes_between_two_turns_is_judged_if_it_is_seen_twice(tmp_path: Path) -> None:
+    for length, judged in ((14, 1), (6, 0)):
+        images, empty = list(clips.face_clip(50)), next(clips.empty_clip(1))
+        images = [image if 30 <= number < 30 + length else empty for number, image in enumerate(images)]
+        path = clips.write_clip(tmp_path / "a.mp4", iter(images), np.arange(50) / 25)
+        tracks = inspected(path, every=1.0, detector=shown).tracks
+        assert [len(track.sightings) for track in tracks] == [1] * judged, length
+
+
+def test_a_face_in_a_flash_is_judged_once_more(tmp_path: Path) -> None:
+    images = clips.with_flashes(clips.face_clip(60), 1, every=25)  # at frames 6, 31 and 56
+    path = clips.write_clip(tmp_path / "a.mp4", images, np.arange(60) / 25)
+    (track,) = inspected(path, every=1.0, start=0.24, detector=shown).tracks
+    assert [round(seen.seconds, 2) for seen in track.sightings] == [0.24, 0.52, 1.24, 1.52, 2.24]
 
 
 def test_every_frame_is_judged(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ REMEMBERED = 12  # detections after which it must still look a little like it di
 ALIKE = 0.8  # from here on a face is the same over a cut or a gap, if it is where it was
 SURE = 0.88  # from here on it is the same elsewhere, too, at most `FAR` of its sides away
 FAR = 2.0
+LIT = 0.45  # below it is another face in a flash, too; benchmarks/cuts.py
 OTHER = (0.6, 0.8)  # below it is another face although no cut was seen; where between, is learned from how much this one varies
 STEADY = 6.0  # a face's appearance may change so many times as much as it usually does
 FADED = (0.6, 0.7)  # where both the face and its surroundings are less alike than this after a while, it is somebody else
@@ -70,7 +71,8 @@ class FaceTracks:
     ) -> list[int]:
         """Takes in the detections of frame ``index``, larger than all before; returns the number of each one's face.
 
-        In a ``flash`` nobody looks like themselves: a face in its place needs not look the same, and its look is not kept.
+        In a ``flash`` nobody looks quite like themselves: a face in its place has to look the same only roughly, and its look
+        is not kept, unless it is the first of a face: somebody else's pictures between a face's own are no flash.
         """
         values = [
             np.concatenate([[box.x0, box.y0, box.x1, box.y1, box.confidence], box.landmarks.ravel()]).astype(np.float32)
@@ -100,7 +102,7 @@ class FaceTracks:
                 self._faces.append(_Face())
             face = self._faces[numbers[v]]
             due = self.dense == 1 or face.looked is None or index - face.looked >= self.stride * self.dense
-            face.add(index, self._scene, values[v], looks[v] if due and not flash else None)
+            face.add(index, self._scene, values[v], looks[v] if due and not (flash and face.looks) else None)
         return [numbers[v] for v in range(len(values))]
 
     def _gap(self, number: int, index: int) -> float:
@@ -116,7 +118,8 @@ class FaceTracks:
         alike = face.alike(look)
         in_place = common >= self.overlap
         if expected and in_place:  # before all others
-            return 1 + common if flash or (alike >= face.least_alike() and not face.faded(look)) else 0.0
+            same = alike >= LIT if flash else alike >= face.least_alike() and not face.faded(look)
+            return 1 + common if same else 0.0
         return alike if (in_place and alike >= ALIKE) or (alike >= SURE and _near(last, box)) else 0.0
 
     def boxes(self, index: int) -> dict[int, FaceBox]:

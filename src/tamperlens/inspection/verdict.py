@@ -23,6 +23,8 @@ AGGREGATIONS: dict[str, Callable[[FloatArray], float]] = {
 }
 DEFAULT_AGGREGATION = "mean of top 30 %"  # of a model whose card does not say; docs/log.md has the comparison
 
+STRETCH = 1.0  # seconds in a row for which a face has to be raised to make its verdict inconclusive, however calm the rest is
+
 
 def _mean_of_top(scores: FloatArray, share: float) -> float:
     return float(np.sort(scores)[-max(1, math.ceil(share * len(scores))) :].mean())
@@ -81,6 +83,8 @@ def _judge_track(number: int, sightings: Sequence[Sighting], rule: VideoRule, co
         verdict = Verdict.INCONCLUSIVE
         limits = f"the threshold {rule.score_threshold:.3f} (doubt begins at {rule.doubt_threshold:.3f})"
         reason = f"{words} is raised, but below {limits}"
+    elif stretch := _stretch(judged, raised, rule):
+        verdict, reason = Verdict.INCONCLUSIVE, f"{words} is low, but {stretch}"
     elif poor := _poor(judged):
         verdict, reason = Verdict.INCONCLUSIVE, f"{words} is low, but {poor}"
     else:
@@ -132,6 +136,20 @@ def _scored(sightings: Sequence[Sighting]) -> list[Sighting]:
 
 def _aggregate(scores: Sequence[float | None], rule: VideoRule) -> float:
     return AGGREGATIONS[rule.aggregation](np.array(scores, np.float32))
+
+
+def _stretch(judged: Sequence[Sighting], raised: Sequence[tuple[float, float]], rule: VideoRule) -> str:
+    """Which part of a face's time would be called manipulated by itself; empty where none would.
+
+    A forgery may last for a part of a clip only, and the calm rest must not drown it.
+    """
+    for first, last in raised:
+        scores = [sighting.finding.score for sighting in judged if first <= sighting.seconds <= last]
+        if last - first >= STRETCH - 1e-6 and len(scores) >= rule.min_frames:
+            score = _aggregate(scores, rule)
+            if score >= rule.score_threshold:
+                return f"second {first:.1f} to {last:.1f} by itself reaches {score:.3f}"
+    return ""
 
 
 def _poor(judged: Sequence[Sighting]) -> str:

@@ -1,7 +1,8 @@
 """A video, a face detector and a predictor in; what was found out, per face and for the file, in words for people.
 
 Faces are detected several times for each frame that is scored: detections tell which faces are the same ones, scoring asks the
-model. inspection/verdict.py makes one score of a face's scored frames and a verdict of that. Nothing is drawn here.
+model. A face that is not to be seen when it is to be scored is scored as soon as it is. inspection/verdict.py makes one score
+of a face's scored frames and a verdict of that. Nothing is drawn here.
 """
 
 import heapq
@@ -83,8 +84,7 @@ def inspect_video(
         length = min(end, moving_length(path)) - start
         every = max(every, length / max_frames) if length > 0 else every
     sampler = VideoSampler(path, every=every / DETECTIONS, start=start, end=end, threads=threads)
-    collected = _Collector(str(path), predictor, rule)
-    due = -math.inf
+    collected, turns = _Collector(str(path), predictor, rule), _Turns(every, start)
     looks = _looks(sampler, detector, side_by_side=threads > 1)
     try:
         for frame, faces, collected.decoded in looks:
@@ -93,12 +93,12 @@ def inspect_video(
             if frame.cut:
                 collected.tracks.cut()
             numbers = collected.follow(frame, faces)
-            if frame.seconds >= due - 1e-6:
-                if collected.is_full() or (max_frames and collected.frames >= max_frames):
+            due = turns.of(frame, numbers)
+            if due is not None:
+                if collected.is_full() or (max_frames and turns.taken > max_frames):
                     end = frame.seconds  # the file is longer than can be kept, or than its header says
                     break
-                collected.score(frame, faces[:MAX_FACES], numbers)
-                due = next_due(frame.seconds, every, start) if every else -math.inf
+                collected.score(frame, [faces[place] for place in due], [numbers[place] for place in due])
             progress(frame.seconds)
     finally:
         looks.close()  # else the sampler may still be at work
@@ -116,6 +116,35 @@ def _looks(
     frames = ahead(counted, AHEAD) if side_by_side else counted
     looks = ((frame, detector(frame.image), decoded) for frame, decoded in frames)
     yield from ahead(looks, AHEAD) if side_by_side else looks
+
+
+class _Turns:
+    """Which faces of which detection frames are scored: all of a frame every ``every`` seconds, and those that missed that.
+
+    A face that is not to be seen when its turn comes, or only in a flash, is scored in the next detection frame that shows it,
+    and so is one that comes and goes between two turns: a picture put in at every whole second hides nobody.
+    """
+
+    def __init__(self, every: float, start: float) -> None:
+        self.taken = 0  # turns that were due
+        self._every, self._start, self._next = every, start, -math.inf
+        self._due: dict[int, float] = {}  # the second from which on a face is to be scored, by its number
+
+    def of(self, frame: Frame, numbers: Sequence[int]) -> list[int] | None:
+        """The places of the faces to be scored among the frame's ``numbers``; None where nothing is due."""
+        turn = frame.seconds >= self._next - 1e-6
+        due = []
+        for place, number in enumerate(numbers):
+            # Between turns a new face has to be seen twice: what is seen once may be no face.
+            if turn or frame.seconds >= self._due.setdefault(number, frame.seconds + 1e-3) - 1e-6:
+                due.append(place)
+                self._due[number] = frame.seconds if frame.flash else self._after(frame)
+        if turn:
+            self.taken, self._next = self.taken + 1, self._after(frame)
+        return due if turn or due else None
+
+    def _after(self, frame: Frame) -> float:
+        return next_due(frame.seconds, self._every, self._start) if self._every else -math.inf
 
 
 class _Collector:
