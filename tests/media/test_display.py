@@ -1,5 +1,6 @@
 """What is looked at is what people see: one test for each way in which a file may ask to be shown."""
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -9,9 +10,10 @@ from typing import Any
 
 import av
 import numpy as np
+import pillow_heif
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
-from PIL import Image
+from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from tamperlens.errors import MediaError, UnsupportedMedia
@@ -170,6 +172,65 @@ def test_hdr_stills_are_tone_mapped_too(tmp_path: Path, transfer: int) -> None:
     assert apart(frame.image, image) < 4 and "tone-mapped" in frame.notes[0]
 
 
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_hdr_heic_is_tone_mapped_at_eight_and_ten_bits(tmp_path: Path, transfer: int) -> None:
+    image = gradient()
+    signal = np.clip(sdr_as_hdr(image, transfer), 0, 1)
+    said = {"color_primaries": 9, "transfer_characteristics": transfer, "matrix_coefficients": 9, "full_range_flag": 1}
+    for mode, pixels in (
+        ("RGB", np.rint(255 * signal).astype(np.uint8)),
+        ("RGB;16", np.rint(65535 * signal).astype(np.uint16)),
+    ):
+        pillow_heif.from_bytes(mode, image.shape[1::-1], pixels.tobytes()).save(tmp_path / "a.heic", quality=95, **said)
+        frame = read_photo(tmp_path / "a.heic")
+        assert apart(frame.image, image) < 6 and "tone-mapped" in frame.notes[0], mode
+
+
+def profile_with(primaries: int, transfer: int) -> bytes:
+    """An sRGB profile with a cicp tag."""
+    plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    count = int.from_bytes(plain[128:132], "big")
+    tags = [struct.unpack_from(">4sII", plain, 132 + 12 * tag) for tag in range(count)]
+    rows = [(name, place + 12, size) for name, place, size in tags] + [(b"cicp", len(plain) + 12, 12)]
+    table = struct.pack(">I", len(rows)) + b"".join(struct.pack(">4sII", *row) for row in rows)
+    whole = plain[:128] + table + plain[132 + 12 * count :] + b"cicp\0\0\0\0" + bytes([primaries, transfer, 0, 1])
+    return struct.pack(">I", len(whole)) + whole[4:]
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png", "avif"])
+def test_hdr_that_a_colour_profile_names_is_tone_mapped(tmp_path: Path, format: str) -> None:
+    image = gradient()
+    path = tmp_path / f"a.{format}"
+    for transfer in (16, 18):
+        signal = np.rint(255 * np.clip(sdr_as_hdr(image, transfer), 0, 1)).astype(np.uint8)
+        Image.fromarray(signal).save(path, quality=98, icc_profile=profile_with(9, transfer))
+        frame = read_photo(path)
+        assert apart(frame.image, image) < 7 and "tone-mapped" in frame.notes[0], transfer
+    Image.fromarray(image).save(path, quality=98, icc_profile=profile_with(1, 13))
+    assert read_photo(path).notes == ()
+
+
+def test_colours_of_a_gain_map_are_not_those_of_the_picture(tmp_path: Path) -> None:
+    path = tmp_path / "a.avif"
+    Image.fromarray(gradient()).save(path, quality=95)
+    data = path.read_bytes()
+    place = data.index(b"ipco") + 4  # one more property, of no item, before all others
+    foreign = struct.pack(">I4s4sHHHB", 19, b"colr", b"nclx", 9, 16, 9, 128)
+    data = data[:place] + foreign + data[place:]
+    for box in (b"meta", b"iprp", b"ipco"):
+        at = data.index(box) - 4
+        data = data[:at] + (int.from_bytes(data[at : at + 4], "big") + 19).to_bytes(4, "big") + data[at + 4 :]
+    at = data.index(b"ipma") + 4
+    assert data[at : at + 12] == b"\0\0\0\0\0\0\0\1\0\1\4\1"
+    one_up = bytes([number + 1 for number in data[at + 11 : at + 15]])
+    data = data[: at + 11] + one_up + data[at + 15 :]
+    at = data.index(b"iloc") + 4 + 14  # where its pixels lie
+    begin = int.from_bytes(data[at : at + 4], "big")
+    path.write_bytes(data[:at] + (begin + 19).to_bytes(4, "big") + data[at + 4 :])
+    frame = read_photo(path)
+    assert apart(frame.image, gradient()) < 4 and frame.notes == ()
+
+
 # ------------------------------------------------------------------------------------------- fields, pixels, matrix, alpha
 
 
@@ -247,6 +308,35 @@ def test_pixels_that_are_not_square_are_shown_and_written_square(tmp_path: Path)
     assert apart(next(frames(tmp_path / "b.mp4")).image, gradient(64, 128)) < 5
     square = encode(tmp_path / "c.mp4", [squeezed] * 2, ratio=Fraction(4319, 4320))
     assert next(frames(square)).notes == ()
+
+
+def test_pixels_whose_shape_changes_midway_are_shown_as_they_ask(tmp_path: Path) -> None:
+    parts = [encode(tmp_path / f"{n}.ts", [gradient()] * 6, ratio=Fraction(n, 3), options={"bf": "0"}) for n in (3, 4)]
+    path = tmp_path / "a.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    sampler = VideoSampler(path)
+    assert [frame.image.shape[1] for frame in sampler] == [96] * 6 + [128] * 6
+    assert any("shape of the pixels changes from 1:1 to 4:3" in note for note in sampler.notes)
+
+
+def test_a_picture_for_each_eye_and_a_sphere_are_told(tmp_path: Path) -> None:
+    def box(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + len(content), name) + content
+
+    path = encode(tmp_path / "a.mp4", [gradient()] * 3, options={"x264-params": "frame-packing=3"})
+    sampler = VideoSampler(path)
+    assert len(list(sampler)) == 3 and "a picture for each eye" in sampler.notes[0]
+    data = encode(tmp_path / "b.mp4", [gradient()] * 3).read_bytes()
+    sphere = box(b"sv3d", box(b"svhd", b"\0\0\0\0x\0") + box(b"proj", box(b"prhd", bytes(16)) + box(b"equi", bytes(20))))
+    movie, place = data.index(b"moov"), data.index(b"avcC") - 4
+    place += int.from_bytes(data[place : place + 4], "big")
+    data = data[:place] + sphere + data[place:]
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"):
+        at = data.index(name, movie) - 4
+        data = data[:at] + (int.from_bytes(data[at : at + 4], "big") + len(sphere)).to_bytes(4, "big") + data[at + 4 :]
+    path.write_bytes(data)
+    sampler = VideoSampler(path)
+    assert len(list(sampler)) == 3 and "360 degree" in sampler.notes[0]
 
 
 @pytest.mark.parametrize(("height", "width", "matrix"), [(720, 1280, Colorspace.ITU709), (480, 640, Colorspace.ITU601)])
@@ -352,6 +442,27 @@ def test_the_film_of_a_motion_photo_is_mentioned(tmp_path: Path) -> None:
     for xmp in (b'<rdf:Description GCamera:MotionPhoto="1"/>', b"<GCamera:MicroVideo>1</GCamera:MicroVideo>"):
         Image.fromarray(gradient()).save(tmp_path / "a.jpg", xmp=xmp)
         assert "not the film behind it" in read_photo(tmp_path / "a.jpg").notes[0]
+
+
+def test_what_lies_behind_a_jpeg_is_mentioned_if_it_is_a_film_or_another_picture(tmp_path: Path) -> None:
+    first, other, small = (io.BytesIO() for _ in range(3))
+    Image.fromarray(gradient()).save(first, "JPEG", progressive=True)
+    Image.fromarray(gradient()[::-1].copy()).save(other, "JPEG")
+    Image.fromarray(gradient(16, 24)).save(small, "JPEG")
+    film = b"\0\0\x30\x0a\x10\0\0\0MotionPhoto_Data" + b"\0\0\0\x18ftypmp42"  # as Samsung's cameras write it, without XMP
+    tails = {
+        film: ["the file is a motion photo: only its picture was inspected, not the film behind it"],
+        other.getvalue(): ["another picture of its size or larger lies behind the first in the file; only the first was read"],
+        small.getvalue(): [],
+        bytes(20_000): [],
+        b"\xff\xd8\xff": [],
+        b"": [],
+    }
+    for tail, notes in tails.items():
+        (tmp_path / "a.jpg").write_bytes(first.getvalue() + tail)
+        assert list(read_photo(tmp_path / "a.jpg").notes) == notes, tail[:20]
+    write_video(tmp_path / "a.mjpeg", [gradient()] * 3, 25, codec="mjpeg", pix_fmt="yuvj420p")
+    assert "lies behind the first" in read_photo(tmp_path / "a.mjpeg").notes[0]
 
 
 def test_an_mpo_of_two_photos_says_so_and_one_with_a_preview_does_not(tmp_path: Path) -> None:

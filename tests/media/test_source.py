@@ -185,6 +185,58 @@ def test_a_length_that_a_header_makes_up_is_not_believed(tmp_path: Path) -> None
         assert len(list(sampler)) == 50 and sampler.complete and sampler.notes == ()
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_a_picture_that_is_shown_for_hours_makes_no_long_video(tmp_path: Path, suffix: str) -> None:
+    """Judged once a second then, a clip of a second was hardly judged at all."""
+    with av.open(str(tmp_path / f"a.{suffix}"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number in range(25):
+            frame = av.VideoFrame.from_ndarray(gradient(number), format="rgb24")
+            frame.pts, frame.time_base = 40 * number + (36_000_000 if number > 20 else 0), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert moving_length(tmp_path / f"a.{suffix}") == pytest.approx(11, abs=0.1)
+    assert len(list(VideoSampler(tmp_path / f"a.{suffix}", every=0.2))) == 6
+
+
+def test_pictures_that_an_edit_list_hides_are_counted(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mp4", 20, coding={"bf": "0"})
+    data = bytearray(path.read_bytes())
+    scale = int.from_bytes(data[(at := data.index(b"mdhd") + 16) : at + 4], "big")
+    at = data.index(b"elst") + 16  # where the picture begins that is shown first
+    data[at : at + 4] = (scale * 8 // 25).to_bytes(4, "big")
+    path.write_bytes(data)
+    sampler = VideoSampler(path)
+    assert len(list(sampler)) == 12
+    assert sampler.notes == ("the file's edit list hides 8 stored pictures from players; they were not inspected",)
+
+
+def test_an_encrypted_video_is_refused_by_name(tmp_path: Path) -> None:
+    keys = {"encryption_key": 32 * "7", "encryption_kid": 32 * "a"}
+    path = write(tmp_path / "a.mp4", 5, options={"encryption_scheme": "cenc-aes-ctr", **keys})
+    with pytest.raises(UnsupportedMedia, match="encrypted"):
+        video_info(path)
+
+
+OLD_AND_RARE = [
+    ("rm", "rv20", "rm"),
+    ("ivf", "libvpx-vp9", "ivf"),
+    ("obu", "libsvtav1", "obu"),
+    ("m4v", "mpeg4", "m4v"),
+]
+
+
+@pytest.mark.parametrize(("suffix", "codec", "format"), OLD_AND_RARE)
+def test_old_and_rare_containers_are_read(tmp_path: Path, suffix: str, codec: str, format: str) -> None:
+    path = write(tmp_path / f"a.{suffix}", 10, codec, format=format)
+    sampler = VideoSampler(path)
+    found = list(sampler)
+    assert [frame.seconds for frame in found] == pytest.approx([number / 25 for number in range(10)], abs=2e-3)
+    assert sampler.complete and np.abs(found[0].image.astype(int) - gradient(0)).mean() < 8
+
+
 def test_sound_that_goes_on_makes_the_pictures_no_longer(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mkv"), "w") as container:
         stream, audio = container.add_stream("libx264", rate=25), container.add_stream("aac", rate=44100)
@@ -299,6 +351,14 @@ KINDS = [
     (b"hello\n", "none", "text"),
     ("hällo".encode("utf-16"), "none", "text"),
     (b"%PDF-1.7", "none", "PDF"),
+    (b"cmyk.jpg" + bytes(249) + b"ustar\0" + bytes(80), "none", "tar archive"),
+    (b"BZh91AY&SY", "none", "bzip2 archive"),
+    (b"\xfd7zXZ\0\0\4", "none", "xz archive"),
+    (b"\x28\xb5\x2f\xfd\0\0", "none", "Zstandard archive"),
+    (b"FWS\6\0\0\0\0", "none", "Flash"),
+    (b"nut/multimedia container\0", "none", "NUT"),
+    (b".RMF\0\0\0\x12", "video", "RealMedia"),
+    (b"DHAV\xfd\0\0\0", "video", "surveillance"),
     (b"", "none", "empty"),
     (b"\x01\x02\x03" * 200, "unknown", "unknown kind"),
     (b"GOOD MORNING " * 200, "none", "text"),
@@ -353,7 +413,7 @@ def animated(path: Path, milliseconds: list[int], **options: Any) -> Path:
     return path
 
 
-@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp"])
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".avif"])
 def test_how_long_an_animated_picture_lasts_is_the_sum_of_its_pictures(tmp_path: Path, suffix: str) -> None:
     """The first picture is often shown longer; taken for all of them, few were judged."""
     path = animated(tmp_path / f"a{suffix}", [5000, 40, 40, 40])
@@ -362,7 +422,7 @@ def test_how_long_an_animated_picture_lasts_is_the_sum_of_its_pictures(tmp_path:
     assert [frame.seconds for frame in VideoSampler(path)] == pytest.approx([0, 5, 5.04, 5.08])
     cut = tmp_path / f"cut{suffix}"
     cut.write_bytes(path.read_bytes()[: int(0.7 * path.stat().st_size)])
-    if suffix == ".webp":  # libwebp opens no part of one
+    if suffix in (".webp", ".avif"):  # libwebp and libavif open no part of one
         return
     with open_source(cut) as source:  # damage ends neither counting nor reading
         assert isinstance(source, Video) and 0 < source.seconds <= 20

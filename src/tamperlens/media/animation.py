@@ -163,4 +163,21 @@ def _webp_delays(data: mmap.mmap) -> Iterator[float]:
         place += 8 + length + length % 2
 
 
-_DELAYS: dict[str, Callable[[mmap.mmap], Iterator[float]]] = {"GIF": _gif_delays, "PNG": _png_delays, "WEBP": _webp_delays}
+def _avif_delays(data: mmap.mmap) -> Iterator[float]:
+    """By the first track's clock (mdhd) and table of durations (stts)."""
+    clock, table = data.find(b"mdhd"), data.find(b"stts")
+    if min(clock, table) < 0:
+        return
+    ticks = int.from_bytes(data[clock + 24 : clock + 28] if data[clock + 4] == 1 else data[clock + 16 : clock + 20], "big")
+    for entry in range(int.from_bytes(data[table + 8 : table + 12], "big")):
+        place = table + 12 + 8 * entry
+        count, shown = (int.from_bytes(data[at : at + 4], "big") for at in (place, place + 4))
+        yield from [1000 * shown / (ticks or 1000)] * min(count, len(data))
+
+
+_DELAYS: dict[str, Callable[[mmap.mmap], Iterator[float]]] = {
+    "AVIF": _avif_delays,
+    "GIF": _gif_delays,
+    "PNG": _png_delays,
+    "WEBP": _webp_delays,
+}

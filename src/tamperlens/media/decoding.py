@@ -17,8 +17,16 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from tamperlens.errors import MediaError
-from tamperlens.media.display import Deinterlacer, Display, colours_of, display_orientation, settle_colours, shown_size
+from tamperlens.errors import MediaError, UnsupportedMedia
+from tamperlens.media.display import (
+    Deinterlacer,
+    Display,
+    colours_of,
+    display_orientation,
+    projection_of,
+    settle_colours,
+    shown_size,
+)
 from tamperlens.media.opening import check_size, codec_name, open_video, others_of, rate_of
 from tamperlens.types import Frame, UInt8Array
 
@@ -27,7 +35,16 @@ __all__ = ["Decoder", "Notes", "Picture", "VideoDecoder", "VideoInfo", "no_frame
 _SEEK = 5.0  # seconds: it is not worth looking for a key frame to skip less
 _LATE = 0.2  # seconds that may be missing at the beginning or the end without a word
 _FIRST_PACKETS = 300  # after so many without a picture there is none
-_NO_TIMES = ("avi", "h264", "hevc", "mpegvideo", "yuv4mpegpipe")  # containers with a rate, but no presentation times
+_NO_TIMES = (
+    "avi",
+    "h264",
+    "hevc",
+    "mpegvideo",
+    "m4v",
+    "obu",
+    "yuv4mpegpipe",
+)  # containers with a rate, but no presentation times
+_SHAPELESS = ("mpegts", "mpeg", "mpegvideo", "h264", "hevc", "m4v")  # containers that do not say how wide pixels are
 _PROMISING = ("mov", "matroska", "avi", "flv", "asf", "ogg", "mxf")  # whose headers say how long they are; others are measured
 
 
@@ -125,8 +142,10 @@ class VideoDecoder:
             rate = rate_of(self._stream)
             self.rate = 25.0 if math.isnan(rate) else rate
             self._origin = (self._container.start_time or 0) / 1e6
+            self._hidden = 0  # packets of pictures that an edit list leaves out
             self._timed = self._container.format.name not in _NO_TIMES
-            self._display = Display(self._stream.sample_aspect_ratio)
+            self._ratio: Fraction | None = None  # of the pictures decoded last
+            self._display = Display(None)
             self._shift = 0.0  # seconds by which the clock is set forward
             self._skipped = 0  # pictures before the first that is read, where reading begins later
             self.stopped = ""  # why reading ended before the end, in words
@@ -135,6 +154,7 @@ class VideoDecoder:
             self._encoder: str | None = None
             self._reformatter = VideoReformatter()  # one for all: a frame's own would be set up anew each time
             self._waiting = self._until_first()
+            self._ratio = self._display.ratio = self._shape_of_pixels()
             self.info = self._read_info()
             self._opened = opened.pop_all()
 
@@ -176,6 +196,11 @@ class VideoDecoder:
         """Decodes up to the first pictures; looks for the encoder's settings on the way."""
         for count, packet in enumerate(self._packets_of_stream()):
             self._encoder = self._encoder or _encoder_settings(bytes(packet) if packet.size else b"")
+            if packet.has_sidedata("encryption_info"):
+                raise UnsupportedMedia(
+                    f"{self.file}: the video is encrypted (DRM), expected one that any player shows; pass a recording of "
+                    "what its own player shows"
+                )
             if found := self._decoded(packet):
                 if self._is_dolby_vision_alone(found[0]):
                     self.notes.add("the video is coded in Dolby Vision's colours, which are not read: colours are not as shown")
@@ -194,6 +219,8 @@ class VideoDecoder:
             yield self._waiting.pop(0)
         for packet in self._packets_of_stream():
             yield from self._decoded(packet)
+        if self._hidden:
+            self.notes.add(f"the file's edit list hides {self._hidden} stored pictures from players; they were not inspected")
         if not self.stopped:
             self._check_end()
 
@@ -213,19 +240,35 @@ class VideoDecoder:
             if packet.stream.index == self._stream.index:  # of empty packets at the end, too, which stream_index does not tell
                 if math.isnan(self._first_packet) and stamp is not None:
                     self._first_packet = float(stamp * packet.time_base)
+                self._hidden += packet.is_discard
                 yield packet
 
     def _decoded(self, packet: Any) -> list[Any]:
         try:
             pictures = list(self._decode(packet))
+            self._follow_ratio()
             for picture in pictures:
-                if words := settle_colours(picture, self._colours):
-                    self.notes.add(words)
+                for words in (settle_colours(picture, self._colours), projection_of(picture)):
+                    if words:
+                        self.notes.add(words)
             return pictures
         except av.error.FFmpegError:
             self.complete = False
             self.notes.add("parts of the video could not be decoded and were not inspected", self.last)
             return []
+
+    def _shape_of_pixels(self) -> Fraction | None:
+        """A pixel's width over its height, by the container where it says so, or else by the pictures decoded last."""
+        coded: Fraction | None = self._stream.codec_context.sample_aspect_ratio
+        said: Fraction | None = self._stream.sample_aspect_ratio
+        return coded if coded is not None and self._container.format.name in _SHAPELESS else said
+
+    def _follow_ratio(self) -> None:
+        """Broadcasts change between 4:3 and 16:9 at one stored size."""
+        ratio = self._shape_of_pixels()
+        if self._ratio is not None and ratio is not None and ratio != self._ratio:
+            self.notes.add(f"the shape of the pixels changes from {_shape(self._ratio)} to {_shape(ratio)}", self.last)
+            self._display.ratio = self._ratio = ratio
 
     def _seek(self, start: float) -> bool:
         try:
@@ -275,7 +318,7 @@ class VideoDecoder:
         name, promised = self._container.format.name, (self._container.duration or 0) / 1e6
         if not name.startswith(_PROMISING):
             return
-        reached = self._reached - self._origin
+        reached = self._reached - self._origin + self._hidden / self.rate
         if name.startswith("matroska"):
             whole = _whole_segment(self.file)
             # Where that is not known: writers disagree on whether the length counts from 0 or from the first time stamp.
@@ -292,9 +335,9 @@ class VideoDecoder:
 
     def _read_info(self) -> VideoInfo:
         first, stream, container = self._waiting[0], self._stream, self._container
-        check_size(self.file, *shown_size(first.width, first.height, stream.sample_aspect_ratio))
+        check_size(self.file, *shown_size(first.width, first.height, self._ratio))
         orientation, _ = display_orientation(first)
-        width, height = shown_size(first.width, first.height, stream.sample_aspect_ratio)
+        width, height = shown_size(first.width, first.height, self._ratio)
         if orientation >= 5:
             width, height = height, width
         return VideoInfo(
@@ -311,7 +354,7 @@ class VideoDecoder:
             tags={key.lower(): value for key, value in container.metadata.items()},
             audio=tuple(codec_name(sound) for sound in container.streams.audio if sound.codec_context),
             stored=(first.width, first.height),
-            pixel_ratio=stream.sample_aspect_ratio,
+            pixel_ratio=self._ratio,
             interlaced=bool(first.interlaced_frame),
             transfer=colours_of(first).hdr,
             others=others_of(container, stream),
@@ -333,6 +376,10 @@ def no_frame(file: Path, reason: str = "") -> MediaError:
 def unreadable(error: Exception) -> str:
     """Why reading stopped, in words."""
     return f"the video cannot be read on ({getattr(error, 'strerror', None) or error})"
+
+
+def _shape(ratio: Fraction) -> str:
+    return f"{ratio.numerator}:{ratio.denominator}"
 
 
 def _encoder_settings(packet: bytes) -> str | None:

@@ -1,5 +1,6 @@
 """From a decoded video picture to what a viewer sees: fields joined, colours for an SDR screen, square pixels, upright."""
 
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -19,6 +20,7 @@ __all__ = [
     "colours_of",
     "display_orientation",
     "on_white",
+    "projection_of",
     "settle_colours",
     "shown_size",
     "size_is_hd",
@@ -27,6 +29,7 @@ __all__ = [
 _MOST = 8.0  # a pixel is at most so many times as wide as high, or as high as wide: what asks for more is broken
 _UNSAID = 2  # in ITU-T H.273
 _MATRICES = (1, 4, 5, 6, 7, 9)  # of H.273, which FFmpeg converts
+_BOTH_EYES = (1, 2, 6)  # FFmpeg's numbers (AVStereo3DType) of two pictures in one: side by side, one above the other, quincunx
 _NOT_READ = "which are not read: colours are not as shown"
 _FOREIGN = {
     8: f"the video is coded in YCgCo colours, {_NOT_READ}",
@@ -150,6 +153,17 @@ def display_orientation(picture: Any) -> tuple[int, list[str]]:
     if (a, b, c, d) in turns:
         return turns[a, b, c, d], []
     return 1, ["the video asks to be shown at a slant; it is shown as stored"]
+
+
+def projection_of(picture: Any) -> str | None:
+    """What is told of a picture that players do not show as it is stored: one for a sphere, or one for each eye."""
+    data = SideDataContainer(picture)  # type: ignore[call-arg]  # as above
+    if data.get("SPHERICAL") is not None:
+        return "the video is a 360 degree one: players show a part of it; it was inspected as stored, where faces are bent"
+    kind = data.get("STEREO3D")
+    if kind is not None and int.from_bytes(bytes(kind)[:4], sys.byteorder) in _BOTH_EYES:
+        return "the video holds a picture for each eye side by side, or one above the other; it was inspected as stored"
+    return None
 
 
 class Deinterlacer:

@@ -41,6 +41,8 @@ def _other(words: str, advice: str = "convert it to one of these") -> Kind:
 
 _RAW = _other("a camera raw picture", "develop it: export a JPEG or a TIFF from it")
 _SOUND = _other("a sound file", "pass the video itself")
+_REWRAP = "copy its streams into MKV: ffmpeg -i FILE -c copy video.mkv"
+_FLASH = _other("a Flash film", "record what it plays")
 _HEIF, _MP4 = _photo("an HEIC or AVIF photo"), _video("an MP4 or MOV video")
 
 # First bytes -> kind; longer beginnings stand before shorter ones.
@@ -64,6 +66,11 @@ _MAGIC: list[tuple[bytes, Kind]] = [
     (b"\x1f\x07\x00", _video("a raw DV video")),
     (b"\x00\x00\x01\xba", _video("an MPEG video")),
     (b"\x00\x00\x01\xb3", _video("an MPEG video")),
+    (b"\x00\x00\x01\xb0", _video("a raw MPEG-4 video")),
+    (b".RMF", _video("a RealMedia video")),
+    (b"DKIF", _video("an IVF video")),
+    (b"\x12\x00\x0a", _video("a raw AV1 video")),
+    (b"DHAV", _video("a DAV video of a surveillance recorder")),
     (b"YUV4MPEG2 ", _video("a YUV4MPEG2 video")),
     (b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02", _video("an MXF video")),
     (b"%PDF", _other("a PDF document")),
@@ -72,6 +79,14 @@ _MAGIC: list[tuple[bytes, Kind]] = [
     (b"Rar!\x1a\x07", _other("a RAR archive", "unpack it first")),
     (b"7z\xbc\xaf\x27\x1c", _other("a 7-Zip archive", "unpack it first")),
     (b"\x1f\x8b", _other("a gzip archive", "unpack it first")),
+    (b"BZh", _other("a bzip2 archive", "unpack it first")),
+    (b"\xfd7zXZ\0", _other("an xz archive", "unpack it first")),
+    (b"\x28\xb5\x2f\xfd", _other("a Zstandard archive", "unpack it first")),
+    (b"FWS", _FLASH),
+    (b"CWS", _FLASH),
+    (b"ZWS", _FLASH),
+    (b"nut/multimedia container", _other("a NUT video", _REWRAP)),
+    (b"\xb7\xd8\x00\x20\x37\x49\xda\x11", _other("a recording of Windows Media Center (WTV)", _REWRAP)),
     (b"\0\0\0\x0cjP", _other("a JPEG 2000 picture")),
     (b"\xff\x4f\xff\x51", _other("a JPEG 2000 picture")),
     (b"\0\0\1\0", _other("an icon")),
@@ -125,6 +140,8 @@ def kind_in(head: bytes) -> Kind:
         found = _photo("a BMP picture")
     if found is None and re.match(rb"\x00\x00(\x00)?\x01[\x06\x09\x27\x40\x42\x46\x47\x4e\x67]", head):
         found = _video("a raw H.264 or HEVC video")
+    if found is None and head[257:262] == b"ustar":
+        found = _other("a tar archive", "unpack it first")
     if found is None and re.match(rb"P[1-7]\s", head):
         found = _other("a Netpbm picture")
     if found is None and re.match(rb"\xff[\xfb\xf3\xf2\xfa\xf1\xf9]", head):

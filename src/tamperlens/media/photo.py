@@ -1,9 +1,11 @@
 """Opened photos to upright RGB pictures, and pictures to PNG."""
 
 import io
+import mmap
 import os
 import re
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -29,6 +31,7 @@ __all__ = ["frame_of", "orientation_of", "rgb_of", "write_png"]
 
 _ORIENTATION = 0x0112
 _HEADERS = 1 << 20  # bytes at the beginning of a JPEG in which its headers lie
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # what ends a JPEG's pixels, or a part of them
 _NEAR_SRGB = 0.05  # share by which a gamma may differ from sRGB's without being applied, as in libpng
 
 
@@ -54,8 +57,11 @@ def frame_of(file: Path, image: Image.Image) -> Frame:
                 complete = False
                 image.close()
                 image = _load_readable_part(file, error)
-            if re.search(r"(MotionPhoto|MicroVideo)(=[\"']|>)1", xmp_of(image)):
+            behind = _behind(file, image)
+            if behind == "film" or re.search(r"(MotionPhoto|MicroVideo)(=[\"']|>)1", xmp_of(image)):
                 notes.append("the file is a motion photo: only its picture was inspected, not the film behind it")
+            if behind == "picture":
+                notes.append("another picture of its size or larger lies behind the first in the file; only the first was read")
             if image.info.get(PREVIEW):
                 notes.append("the file says that its picture is a preview of another that it does not hold")
             orientation = orientation_of(file, image, notes)
@@ -87,6 +93,41 @@ def _large_pictures(file: Path, image: MpoImageFile) -> int:
             except OSError:
                 continue
     return count
+
+
+def _behind(file: Path, image: Image.Image) -> Literal["film", "picture", ""]:
+    """What lies behind the end of a JPEG: the film of a motion photo, or a picture that is no preview, as in MJPEG streams."""
+    if image.format != "JPEG":
+        return ""
+    with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        end = _end_of_jpeg(data)
+        if data.find(b"ftyp", end, end + _HEADERS) >= 0:
+            return "film"
+        again = data.find(b"\xff\xd8\xff", end, end + _HEADERS)
+        if again < 0:
+            return ""
+        try:
+            with Image.open(io.BytesIO(data[again:]), formats=("JPEG",)) as other:
+                return "picture" if other.width >= image.width and other.height >= image.height else ""
+        except Exception:  # remains of something else
+            return ""
+
+
+def _end_of_jpeg(data: mmap.mmap) -> int:
+    """Where a JPEG file's first picture ends (ITU-T T.81, Annex B); the file's length where it is damaged."""
+    place = 2
+    while place + 4 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker == 0xD9:
+            return place + 2
+        if marker == 0xFF:  # filling
+            place += 1
+            continue
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        if marker == 0xDA:
+            found = _MARKER.search(data, place)
+            place = found.start() if found else len(data)
+    return len(data)
 
 
 def _load_readable_part(file: Path, error: Exception) -> Image.Image:

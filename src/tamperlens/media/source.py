@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 import av
+import numpy as np
 from PIL import Image
 
 from tamperlens.errors import MediaError, UnsupportedMedia
@@ -55,6 +56,9 @@ __all__ = [
     "video_info",
     "video_of",
 ]
+
+
+LONGEST_SHOWN = 10.0  # seconds of one picture that count for a video's length
 
 
 class _Source(os.PathLike[str]):
@@ -145,7 +149,9 @@ class Video(_Source):
     @cached_property
     def seconds(self) -> float:
         """How long it lasts: by the times of its packets where only a header says it; NaN where nothing can be said."""
-        return measured_seconds(self.path) if math.isnan(self._promised) else self._promised
+        frames = self.info.frames if self.info else None
+        slow = frames is not None and self._promised > frames  # more than a second a picture: some may be shown very long
+        return measured_seconds(self.path) if slow or math.isnan(self._promised) else self._promised
 
     def decoder(self) -> Decoder:
         """Its pictures, for one reading; whoever takes them closes them. The first reading goes on where opening stopped."""
@@ -270,8 +276,12 @@ def kind_of(path: str | os.PathLike[str]) -> Literal["photo", "video"]:
 
 
 def measured_seconds(file: Path) -> float:
-    """How long a video is by the times of its packets, or by their number where they have none; nothing is decoded."""
-    first, end, count = math.inf, -math.inf, 0
+    """How long a video is by the times of its packets, or by their number where they have none; nothing is decoded.
+
+    No picture counts for more than `LONGEST_SHOWN`: a last one at second 36,000 makes no long video of a short one.
+    """
+    times: list[float] = []
+    last, count = 0.0, 0
     with open_video(file) as (container, stream):
         rate = rate_of(stream)
         rate = 25.0 if math.isnan(rate) else rate
@@ -279,11 +289,10 @@ def measured_seconds(file: Path) -> float:
             for packet in container.demux(stream):
                 count += packet.size > 0
                 if packet.pts is not None:
-                    second = float(packet.pts * packet.time_base)
-                    first = min(first, second)
-                    end = max(end, second + (float(packet.duration * packet.time_base) if packet.duration else 1 / rate))
+                    times.append(float(packet.pts * packet.time_base))
+                    last = float(packet.duration * packet.time_base) if packet.duration else 1 / rate
         except av.error.FFmpegError:  # as far as it can be read
             pass
-    if end > first:
-        return end - first
+    if times:
+        return float(np.minimum(np.diff(np.sort(times)), LONGEST_SHOWN).sum()) + min(last, LONGEST_SHOWN)
     return count / rate if count else math.nan
