@@ -19,7 +19,9 @@ __all__ = [
     "remove_remains",
     "replace_text",
     "replacing",
+    "spelled_out",
     "stems_of",
+    "unturned",
     "writable_name",
 ]
 
@@ -110,13 +112,34 @@ LONGEST_NAME = 255  # bytes, on most file systems
 ROOM = 40  # bytes that endings and the names of temporary files may add to a stem
 _UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, bytes that are no text, separators of lines and paragraphs
 
+# Letters that turn the direction of writing: "photo", U+202E, "gpj.exe" is shown as "photoexe.jpg", and what follows is turned.
+_TURNING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def unturned(text: str) -> str:
+    """Text whose letters that turn the direction of writing are spelled out.
+
+    >>> unturned("photo" + chr(0x202E) + "gpj.exe")
+    'photo\\\\u202egpj.exe'
+    """
+    return _TURNING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def spelled_out(text: str) -> str:
+    """Text as one line that cannot control a terminal nor turn the direction of writing: what could is spelled out."""
+    return "".join(
+        letter.encode("unicode_escape").decode() if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter
+        for letter in unturned(text)
+    )
+
 
 def writable_name(name: str, longest: int = LONGEST_NAME - ROOM) -> str:
     """A file's name, or its stem, as one that any file system and page takes, in at most ``longest`` bytes of UTF-8.
 
-    What is no text and what controls a terminal becomes ``_``; a name too long is cut and told from others by a hash.
+    What is no text, controls a terminal or turns the direction of writing becomes ``_``; a name too long is cut and told from
+    others by a hash.
     """
-    clean = "".join("_" if unicodedata.category(letter) in _UNWRITABLE else letter for letter in name)
+    clean = "".join("_" if unicodedata.category(letter) in _UNWRITABLE else letter for letter in _TURNING.sub("_", name))
     data = clean.encode()
     if len(data) <= longest:
         return clean

@@ -3,7 +3,6 @@
 import io
 import sys
 import tempfile
-import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +14,7 @@ from typer.core import TyperGroup
 
 from tamperlens import __version__
 from tamperlens.errors import DataError, TamperlensError
+from tamperlens.files import spelled_out
 
 __all__ = [
     "NOT_INSPECTED",
@@ -29,7 +29,6 @@ __all__ = [
     "errors",
     "make_folder",
     "out",
-    "printable",
     "progress_bar",
 ]
 
@@ -75,7 +74,7 @@ UNUSABLE = 2  # exit code: the call itself cannot be carried out
 
 def complain(message: str) -> None:
     """One line on stderr."""
-    errors.print(f"error: {printable(message)}", style="red", markup=False)
+    errors.print(f"error: {spelled_out(message)}", style="red", markup=False)
 
 
 def complain_of(path: Path, error: BaseException) -> str:
@@ -107,14 +106,6 @@ def make_folder(folder: Path | None) -> None:
                 pass
     except OSError as error:
         raise DataError(f"{folder} cannot be used as a folder ({error.strerror}); give another --out") from error
-
-
-def printable(text: str) -> str:
-    """Text as one line that cannot control a terminal: what could is spelled out."""
-    return "".join(
-        letter.encode("unicode_escape").decode() if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter
-        for letter in text
-    )
 
 
 def progress_bar(shown: bool = True) -> Bar:

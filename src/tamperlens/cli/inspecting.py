@@ -17,10 +17,10 @@ from tamperlens.cli.console import (
     errors,
     make_folder,
     out,
-    printable,
     progress_bar,
 )
 from tamperlens.errors import DataError
+from tamperlens.files import spelled_out
 
 if TYPE_CHECKING:
     from tamperlens.inspection.batch import FalseAlarms, Row, Summary
@@ -160,10 +160,10 @@ def _complain_of_lost(summary: "Summary") -> None:
 
 
 def _print_record(record: "PhotoRecord | VideoRecord") -> None:
-    out.print(f"{printable(record.path)}: ", end="", markup=False)
+    out.print(f"{spelled_out(record.path)}: ", end="", markup=False)
     out.print(record.verdict.replace("_", " "), style=STYLES[record.verdict])
     for reason in record.reasons:
-        out.print(f"  {printable(reason)}", markup=False)
+        out.print(f"  {spelled_out(reason)}", markup=False)
     if record.kind == "photo":
         rows = [_photo_row(number, face) for number, face in enumerate(record.faces, 1)]
         headings = ("face", "box x0 y0 x1 y1", "score", "marked", "verdict")
@@ -217,7 +217,7 @@ def _print_footer(
             out.print(alarms_in_words(alarm.rates, alarm.where), markup=False)
     if summary and summary.index:
         other = " (files of the usual names are not this program's and were left alone)" if summary.renamed else ""
-        out.print(f"Index: {printable(str(summary.index))}{other}", markup=False)
+        out.print(f"Index: {spelled_out(str(summary.index))}{other}", markup=False)
     predictor = examiner.predictor
     kind = "calibrated" if predictor.calibrated else "uncalibrated"
     engine = f" ({examiner.setup.engine})" if examiner.setup.engine else ""
@@ -260,10 +260,10 @@ def verify(
         if full or not check.holds:
             words = "holds" if check.holds else "DIFFERS" if check.decisive else "differs, no figure"
             values = check.recorded if check.recorded == check.found else f"{check.recorded} in the record, {check.found} now"
-            out.print(printable(f"{words}: {check.what}: {values}"), markup=False)
+            out.print(spelled_out(f"{words}: {check.what}: {values}"), markup=False)
     decisive = [check for check in checks if check.decisive]
     wrong = sum(not check.holds for check in decisive)
     said = f"all {len(decisive)} figures hold" if not wrong else f"{wrong} of {len(decisive)} figures do not hold"
-    out.print(printable(f"{report}: {said}"), markup=False)
+    out.print(spelled_out(f"{report}: {said}"), markup=False)
     if wrong:
         raise typer.Exit(NOT_INSPECTED)

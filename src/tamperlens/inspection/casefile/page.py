@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from tamperlens.figures import draw_heat_layer, draw_overlay
+from tamperlens.files import unturned
 from tamperlens.inspection.casefile.annotate import painter
 from tamperlens.inspection.casefile.record import PhotoRecord, Thresholds, VideoRecord
 from tamperlens.inspection.casefile.timeline import AXIS, clock, draw_timeline, legend
@@ -152,9 +153,14 @@ def _address(image: UInt8Array, format: str, **options: Any) -> str:
     return f"data:image/{format.lower()};base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
+def _shown(value: object) -> object:
+    """What a template puts in: names and tags of a file must not turn the words behind them."""
+    return type(value)(unturned(value)) if isinstance(value, str) else value
+
+
 @cache
 def template(name: str) -> jinja2.Template:
     """One of the templates; values are escaped."""
     loader = jinja2.FileSystemLoader(TEMPLATES)
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, finalize=_shown)
     return environment.get_template(name)
