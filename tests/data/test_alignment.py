@@ -27,6 +27,22 @@ def test_clips_that_begin_later_or_earlier_are_found(shift):
     assert ahead(manipulated[max(0, shift) :], originals[max(0, -shift) :]) == shift
 
 
+def test_single_frames_that_were_exchanged_repeated_or_lost_are_found():
+    originals, right = clip_frames("000", COUNT), manipulated_frames("000", "003", count=COUNT)
+    for index, wrong in (
+        (12, [*right[:12], right[13], right[12], *right[14:]]),
+        (12, [*right[:12], right[11], *right[13:]]),
+        (20, [*right[:20], *right[21:], right[-1]]),
+        (None, right),
+    ):
+        alignment, small = Alignment(), Thumbnails()
+        for number, frame in enumerate(originals):
+            small.add(number, frame)
+            alignment.see(number, wrong[number])
+        alignment.settle(small, ended=True)
+        assert alignment.astray == index and alignment.apart == 0
+
+
 def test_far_ones_are_found_to_be_apart_at_all():
     def rolled(offset):  # slow enough for neighbours to lead the way
         return [np.roll(texture(3), (offset + index) // 2, axis=1) for index in range(COUNT)]
@@ -42,6 +58,12 @@ def test_where_nothing_moves_nothing_is_apart():
     area = changed_area(radius=40)[..., None]
     speaking = [np.where(area, np.roll(texture(2), 3 * index, axis=0), frame) for index, frame in enumerate(still)]
     assert ahead(speaking, still) == 0
+    alignment, small = Alignment(), Thumbnails()
+    for number, frame in enumerate(still):
+        small.add(number, frame)
+        alignment.see(number, speaking[number])
+    alignment.settle(small, ended=True)
+    assert alignment.astray is None
 
 
 def test_frames_near_a_multiple_are_those_within_reach():

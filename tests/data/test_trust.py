@@ -184,6 +184,19 @@ def test_frames_that_were_dropped_and_counted_anew_are_found_out(tmp_path, gone,
     assert {store.row(index).accepted for index in store.rows(method="P")} == {None}
 
 
+def test_two_frames_that_were_exchanged_are_refused(tmp_path):
+    """Most frames agree, so the clip passed, and two of its masks were of the head's movement."""
+    root = tmp_path / "root"
+    write_frames(original_folder(root), clip_frames("000", COUNT))
+    write_frames(clip_folder(root), manipulated_frames("000", "003", count=COUNT))
+    assert errors(root) == set()
+    one, other = (clip_folder(root) / f"{number:04d}.png" for number in (5, 6))
+    first = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(first)
+    both_refuse(root, tmp_path, "frames-apart", "its frame 5 shows what another frame of its original shows")
+
+
 def test_numbers_that_begin_elsewhere_are_refused(tmp_path):
     root = frame_tree(tmp_path / "root")
     renumber(clip_folder(root), 1)

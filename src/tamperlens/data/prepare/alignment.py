@@ -19,6 +19,7 @@ REACH = 3  # frames to either side that are compared
 SIDE = 160  # pixels of a small picture's longer side
 CLIP = 32  # of 255: larger differences count as this one, or the changed face would outweigh all that moves
 BETTER = 0.9  # another frame is meant where the differences from it are less than this share of those from the same index
+SURELY = 0.5  # of a single frame: so much less, and no noise nor change of the face explains it
 AGREED = 2 / 3  # of the frames compared
 
 
@@ -54,6 +55,7 @@ class Alignment:
     def __init__(self) -> None:
         self._waiting: deque[tuple[int, UInt8Array]] = deque()
         self._costs: list[dict[int, float]] = []  # per frame: how far away -> mean difference
+        self.astray: int | None = None  # the first frame that by itself surely shows another moment, as where two are exchanged
 
     def see(self, index: int, image: UInt8Array) -> None:
         """Takes the clip's frame ``index``, RGB uint8 ``(H, W, 3)``; indices grow."""
@@ -66,7 +68,10 @@ class Alignment:
             around = originals.around(index)
             if len(around) > 1 and 0 in around and all(other.shape == own.shape for other in around.values()):
                 differences = {k: np.minimum(cv2.absdiff(own, other), CLIP) for k, other in around.items()}
-                self._costs.append({k: float(values.mean()) for k, values in differences.items()})
+                costs = {k: float(values.mean()) for k, values in differences.items()}
+                self._costs.append(costs)
+                if self.astray is None and min(costs.values()) < SURELY * costs[0]:
+                    self.astray = index
 
     @property
     def apart(self) -> int:

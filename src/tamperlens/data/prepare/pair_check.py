@@ -121,6 +121,9 @@ class PairCheck:
         if shift := self.alignment.apart:
             what = f"its frames show what those of its original show {abs(shift)} frames or more {_when(shift)}"
             found.append(self._finding("frames-apart", what, "extract both anew, with all frames, so that numbers agree"))
+        elif (index := self.alignment.astray) is not None:
+            what = f"its frame {index} shows what another frame of its original shows: some were exchanged, repeated or lost"
+            found.append(self._finding("frames-apart", what, "extract both anew, with all frames, in their order"))
         noise = self.noise()
         if self.floors and self.floor is None and self._differences:
             what = "the face fills the frame, so the noise floor cannot be measured: nobody knows what of the mask is noise"
