@@ -12,7 +12,9 @@ import urllib.request
 
 import pytest
 
+from tamperlens.errors import DataError
 from tamperlens.inspection.casefile.record import parse_record
+from tamperlens.web.server import Settings, serve
 
 ENDED = ("done", "failed", "cancelled")
 
@@ -119,9 +121,17 @@ def test_a_worker_that_hangs_or_dies_is_replaced(benchmark, tmp_path, files) -> 
         server.stop()
 
 
+def test_a_port_that_is_taken_is_told(tmp_path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(DataError, match=f"port {port} of 127.0.0.1 cannot be used .*give another --port"):
+            serve(Settings(port=port, folder=tmp_path / "jobs"), [], print)
+
+
 @pytest.mark.timeout(600)  # on a machine that has much else to do
 def test_many_at_once_and_the_server_killed_in_the_middle(benchmark, tmp_path) -> None:
     found = benchmark.measure(8, 2, True, tmp_path)
     assert found["done"] == 8 and found["lost"] == 0 and found["ended more than once"] == 0, found
+    assert found["health, unanswered"] == 0 and found["health, answers"] > 20, found  # while a server lived
     assert found["server, most MB"] < 400 and found["worker, most MB"] < 1200, found
     # How soon health is answered is the benchmark's business: here other tests, too, share the cores.

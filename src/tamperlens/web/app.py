@@ -47,7 +47,7 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        supervisor.start()
+        await run_in_threadpool(supervisor.start)  # in a thread: the first one loads what threads need, which stalls all else
         try:
             yield
         finally:

@@ -1,12 +1,14 @@
 """Starting the server: its settings checked, its folder opened, files given at the start sent in as if by a visitor."""
 
 import contextlib
+import gc
 import ipaddress
 import json
 import logging
 import os
 import shutil
 import socket
+import threading
 import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -82,8 +84,8 @@ def serve(settings: Settings, files: Sequence[Path], say: Callable[[str], None],
     hosts, words = settings.hosts(), read_words(settings.words)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     os.umask(0o077)
-    listener = _listen(settings.host, settings.port)
-    port = listener.getsockname()[1]
+    bound = _bind(settings.host, settings.port)
+    port = bound.getsockname()[1]
     jobs = Jobs(settings.folder, settings.limits)
     first = [_send(jobs, path) for path in files]
     supervisor = Supervisor(jobs, settings.model)
@@ -102,25 +104,50 @@ def serve(settings: Settings, files: Sequence[Path], say: Callable[[str], None],
     shown = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
     link = address + ("login" if settings.token else "") + (f"#jobs={','.join(first)}" if first and not settings.token else "")
-    say(f"tamperlens is at {link}")
-    if settings.token:
-        say("it asks for the token once; a link that brings it along: the address above, then #token=TOKEN")
-    if open_browser:
-        webbrowser.open(link)
-    server = uvicorn.Server(config)
+
+    def ready() -> None:
+        say(f"tamperlens is at {link}")
+        if settings.token:
+            say("it asks for the token once; a link that brings it along: the address above, then #token=TOKEN")
+        if open_browser:  # some wait until they are closed
+            threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
+
+    server = _Server(config, ready)
     supervisor.on_failure = lambda: setattr(server, "should_exit", True)
     with contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[listener])
+        server.run(sockets=[bound])
     if supervisor.failure:
         raise DataError(f"no file can be inspected: {supervisor.failure}")
 
 
-def _listen(host: str, port: int) -> socket.socket:
+class _Server(uvicorn.Server):
+    """Calls ``ready`` once requests are answered: whoever asks before is refused by the kernel, and not kept waiting."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        gc.collect()
+        gc.freeze()  # what is loaded stays: looking through it again and again would hold up whoever asks, 60 ms each time
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._ready()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """A socket of this address that does not listen yet."""
+    six = _is_six(host)
+    bound = socket.socket(socket.AF_INET6 if six else socket.AF_INET)
     try:
-        family = socket.AF_INET6 if _is_six(host) else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=256)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if six:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind((host, port))
     except OSError as error:
+        bound.close()
         raise DataError(f"port {port} of {host} cannot be used ({error.strerror or error}); give another --port") from error
+    return bound
 
 
 def _is_six(host: str) -> bool:

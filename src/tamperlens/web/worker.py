@@ -35,7 +35,7 @@ def work(connection: Connection, limits: Limits, model: str) -> None:
     """Does jobs as they are ordered, one after the other, until the pipe is closed."""
     end_with_parent()
     os.umask(0o077)
-    os.nice(5)  # the server answers first
+    os.nice(19)  # the server answers first, however busy the cores are
     size = limits.memory << 20
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
