@@ -174,7 +174,7 @@ def watch() -> None:
 
 
 def _ask_health(pid: int, host: str, port: int) -> Answer:
-    before, lost = (*_used(pid), _waited("self")), ""
+    worked, waited, asker, lost = *_used(pid), _waited("self"), ""
     begun = time.monotonic()
     try:
         connection = http.client.HTTPConnection(host, port, timeout=60)
@@ -187,8 +187,15 @@ def _ask_health(pid: int, host: str, port: int) -> Answer:
     except (OSError, http.client.HTTPException) as error:
         lost = type(error).__name__
     took = time.monotonic() - begun
-    after = (*_used(pid), _waited("self"))
-    return Answer(begun, 1000 * took, *(1000 * (now - then) for now, then in zip(after, before, strict=True)), lost)
+    later_worked, later_waited = _used(pid)
+    return Answer(
+        begun,
+        1000 * took,
+        1000 * (later_worked - worked),
+        1000 * (later_waited - waited),
+        1000 * (_waited("self") - asker),
+        lost,
+    )
 
 
 def _used(pid: int) -> tuple[float, float]:

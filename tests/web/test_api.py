@@ -1,6 +1,7 @@
 """The API without workers: who may ask for what, what is refused and how, and that nothing makes it fail."""
 
 import io
+import socket
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -265,6 +266,19 @@ def test_the_page_needs_no_inline_script_and_nothing_from_elsewhere(client: Test
     for file in ("page.js", "page.css", "login.js"):
         text = client.get(f"/{file}").text
         assert "http:" not in text and "https:" not in text and "innerHTML" not in text and "eval(" not in text
+
+
+def test_the_environment_cannot_have_requests_reported_elsewhere(tmp_path: Path, monkeypatch, caplog) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{elsewhere.getsockname()[1]}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+        with TestClient(app_of(Jobs(tmp_path / "jobs", Limits(workers=0))), base_url="http://127.0.0.1:8000") as client:
+            assert client.get("/api/limits").status_code == 200
+        elsewhere.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody is at the door
+            elsewhere.accept()
+    assert "telemetry" not in caplog.text  # nor was it tried
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,17 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 from tamperlens.errors import DataError
+from tamperlens.processes import connected_to_ray, ray_cores
 from tamperlens.web.app import STATIC, make_app
+from tamperlens.web.cluster import ClusterHand
 from tamperlens.web.guard import LOOPBACK
 from tamperlens.web.jobs import Jobs
 from tamperlens.web.limits import Limits
@@ -39,6 +42,7 @@ class Settings:
     folder: Path = Path()
     limits: Limits = field(default_factory=Limits)
     model: str = ""
+    ray: str = ""  # address of a Ray cluster that does the work; ``limits.workers`` 0 then means all its cores
     token: str = field(default="", repr=False)
     allowed_hosts: tuple[str, ...] = ()  # names under which it is reached, beside its address
     https: bool = False  # whether a proxy in front speaks HTTPS
@@ -81,43 +85,53 @@ def read_words(path: Path | None) -> dict[str, Any]:
 
 def serve(settings: Settings, files: Sequence[Path], say: Callable[[str], None], *, open_browser: bool = False) -> None:
     """Serves until it is stopped; ``say`` is told, once it listens, where. Raises `DataError` where that cannot be, or ends."""
-    hosts, words = settings.hosts(), read_words(settings.words)
+    hosts, words, limits = settings.hosts(), read_words(settings.words), settings.limits
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     os.umask(0o077)
-    bound = _bind(settings.host, settings.port)
-    port = bound.getsockname()[1]
-    jobs = Jobs(settings.folder, settings.limits)
-    first = [_send(jobs, path) for path in files]
-    supervisor = Supervisor(jobs, settings.model)
-    away = settings.host not in LOOPBACK
-    app = make_app(jobs, supervisor, words, hosts=hosts, addresses=away, token=settings.token, https=settings.https)
-    # Names of files and addresses of people are in no log: there is none of requests.
-    config = uvicorn.Config(
-        app,
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-        limit_concurrency=1000,
-        timeout_graceful_shutdown=2,
-    )
-    shown = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host
-    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
-    link = address + ("login" if settings.token else "") + (f"#jobs={','.join(first)}" if first and not settings.token else "")
+    with contextlib.ExitStack() as stack:
+        bound = stack.enter_context(_bind(settings.host, settings.port))
+        hire = None
+        if settings.ray:
+            ray = stack.enter_context(connected_to_ray(settings.ray, limits.workers))
+            limits = replace(limits, workers=limits.workers or ray_cores(ray))
+            hire = partial(ClusterHand, ray, limits, settings.model)
+        jobs = Jobs(settings.folder, limits)
+        first = [_send(jobs, path) for path in files]
+        supervisor = Supervisor(jobs, settings.model, hire)
+        away = settings.host not in LOOPBACK
+        app = make_app(jobs, supervisor, words, hosts=hosts, addresses=away, token=settings.token, https=settings.https)
+        # Names of files and addresses of people are in no log: there is none of requests.
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=1000,
+            timeout_graceful_shutdown=2,
+        )
+        link = _link(settings, bound.getsockname()[1], first)
 
-    def ready() -> None:
-        say(f"tamperlens is at {link}")
-        if settings.token:
-            say("it asks for the token once; a link that brings it along: the address above, then #token=TOKEN")
-        if open_browser:  # some wait until they are closed
-            threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
+        def ready() -> None:
+            say(f"tamperlens is at {link}")
+            if settings.token:
+                say("it asks for the token once; a link that brings it along: the address above, then #token=TOKEN")
+            if open_browser:  # some wait until they are closed
+                threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
 
-    server = _Server(config, ready)
-    supervisor.on_failure = lambda: setattr(server, "should_exit", True)
-    with contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[bound])
+        server = _Server(config, ready)
+        supervisor.on_failure = lambda: setattr(server, "should_exit", True)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[bound])
     if supervisor.failure:
         raise DataError(f"no file can be inspected: {supervisor.failure}")
+
+
+def _link(settings: Settings, port: int, first: Sequence[str]) -> str:
+    """Where a browser on this machine finds the page, with the jobs that were sent at the start."""
+    shown = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host
+    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
+    return address + ("login" if settings.token else "") + (f"#jobs={','.join(first)}" if first and not settings.token else "")
 
 
 class _Server(uvicorn.Server):

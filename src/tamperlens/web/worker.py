@@ -62,7 +62,7 @@ def work(connection: Connection, limits: Limits, model: str) -> None:
         except Refused as error:
             tell(failed=str(error), status=error.status)
         except MemoryError:
-            tell(failed=limits.refuse_memory(), status=413)
+            tell(failed=limits.refuse_memory(), status=413, leaving=True)
             return  # what is left of the memory is in pieces
         except Exception as error:
             tell(failed=" ".join(str(error).split()) or type(error).__name__, status=422)
