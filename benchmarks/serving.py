@@ -50,9 +50,9 @@ class Server:
         heard: queue.Queue[str] = queue.Queue()
         self._listener = threading.Thread(target=self._listen, args=(heard,), daemon=True)
         self._listener.start()
-        first = heard.get(timeout=120)
-        if not first.startswith("tamperlens is at http://"):
-            raise RuntimeError(f"the server did not start: {first}{''.join(self.lines)}")
+        while not (first := heard.get(timeout=120)).startswith("tamperlens is at http://"):
+            if not first:
+                raise RuntimeError(f"the server did not start: {''.join(self.lines)}")
         self.link = first.split()[3]
         self.address = "/".join(self.link.split("/")[:3])
 
