@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +52,19 @@ def test_photo_clip_and_example_give_the_record_that_the_command_gives(server, f
     assert str(server.folder) not in text  # where things lie on the server is nobody's business
     for part in ("uploads", "incoming", "work"):
         assert not list((server.folder / part).iterdir())
+
+
+def test_the_client_and_the_curl_line_of_the_docs(server, files) -> None:
+    docs = (Path(__file__).parents[2] / "docs" / "web.md").read_text()
+    (client,) = re.findall(r"```python\n(import json.*?)```", docs, re.S)
+    client = client.replace("http://127.0.0.1:8000", server.address) + "print(record['kind'])\n"
+    said = subprocess.run([sys.executable, "-c", client, files["face.jpg"]], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[0].startswith("The program found") and said.splitlines()[1] == "photo"
+    (line,) = re.findall(r"^curl .*api/jobs$", docs, re.M)
+    line = line.replace("http://127.0.0.1:8000", server.address).replace("@photo.jpg", f"@{files['face.jpg']}")
+    if shutil.which("curl"):
+        said = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True).stdout
+        assert json.loads(said)["name"] == "photo.jpg" and ended(server, json.loads(said)["id"])["state"] == "done"
 
 
 def test_limits_that_only_a_decoder_knows_end_in_a_word_and_its_status(server, files) -> None:

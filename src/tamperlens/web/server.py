@@ -6,6 +6,7 @@ import ipaddress
 import json
 import logging
 import os
+import re
 import shutil
 import socket
 import threading
@@ -80,7 +81,19 @@ def read_words(path: Path | None) -> dict[str, Any]:
     missing = sorted(set(english) - set(words if isinstance(words, dict) else ()))
     if missing:
         raise DataError(f"{path} lacks the words for {', '.join(missing)}; expected the keys of words.json")
+    for key, text in english.items():
+        blanks = _blanks(text)
+        if unknown := sorted(_blanks(str(words[key])) - blanks):
+            kept = ", ".join(sorted(blanks)) or "nothing"
+            raise DataError(
+                f"{path}: the words for {key} have {', '.join(unknown)} in braces, expected {kept}; keep it as it is"
+            )
     return {key: str(words[key]) for key in english}
+
+
+def _blanks(text: str) -> set[str]:
+    """What stands in braces, to be filled in."""
+    return set(re.findall(r"\{([^}]*)\}?", text))
 
 
 def serve(settings: Settings, files: Sequence[Path], say: Callable[[str], None], *, open_browser: bool = False) -> None:
