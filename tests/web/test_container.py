@@ -35,7 +35,7 @@ def test_the_dockerfile_passes_its_linter() -> None:
 
 def test_nothing_reaches_the_image_but_what_the_package_needs() -> None:
     ignored = (ROOT / ".dockerignore").read_text().split()
-    copied = step(r"^COPY (constraints.*) \./$").split() + [step(r"^COPY (src) ./src$")]
+    copied = [*step(r"^COPY (constraints.*) \./$").split(), step(r"^COPY (src) ./src$")]
     assert ignored[0] == "*" and {line[1:] for line in ignored if line.startswith("!")} == set(copied)
     assert all((ROOT / name).exists() for name in copied)
 
@@ -53,11 +53,16 @@ def test_compose_runs_it_without_root_and_without_writing_anywhere_else() -> Non
     assert step(r"^USER (\d+)$") != "0" and step(r"^VOLUME (.*)$") == "/data"
 
 
+PYTHON = "/usr/bin/python3"  # Debian's, as in the image: others may run it, too
+
+
 @pytest.fixture
 def image() -> Iterator[Path]:
     """A folder that others may enter, with what the first stage makes in it."""
-    if os.getuid() != 0 or not shutil.which("unshare") or not shutil.which("setpriv"):
-        pytest.skip("becoming another user and having a file system of one's own takes root, unshare and setpriv")
+    if os.getuid() != 0 or not all(map(shutil.which, ("unshare", "setpriv", PYTHON))):
+        pytest.skip(
+            "becoming another user and having a file system of one's own takes root, unshare, setpriv and Debian's Python"
+        )
     folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
     folder.chmod(0o755)
     build = folder / "build"
@@ -65,11 +70,7 @@ def image() -> Iterator[Path]:
     for name in step(r"^COPY (constraints.*) \./$").split():
         shutil.copy(ROOT / name, build)
     shutil.copytree(ROOT / "src", build / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    run = (
-        step(r"^RUN (python -m venv .*)$")
-        .replace("/opt/tamperlens", str(folder / "opt"))
-        .replace("python ", sys.executable + " ", 1)
-    )
+    run = step(r"^RUN (python -m venv .*)$").replace("/opt/tamperlens", f"{folder}/opt").replace("python", PYTHON, 1)
     subprocess.run(run, shell=True, cwd=build, check=True, env=os.environ | {"PYTHONPATH": ""})
     shutil.rmtree(build)  # it is not in the second stage
     yield folder
