@@ -17,7 +17,7 @@ from tamperlens.cli import app  # noqa: E402
 from tamperlens.errors import ModelError  # noqa: E402
 from tamperlens.models.card import ModelCard  # noqa: E402
 from tamperlens.models.explain import activations, guided_backprop, layers, randomised, strongest  # noqa: E402
-from tamperlens.models.model import Model, model_names  # noqa: E402
+from tamperlens.models.model import Model, model_names, save  # noqa: E402
 from tamperlens.models.runtime import as_seen, shipped_models  # noqa: E402
 from tamperlens.models.tasks import TASKS  # noqa: E402
 
@@ -172,6 +172,15 @@ def photo(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def vgg5(tmp_path_factory) -> Path:
+    """Weights of the paper's network, as they begin."""
+    stem = tmp_path_factory.mktemp("weights") / "vgg5-seg"
+    card = ModelCard(name="vgg5-seg", network="vgg5", task="seg", map_threshold=0.5, score_threshold=0.5)
+    save(Model.create("vgg5-seg"), stem, card)
+    return stem.with_suffix(".safetensors")
+
+
 @pytest.mark.parametrize("name", shipped_models())
 def test_the_command_draws_shipped_models(name, photo, tmp_path):
     file = tmp_path / "new" / "sheet.png"
@@ -189,8 +198,8 @@ def test_one_layer_and_its_channels_can_be_asked_for(photo, tmp_path):
         assert one.height < two.height
 
 
-def test_without_a_photo_the_layers_are_listed():
-    code, out, _ = run("explain", "vgg5-seg")
+def test_without_a_photo_the_layers_are_listed(vgg5):
+    code, out, _ = run("explain", vgg5)
     assert code == 0 and out.splitlines() == [
         "features.0 64",
         "features.2 64",
@@ -203,20 +212,20 @@ def test_without_a_photo_the_layers_are_listed():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("vgg5-seg", "PHOTO"), "say where it goes with --out"),
-        (("vgg5-seg", "PHOTO", "--out", "x.png", "--channels", "1"), "name it with --layer"),
-        (("vgg5-seg", "PHOTO", "--out", "x.png", "--layer", "conv1"), "no layer 'conv1': expected one of"),
-        (("vgg5-seg", "PHOTO", "--out", "x.png", "--layer", "classifier", "--channels", "one"), "expected numbers"),
-        (("vgg5-seg", "PHOTO", "--out", "x.png", "--layer", "classifier", "--channels", "1"), "no channel 1: expected 0 to 0"),
-        (("vgg9-seg", "PHOTO"), "expected a shipped model (contrast-seg, vgg5-seg) or a .safetensors file"),
+        (("MODEL", "PHOTO"), "say where it goes with --out"),
+        (("MODEL", "PHOTO", "--out", "x.png", "--channels", "1"), "name it with --layer"),
+        (("MODEL", "PHOTO", "--out", "x.png", "--layer", "conv1"), "no layer 'conv1': expected one of"),
+        (("MODEL", "PHOTO", "--out", "x.png", "--layer", "classifier", "--channels", "one"), "expected numbers"),
+        (("MODEL", "PHOTO", "--out", "x.png", "--layer", "classifier", "--channels", "1"), "no channel 1: expected 0 to 0"),
+        (("vgg9-seg", "PHOTO"), f"expected a shipped model ({', '.join(shipped_models())}) or a .safetensors file"),
         (("model.onnx", "PHOTO"), "gradients need PyTorch's weights"),
-        (("vgg5-seg", "PLAIN", "--out", "x.png"), "no face was found in"),
+        (("MODEL", "PLAIN", "--out", "x.png"), "no face was found in"),
     ],
 )
-def test_what_cannot_be_drawn_is_said_in_one_line(arguments, words, photo, tmp_path, monkeypatch):
+def test_what_cannot_be_drawn_is_said_in_one_line(arguments, words, vgg5, photo, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save("plain.png")
-    named = {"PHOTO": photo, "PLAIN": "plain.png"}
+    named = {"MODEL": vgg5, "PHOTO": photo, "PLAIN": "plain.png"}
     code, out, err = run("explain", *(named.get(argument, argument) for argument in arguments))
     assert code == 2 and out == "" and err.startswith("error: ") and words in err
     assert not Path("x.png").exists()

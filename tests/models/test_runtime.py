@@ -17,8 +17,8 @@ from tamperlens.types import Predictor
 WEIGHTS = Path(__file__).parents[2] / "src" / "tamperlens" / "models" / "weights"
 
 
-def test_the_default_and_the_papers_model_are_shipped() -> None:
-    assert DEFAULT_MODEL in shipped_models() and "vgg5-seg" in shipped_models()
+def test_the_default_is_shipped() -> None:
+    assert DEFAULT_MODEL in shipped_models()
 
 
 @pytest.mark.parametrize("name", shipped_models())
@@ -74,11 +74,11 @@ def test_scores_are_calibrated_where_the_card_says_so() -> None:
 
 
 def test_unknown_names_missing_cards_and_broken_files_are_model_errors(tmp_path) -> None:
-    with pytest.raises(ModelError, match=r"no shipped model is called 'vgg6-seg': expected one of .*vgg5-seg"):
+    with pytest.raises(ModelError, match=rf"no shipped model is called 'vgg6-seg': expected one of .*{DEFAULT_MODEL}"):
         load("vgg6-seg")
     with pytest.raises(ModelError, match="no model card at"):
         load(tmp_path / "a.onnx")
-    card = json.loads((WEIGHTS / "vgg5-seg.json").read_text())
+    card = json.loads((WEIGHTS / f"{DEFAULT_MODEL}.json").read_text())
     (tmp_path / "a.json").write_text(json.dumps(card))
     with pytest.raises(ModelError, match="no model at"):
         OnnxPredictor(tmp_path / "a.onnx")
@@ -99,7 +99,7 @@ def test_a_raw_score_of_zero_is_no_evidence_however_low_the_threshold() -> None:
 def test_a_foreign_onnx_file_is_a_model_error(tmp_path) -> None:
     data = (Path(onnxruntime.__file__).parent / "datasets" / "sigmoid.onnx").read_bytes()
     (tmp_path / "sigmoid.onnx").write_bytes(data)
-    (tmp_path / "sigmoid.json").write_text((WEIGHTS / "vgg5-seg.json").read_text())
+    (tmp_path / "sigmoid.json").write_text((WEIGHTS / f"{DEFAULT_MODEL}.json").read_text())
     with pytest.raises(ModelError, match="expected images, pixel_map and score"):
         load(tmp_path / "sigmoid.onnx")
 

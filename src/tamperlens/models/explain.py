@@ -59,7 +59,7 @@ def explain(model: Model, image: UInt8Array, layer: str = "", channels: Sequence
     from the first to the last. ``image`` is best what `runtime.as_seen` gives. Raises ``ModelError`` for an unknown layer or
     channel.
 
-    >>> model, card = weights_of("vgg5-seg")
+    >>> model = Model.create("vgg5-seg").eval()
     >>> [row.label for row in explain(model, np.zeros((64, 64, 3), np.uint8), "features.2", [7])]
     ['features.2 / 7']
     """

@@ -107,7 +107,8 @@ def ship(
     )
     work = run / "shipping"
     work.mkdir(exist_ok=True)
-    judged = [_exported(model, raw, work / "raw.onnx")(crop.image) for crop in crops]
+    predictor = _exported(model, raw, work / "raw.onnx")
+    judged = [predictor(crop.image) for crop in crops]
     tau = model.map_threshold = best_map_threshold([prediction.pixel_map for prediction in judged], crops)
     ways = {share: _outcomes(crops, [peak(p.pixel_map, share) if share else p.score for p in judged]) for share in PEAK_SHARES}
     for share, own in ways.items():
