@@ -191,7 +191,7 @@ def _ask_health(pid: int, host: str, port: int) -> Answer:
     return Answer(
         begun,
         1000 * took,
-        1000 * (later_worked - worked),
+        1000 * max(0.0, later_worked - worked),  # threads that have ended take theirs along
         1000 * (later_waited - waited),
         1000 * (_waited("self") - asker),
         lost,
