@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tamperlens.errors import DataError, MissingExtra
 
-__all__ = ["CRASHED", "ahead", "end_with_parent", "run_on_ray", "run_processes"]
+__all__ = ["CRASHED", "ahead", "connected_to_ray", "end_with_parent", "ray_cores", "run_on_ray", "run_processes"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -66,13 +67,12 @@ def _do(job: Callable[[Task], Result], task: Task) -> Result:
     return job(task)
 
 
-def run_on_ray(
-    job: Callable[[Task], Result], tasks: Iterable[Task], address: str, workers: int = 0
-) -> Iterator[tuple[Task, Result | str]]:
-    """As `run_processes`, on a Ray cluster; ``local`` starts one on this machine, with ``workers`` processes (0: one per core).
+@contextmanager
+def connected_to_ray(address: str, workers: int = 0) -> Iterator[Any]:
+    """The module ``ray``, connected to the cluster at ``address`` until the context ends.
 
-    A task whose process or machine dies is tried again elsewhere, `RAY_RETRIES` times. Every machine must see files under the
-    same names. Raises ``MissingExtra`` without Ray and ``DataError`` where no cluster answers.
+    ``local`` starts one on this machine, with ``workers`` processes (0: one per core). Raises ``MissingExtra`` without Ray and
+    ``DataError`` where no cluster answers.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -91,9 +91,28 @@ def run_on_ray(
             "and in RAY_AUTH_TOKEN its token, where it asks for one"
         ) from error
     try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def ray_cores(ray: Any) -> int:
+    """Cores of the cluster, at least 1."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def run_on_ray(
+    job: Callable[[Task], Result], tasks: Iterable[Task], address: str, workers: int = 0
+) -> Iterator[tuple[Task, Result | str]]:
+    """As `run_processes`, on a Ray cluster (see `connected_to_ray`).
+
+    A task whose process or machine dies is tried again elsewhere, `RAY_RETRIES` times. Every machine must see files under the
+    same names.
+    """
+    with connected_to_ray(address, workers) as ray:
         # Ray takes functions, and a job may be any callable.
         remote: Callable[..., object] = ray.remote(max_retries=RAY_RETRIES, num_cpus=1)(_do).remote
-        at_once = max(1, int(ray.cluster_resources().get("CPU", 1))) * 2  # a few in line, so that no core waits
+        at_once = 2 * ray_cores(ray)  # a few in line, so that no core waits
         waiting, running = iter(tasks), dict[object, Task]()
         while True:
             while len(running) < at_once and (one := next(((task,) for task in waiting), None)):
@@ -110,8 +129,6 @@ def run_on_ray(
                 except ray.exceptions.RayError:
                     result = CRASHED
                 yield task, result
-    finally:
-        ray.shutdown()
 
 
 def ahead(items: Iterable[Task], count: int) -> Iterator[Task]:

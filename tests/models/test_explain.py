@@ -176,7 +176,7 @@ def photo(tmp_path_factory) -> Path:
 def vgg5(tmp_path_factory) -> Path:
     """Weights of the paper's network, as they begin."""
     stem = tmp_path_factory.mktemp("weights") / "vgg5-seg"
-    card = ModelCard(name="vgg5-seg", network="vgg5", task="seg", map_threshold=0.5, score_threshold=0.5)
+    card = ModelCard(name="vgg5-seg", network="vgg5", task="seg", map_threshold=0.5, score_threshold=0.5, crop_policy="native")
     save(Model.create("vgg5-seg"), stem, card)
     return stem.with_suffix(".safetensors")
 

@@ -1,6 +1,9 @@
 """The API without workers: who may ask for what, what is refused and how, and that nothing makes it fail."""
 
 import io
+import json
+import re
+import socket
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -267,6 +270,19 @@ def test_the_page_needs_no_inline_script_and_nothing_from_elsewhere(client: Test
         assert "http:" not in text and "https:" not in text and "innerHTML" not in text and "eval(" not in text
 
 
+def test_the_environment_cannot_have_requests_reported_elsewhere(tmp_path: Path, monkeypatch, caplog) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{elsewhere.getsockname()[1]}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+        with TestClient(app_of(Jobs(tmp_path / "jobs", Limits(workers=0))), base_url="http://127.0.0.1:8000") as client:
+            assert client.get("/api/limits").status_code == 200
+        elsewhere.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody is at the door
+            elsewhere.accept()
+    assert "telemetry" not in caplog.text  # nor was it tried
+
+
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory) -> Iterator[TestClient]:
     jobs = Jobs(tmp_path_factory.mktemp("guarded") / "jobs", Limits(workers=0))
@@ -325,7 +341,27 @@ def test_words_may_be_translated_but_not_left_out(tmp_path: Path) -> None:
         read_words(half)
     with pytest.raises(DataError, match="cannot be read as words"):
         read_words(tmp_path / "none.json")
+    for wrong in ("hoechstens {Megabyte} MB", "hoechstens { MB"):
+        half.write_text(json.dumps(words | {"limits": wrong}))
+        with pytest.raises(DataError, match=r"words for limits have .* in braces, expected megabytes, megapixels, seconds"):
+            read_words(half)
     assert words["lang"] == "en" and not any("real" in word.split() for word in words.values())
+
+
+def test_a_translation_is_what_the_pages_say(tmp_path: Path) -> None:
+    """Every text a visitor reads, but for the program's own name, comes from the file."""
+    file = tmp_path / "other.json"
+    file.write_text(json.dumps({key: f"¡{text}!" for key, text in read_words(None).items()} | {"lang": "xx"}))
+    jobs = Jobs(tmp_path / "jobs", Limits(workers=0))
+    app = make_app(jobs, Supervisor(jobs), read_words(file), hosts=LOOPBACK)
+    with TestClient(app, base_url="http://127.0.0.1:8000") as client:
+        for path in ("/", "/login"):
+            page = client.get(path).text
+            assert '<html lang="xx">' in page
+            texts = re.findall(
+                r">([^<>]*[a-z][^<>]*)<", re.sub(r"<script.*?</script>|<title>tamperlens: ", "<", page, flags=re.S)
+            )
+            assert len(texts) > 4 and all(text.strip().startswith("¡") and text.strip().endswith("!") for text in texts), texts
 
 
 # ------------------------------------------------------------------------------------------------------------ schemathesis

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,10 +11,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
+from tamperlens.errors import DataError
 from tamperlens.inspection.casefile.record import parse_record
+from tamperlens.web.server import Settings, serve
 
 ENDED = ("done", "failed", "cancelled")
 
@@ -47,6 +52,19 @@ def test_photo_clip_and_example_give_the_record_that_the_command_gives(server, f
     assert str(server.folder) not in text  # where things lie on the server is nobody's business
     for part in ("uploads", "incoming", "work"):
         assert not list((server.folder / part).iterdir())
+
+
+def test_the_client_and_the_curl_line_of_the_docs(server, files) -> None:
+    docs = (Path(__file__).parents[2] / "docs" / "web.md").read_text()
+    (client,) = re.findall(r"```python\n(import json.*?)```", docs, re.S)
+    client = client.replace("http://127.0.0.1:8000", server.address) + "print(record['kind'])\n"
+    said = subprocess.run([sys.executable, "-c", client, files["face.jpg"]], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[0].startswith("The program found") and said.splitlines()[1] == "photo"
+    (line,) = re.findall(r"^curl .*api/jobs$", docs, re.M)
+    line = line.replace("http://127.0.0.1:8000", server.address).replace("@photo.jpg", f"@{files['face.jpg']}")
+    if shutil.which("curl"):
+        said = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True).stdout
+        assert json.loads(said)["name"] == "photo.jpg" and ended(server, json.loads(said)["id"])["state"] == "done"
 
 
 def test_limits_that_only_a_decoder_knows_end_in_a_word_and_its_status(server, files) -> None:
@@ -119,9 +137,17 @@ def test_a_worker_that_hangs_or_dies_is_replaced(benchmark, tmp_path, files) -> 
         server.stop()
 
 
+def test_a_port_that_is_taken_is_told(tmp_path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(DataError, match=f"port {port} of 127.0.0.1 cannot be used .*give another --port"):
+            serve(Settings(port=port, folder=tmp_path / "jobs"), [], print)
+
+
 @pytest.mark.timeout(600)  # on a machine that has much else to do
 def test_many_at_once_and_the_server_killed_in_the_middle(benchmark, tmp_path) -> None:
     found = benchmark.measure(8, 2, True, tmp_path)
     assert found["done"] == 8 and found["lost"] == 0 and found["ended more than once"] == 0, found
+    assert found["health, unanswered"] == 0 and found["health, answers"] > 20, found  # while a server lived
     assert found["server, most MB"] < 400 and found["worker, most MB"] < 1200, found
     # How soon health is answered is the benchmark's business: here other tests, too, share the cores.

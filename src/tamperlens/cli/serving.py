@@ -25,7 +25,13 @@ def serve(
     ] = None,
     allow_host: Annotated[list[str] | None, typer.Option(help="A name under which the server is reached; repeatable.")] = None,
     https: Annotated[bool, typer.Option("--https", help="A proxy in front of the server speaks HTTPS.")] = False,
-    workers: Annotated[int, typer.Option(min=0, help="Files inspected at the same time; 0: as many as cores, 4 at most.")] = 0,
+    workers: Annotated[
+        int,
+        typer.Option(min=0, help="Files inspected at the same time; 0: as many as cores, 4 at most; with --ray: any number."),
+    ] = 0,
+    ray: Annotated[
+        str, typer.Option(help="Address of a Ray cluster that inspects the files, or 'local'. Needs the extra 'cluster'.")
+    ] = "",
     max_mb: Annotated[float, typer.Option(min=0.001, help="Megabytes of a file at most.")] = 200,
     max_megapixels: Annotated[float, typer.Option(min=0.001, help="Million pixels of a picture at most.")] = 50,
     max_seconds: Annotated[float, typer.Option(min=0.1, help="Seconds of a video at most.")] = 600,
@@ -49,7 +55,7 @@ def serve(
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "fastapi", "web") from error
 
-    chosen = {"workers": workers} if workers else {}
+    chosen = {"workers": workers} if workers or ray else {}
     limits = Limits(
         megabytes=max_mb,
         megapixels=max_megapixels,
@@ -67,6 +73,7 @@ def serve(
         folder=(folder or default_folder()).absolute(),
         limits=limits,
         model=model,
+        ray=ray,
         token=_token(token_file),
         allowed_hosts=tuple(allow_host or ()),
         https=https,

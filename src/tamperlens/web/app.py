@@ -47,7 +47,7 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        supervisor.start()
+        await run_in_threadpool(supervisor.start)  # in a thread: the first one loads what threads need, which stalls all else
         try:
             yield
         finally:
@@ -61,6 +61,8 @@ def make_app(
         lifespan=lifespan,
         docs_url=None,  # they load scripts from elsewhere
         redoc_url=None,
+        # FastAPI's own, which the environment may switch on: who sends what is told to nobody
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     _add_pages(api, jobs, words, token, https)
     add_jobs(api, jobs, supervisor)

@@ -77,10 +77,10 @@ def add_jobs(api: FastAPI, jobs: Jobs, supervisor: Supervisor) -> None:
         identity, path = jobs.new_upload()
         try:
             size = await receive(request, path, jobs.limits.bytes, jobs.limits.refuse_bytes())
-            sniff(path, name)
+            await run_in_threadpool(sniff, path, name)
             job: Job = await refusing_full(jobs.accept, identity, name, size, client)
         finally:
-            path.unlink(missing_ok=True)
+            await run_in_threadpool(path.unlink, missing_ok=True)
         supervisor.wake()
         return job
 

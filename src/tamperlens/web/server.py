@@ -1,22 +1,28 @@
 """Starting the server: its settings checked, its folder opened, files given at the start sent in as if by a visitor."""
 
 import contextlib
+import gc
 import ipaddress
 import json
 import logging
 import os
+import re
 import shutil
 import socket
+import threading
 import webbrowser
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 from tamperlens.errors import DataError
+from tamperlens.processes import connected_to_ray, ray_cores
 from tamperlens.web.app import STATIC, make_app
+from tamperlens.web.cluster import ClusterHand
 from tamperlens.web.guard import LOOPBACK
 from tamperlens.web.jobs import Jobs
 from tamperlens.web.limits import Limits
@@ -37,6 +43,7 @@ class Settings:
     folder: Path = Path()
     limits: Limits = field(default_factory=Limits)
     model: str = ""
+    ray: str = ""  # address of a Ray cluster that does the work; ``limits.workers`` 0 then means all its cores
     token: str = field(default="", repr=False)
     allowed_hosts: tuple[str, ...] = ()  # names under which it is reached, beside its address
     https: bool = False  # whether a proxy in front speaks HTTPS
@@ -74,53 +81,100 @@ def read_words(path: Path | None) -> dict[str, Any]:
     missing = sorted(set(english) - set(words if isinstance(words, dict) else ()))
     if missing:
         raise DataError(f"{path} lacks the words for {', '.join(missing)}; expected the keys of words.json")
+    for key, text in english.items():
+        blanks = _blanks(text)
+        if unknown := sorted(_blanks(str(words[key])) - blanks):
+            kept = ", ".join(sorted(blanks)) or "nothing"
+            raise DataError(
+                f"{path}: the words for {key} have {', '.join(unknown)} in braces, expected {kept}; keep it as it is"
+            )
     return {key: str(words[key]) for key in english}
+
+
+def _blanks(text: str) -> set[str]:
+    """What stands in braces, to be filled in."""
+    return set(re.findall(r"\{([^}]*)\}?", text))
 
 
 def serve(settings: Settings, files: Sequence[Path], say: Callable[[str], None], *, open_browser: bool = False) -> None:
     """Serves until it is stopped; ``say`` is told, once it listens, where. Raises `DataError` where that cannot be, or ends."""
-    hosts, words = settings.hosts(), read_words(settings.words)
+    hosts, words, limits = settings.hosts(), read_words(settings.words), settings.limits
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     os.umask(0o077)
-    listener = _listen(settings.host, settings.port)
-    port = listener.getsockname()[1]
-    jobs = Jobs(settings.folder, settings.limits)
-    first = [_send(jobs, path) for path in files]
-    supervisor = Supervisor(jobs, settings.model)
-    away = settings.host not in LOOPBACK
-    app = make_app(jobs, supervisor, words, hosts=hosts, addresses=away, token=settings.token, https=settings.https)
-    # Names of files and addresses of people are in no log: there is none of requests.
-    config = uvicorn.Config(
-        app,
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-        limit_concurrency=1000,
-        timeout_graceful_shutdown=2,
-    )
-    shown = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host
-    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
-    link = address + ("login" if settings.token else "") + (f"#jobs={','.join(first)}" if first and not settings.token else "")
-    say(f"tamperlens is at {link}")
-    if settings.token:
-        say("it asks for the token once; a link that brings it along: the address above, then #token=TOKEN")
-    if open_browser:
-        webbrowser.open(link)
-    server = uvicorn.Server(config)
-    supervisor.on_failure = lambda: setattr(server, "should_exit", True)
-    with contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[listener])
+    with contextlib.ExitStack() as stack:
+        bound = stack.enter_context(_bind(settings.host, settings.port))
+        hire = None
+        if settings.ray:
+            ray = stack.enter_context(connected_to_ray(settings.ray, limits.workers))
+            limits = replace(limits, workers=limits.workers or ray_cores(ray))
+            hire = partial(ClusterHand, ray, limits, settings.model)
+        jobs = Jobs(settings.folder, limits)
+        first = [_send(jobs, path) for path in files]
+        supervisor = Supervisor(jobs, settings.model, hire)
+        away = settings.host not in LOOPBACK
+        app = make_app(jobs, supervisor, words, hosts=hosts, addresses=away, token=settings.token, https=settings.https)
+        # Names of files and addresses of people are in no log: there is none of requests.
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=1000,
+            timeout_graceful_shutdown=2,
+        )
+        link = _link(settings, bound.getsockname()[1], first)
+
+        def ready() -> None:
+            say(f"tamperlens is at {link}")
+            if settings.token:
+                say("it asks for the token once; a link that brings it along: the address above, then #token=TOKEN")
+            if open_browser:  # some wait until they are closed
+                threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
+
+        server = _Server(config, ready)
+        supervisor.on_failure = lambda: setattr(server, "should_exit", True)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[bound])
     if supervisor.failure:
         raise DataError(f"no file can be inspected: {supervisor.failure}")
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _link(settings: Settings, port: int, first: Sequence[str]) -> str:
+    """Where a browser on this machine finds the page, with the jobs that were sent at the start."""
+    shown = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host
+    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
+    return address + ("login" if settings.token else "") + (f"#jobs={','.join(first)}" if first and not settings.token else "")
+
+
+class _Server(uvicorn.Server):
+    """Calls ``ready`` once requests are answered: whoever asks before is refused by the kernel, and not kept waiting."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        gc.collect()
+        gc.freeze()  # what is loaded stays: looking through it again and again would hold up whoever asks, 60 ms each time
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._ready()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """A socket of this address that does not listen yet."""
+    six = _is_six(host)
+    bound = socket.socket(socket.AF_INET6 if six else socket.AF_INET)
     try:
-        family = socket.AF_INET6 if _is_six(host) else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=256)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if six:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind((host, port))
     except OSError as error:
+        bound.close()
         raise DataError(f"port {port} of {host} cannot be used ({error.strerror or error}); give another --port") from error
+    return bound
 
 
 def _is_six(host: str) -> bool:

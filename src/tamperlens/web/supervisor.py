@@ -7,40 +7,64 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing import get_context
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from tamperlens.web.jobs import Job, Jobs
+from tamperlens.web.limits import Limits
 from tamperlens.web.worker import work
 
-__all__ = ["Supervisor"]
+__all__ = ["WORN", "Hand", "Supervisor", "WorkerProcess"]
 
 _BEAT = 1.0  # seconds between two looks at the clock, where nothing happens
 _SWEEP = 5.0  # seconds between two rounds of tidying
-_WORN = 200  # jobs after which a worker is replaced: what decoders leak does not add up
+WORN = 200  # jobs after which a worker is replaced: what decoders leak does not add up
 _CRASHED = "the program crashed on this file, or had no memory left, each time it was tried; it may be damaged"
 _log = logging.getLogger(__name__)
 
 
-class _Worker:
-    """One process, and the job it has in hand."""
+class Hand:
+    """One that does one job at a time, and the job it has in hand. News of it come through ``connection``, as JSON."""
 
-    def __init__(self, jobs: Jobs, model: str) -> None:
-        context = get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(theirs, jobs.limits, model), daemon=True)
-        self.process.start()
-        theirs.close()
-        self.ready, self.ended = False, False
+    connection: Connection
+
+    def __init__(self) -> None:
+        self.ready = False
         self.job: Job | None = None
         self.done, self.deadline = 0, 0.0
 
     def order(self, job: Job, jobs: Jobs) -> None:
+        """Begins a job."""
         self.job, self.deadline = job, time.monotonic() + jobs.limits.time
         order = {"upload": str(jobs.upload(job.id)), "out": str(jobs.work(job)), "name": job.name, "example": job.example}
-        self.connection.send_bytes(json.dumps(order).encode())
+        self.send(json.dumps(order).encode())
+
+    def send(self, order: bytes) -> None:
+        """Hands an order over; raises ``OSError`` where nobody takes it."""
+        raise NotImplementedError
 
     def kill(self) -> None:
+        """Ends it, and the job it has in hand, at once."""
+        raise NotImplementedError
+
+
+class WorkerProcess(Hand):
+    """A process of this machine."""
+
+    def __init__(self, limits: Limits, model: str) -> None:
+        super().__init__()
+        context = get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=work, args=(theirs, limits, model), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def send(self, order: bytes) -> None:
+        """Through the pipe."""
+        self.connection.send_bytes(order)
+
+    def kill(self) -> None:
+        """By SIGKILL: it may hang in a decoder."""
         self.process.kill()
         self.process.join()
         self.connection.close()
@@ -48,12 +72,16 @@ class _Worker:
 
 
 class Supervisor(threading.Thread):
-    """The thread that runs a server's workers. ``failure`` says why no job can be done, where that is so."""
+    """The thread that runs a server's workers. ``failure`` says why no job can be done, where that is so.
 
-    def __init__(self, jobs: Jobs, model: str = "") -> None:
+    ``hire`` makes a worker; without it they are processes of this machine.
+    """
+
+    def __init__(self, jobs: Jobs, model: str = "", hire: Callable[[], Hand] | None = None) -> None:
         super().__init__(name="supervisor", daemon=True)
-        self.jobs, self.model, self.failure, self.beat = jobs, model, "", time.monotonic()
-        self._workers: list[_Worker] = []
+        self.jobs, self.failure, self.beat = jobs, "", time.monotonic()
+        self._hire = hire or (lambda: WorkerProcess(jobs.limits, model))
+        self._workers: list[Hand] = []
         self.on_failure: Callable[[], None] = lambda: None
         self._stop_asked = False
         self._waker, self._wake = os.pipe()
@@ -112,12 +140,15 @@ class Supervisor(threading.Thread):
         if self.failure:
             return
         while len(self._workers) < self.jobs.limits.workers:
-            self._workers.append(_Worker(self.jobs, self.model))
+            self._workers.append(self._hire())
 
     def _assign(self) -> None:
-        for worker in self._workers:
+        for worker in list(self._workers):
             if worker.ready and worker.job is None and (job := self.jobs.claim()) is not None:
-                worker.order(job, self.jobs)
+                try:
+                    worker.order(job, self.jobs)
+                except OSError:  # it died while it had nothing to do
+                    self._bury(worker)
 
     def _hear(self, connection: Any) -> None:
         worker = next(worker for worker in self._workers if worker.connection is connection)
@@ -137,15 +168,17 @@ class Supervisor(threading.Thread):
             self._ended(worker, job, "done", **_found(news["done"]))
         elif job is not None and "failed" in news:
             self._ended(worker, job, "failed", error=str(news["failed"])[:2000], status=int(news["status"]))
+            if "leaving" in news and worker in self._workers:
+                self._bury(worker)
 
-    def _ended(self, worker: _Worker, job: Job, state: str, **values: Any) -> None:
+    def _ended(self, worker: Hand, job: Job, state: str, **values: Any) -> None:
         self.jobs.finish(job, state, **values)
         _log.info("job %s %s", job.id[:6], state)
         worker.job, worker.done = None, worker.done + 1
-        if worker.done >= _WORN:
+        if worker.done >= WORN:
             self._bury(worker)
 
-    def _bury(self, worker: _Worker) -> None:
+    def _bury(self, worker: Hand) -> None:
         """A worker is gone, or is to go: its job waits again, and another worker comes."""
         self._workers.remove(worker)
         if not worker.ready:

@@ -1,9 +1,10 @@
 """Receiving what people send: streamed to a private file, bounded while it is read, told by its first bytes."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from fastapi import HTTPException, Request
 from starlette.concurrency import run_in_threadpool
@@ -35,19 +36,24 @@ class Slots:
 async def receive(request: Request, path: Path, most: int, message: str) -> int:
     """Writes a request's body to a new private file while it comes; returns its bytes. Over ``most``: 413 with ``message``."""
     size, stream = 0, aiter(request.stream())
+    file = await run_in_threadpool(_create, path)
     try:
-        with path.open("xb") as file:
-            path.chmod(0o600)
-            while (chunk := await asyncio.wait_for(anext(stream, None), _IDLE)) is not None:
-                size += len(chunk)
-                if size > most:
-                    raise HTTPException(413, message, {"connection": "close"})
-                await run_in_threadpool(file.write, chunk)
+        while (chunk := await asyncio.wait_for(anext(stream, None), _IDLE)) is not None:
+            size += len(chunk)
+            if size > most:
+                raise HTTPException(413, message, {"connection": "close"})
+            await run_in_threadpool(file.write, chunk)
     except TimeoutError as error:
         raise HTTPException(408, f"nothing came for {_IDLE:g} seconds; send the file again", {"connection": "close"}) from error
     except ClientDisconnect as error:
         raise HTTPException(400, "the upload broke off; send the file again") from error
+    finally:
+        await run_in_threadpool(file.close)
     return size
+
+
+def _create(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
 
 
 def sniff(path: Path, name: str) -> None:

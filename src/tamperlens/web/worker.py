@@ -35,7 +35,7 @@ def work(connection: Connection, limits: Limits, model: str) -> None:
     """Does jobs as they are ordered, one after the other, until the pipe is closed."""
     end_with_parent()
     os.umask(0o077)
-    os.nice(5)  # the server answers first
+    os.nice(19)  # the server answers first, however busy the cores are
     size = limits.memory << 20
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -62,7 +62,7 @@ def work(connection: Connection, limits: Limits, model: str) -> None:
         except Refused as error:
             tell(failed=str(error), status=error.status)
         except MemoryError:
-            tell(failed=limits.refuse_memory(), status=413)
+            tell(failed=limits.refuse_memory(), status=413, leaving=True)
             return  # what is left of the memory is in pieces
         except Exception as error:
             tell(failed=" ".join(str(error).split()) or type(error).__name__, status=422)
