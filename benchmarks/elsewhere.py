@@ -31,7 +31,7 @@ from tamperlens.inspection.photo import inspect_faces
 from tamperlens.media import VideoSampler, moves, moving_length, read_photo
 from tamperlens.metrics import area_under_roc, bootstrap, count_pixels, mean_defined
 from tamperlens.metrics.rows import to_table
-from tamperlens.models.runtime import load
+from tamperlens.models.runtime import DEFAULT_MODEL, load
 from tamperlens.types import BoolArray, FaceInspection, FloatArray, Frame, Predictor, UInt8Array
 
 Clips = dict[tuple[str, str, str], np.ndarray]  # source, original and file -> its frames' logits, NaN where none was judged
@@ -193,7 +193,7 @@ def main() -> None:
     for name in ("--foreign", "--ghost", "--json"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--pristine", type=Path, nargs="+", default=[])
-    parser.add_argument("--models", nargs="+", default=["contrast-seg"], help="names or paths")
+    parser.add_argument("--models", nargs="+", default=[DEFAULT_MODEL], help="names or paths")
     parser.add_argument("--mean", action="store_true", help="judge the mean of the models' logits, too")
     parser.add_argument("--limit", nargs="+", default=[], help="most files of a folder: N or FOLDER=N; 100")
     parser.add_argument("--border", nargs="+", default=[], help="pixels to cut off: N or FOLDER=N; 0")

@@ -16,7 +16,7 @@ from tamperlens.forge import effects
 from tamperlens.forge.degrade import STEPS
 from tamperlens.forge.portrait import scaled
 from tamperlens.metrics.rows import table_head, table_line
-from tamperlens.models.runtime import load
+from tamperlens.models.runtime import DEFAULT_MODEL, load
 from tamperlens.types import UInt8Array
 
 Change = Callable[[UInt8Array, np.random.Generator], UInt8Array]
@@ -40,7 +40,7 @@ def _of_pipeline(name: str) -> Change:
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--models", nargs="+", default=["contrast-seg"])
+    parser.add_argument("--models", nargs="+", default=[DEFAULT_MODEL])
     parser.add_argument("--split", default="val", choices=["train", "val", "test"])
     arguments = parser.parse_args()
     predictors = [load(model) for model in arguments.models]

@@ -1,6 +1,6 @@
 """The worst mistakes of a model, ten of each kind: pictures to look at, and what sets them apart from the rest of their kind.
 
-    python benchmarks/failures.py PHOTOS... --out FOLDER [--model contrast-seg] [--split test] [--per-recipe 24]
+    python benchmarks/failures.py PHOTOS... --out FOLDER [--model NAME] [--split test] [--per-recipe 24]
         [--control FOLDER=BORDER...] [--count 10]
 
 On people held out, pairs of a pristine crop and its forgery (forge/recipes.py), and photos of other sources (--control, less
@@ -26,7 +26,7 @@ from tamperlens.forge.recipes import RECIPES
 from tamperlens.media import read_photo
 from tamperlens.metrics import count_pixels
 from tamperlens.metrics.rows import table_head, table_line
-from tamperlens.models.runtime import load
+from tamperlens.models.runtime import DEFAULT_MODEL, load
 from tamperlens.training.pair_batches import forged_pairs
 from tamperlens.types import LabelledCrop, Prediction, UInt8Array
 
@@ -111,7 +111,7 @@ def report(kind: str, cases: Sequence[Case], badness: Callable[[Case], float], c
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--model", default="contrast-seg", help="name or path")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="name or path")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--split", choices=("val", "test"), default="test")
     parser.add_argument("--per-recipe", type=int, default=24)

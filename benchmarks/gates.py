@@ -1,6 +1,6 @@
 """How bad may a picture be before the model cannot judge it? AUC by JPEG quality and blur, and the sharpness that tells blur.
 
-    python benchmarks/gates.py PHOTOS... [--model contrast-seg] [--per-family 12]
+    python benchmarks/gates.py PHOTOS... [--model NAME] [--per-family 12]
 
 Forgeries of test people of all families, each put through the corruption as a whole. ``sharpness`` is what inspection measures
 of a crop: the median, and the 1st percentile, over pristine crops.
@@ -20,14 +20,14 @@ from tamperlens.metrics.outcomes import PRISTINE, judge
 from tamperlens.metrics.results import rows_of
 from tamperlens.metrics.rows import cell_of, table_head, table_line
 from tamperlens.models.card import AS_PHOTOGRAPHED
-from tamperlens.models.runtime import load
+from tamperlens.models.runtime import DEFAULT_MODEL, load
 
 CORRUPTIONS = "jpeg:95,jpeg:70,jpeg:50,jpeg:40,jpeg:30,jpeg:20,jpeg:10,blur:0.5,blur:1,blur:1.5,blur:2,blur:3,blur:4"
 
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--model", default="contrast-seg")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--per-family", type=int, default=12)
     arguments = parser.parse_args()
     photos = people_of(arguments)["test"]

@@ -33,7 +33,7 @@ from tamperlens.inspection.examiner import Examiner
 from tamperlens.inspection.photo import inspect_photo
 from tamperlens.inspection.video import inspect_video
 from tamperlens.media import frames, read_photo, write_png
-from tamperlens.models.runtime import CardPredictor, load, shipped_models
+from tamperlens.models.runtime import DEFAULT_MODEL, CardPredictor, load, shipped_models
 
 SIDE = 256  # pixels: of the crop by which networks are compared
 BATCH = 4
@@ -310,8 +310,8 @@ def main() -> None:
     parser.add_argument("--doc", type=Path, help="a page whose tables are written anew")
     parser.add_argument("--check", type=Path, help="an earlier --json; exit code 1 where a ratio fell behind by a quarter")
     options = parser.parse_args()
-    others = [name for name in shipped_models() if name != "contrast-seg"]
-    run = measure(options.model or ["contrast-seg", *others], options.seconds, options.most)
+    others = [name for name in shipped_models() if name != DEFAULT_MODEL]
+    run = measure(options.model or [DEFAULT_MODEL, *others], options.seconds, options.most)
     print(tables(run))
     if options.json:
         options.json.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")

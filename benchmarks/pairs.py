@@ -1,6 +1,6 @@
 """Models on pairs of people held out: does each forged crop score above its own pristine one, and how well is it found?
 
-    python benchmarks/pairs.py PHOTOS... [--models contrast-seg OTHER.onnx] [--split val] [--per-recipe 16]
+    python benchmarks/pairs.py PHOTOS... [--models NAME OTHER.onnx] [--split val] [--per-recipe 16]
 
 Pairs are of the second generation's recipes (forge/recipes.py), each with a life of its own (forge/lives.py), rebuilt from real
 photos by seed. Recipes and widths are chosen on people of the split ``val``; ``test`` is for reporting.
@@ -13,7 +13,7 @@ from tamperlens.data import seeds
 from tamperlens.forge.recipes import RECIPES
 from tamperlens.metrics import PixelCounts, area_under_roc, count_pixels
 from tamperlens.metrics.rows import table_head, table_line
-from tamperlens.models.runtime import load
+from tamperlens.models.runtime import DEFAULT_MODEL, load
 from tamperlens.training.pair_batches import forged_pairs
 
 SIDES = (128, 384)  # pixels
@@ -21,7 +21,7 @@ SIDES = (128, 384)  # pixels
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--models", nargs="+", default=["contrast-seg"])
+    parser.add_argument("--models", nargs="+", default=[DEFAULT_MODEL])
     parser.add_argument("--split", choices=("val", "test"), default="val")
     parser.add_argument("--per-recipe", type=int, default=16)
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
 """How faces of few frames are judged, on real clips and on the same clips forged: pieces of 1 and 2 frames, and all together.
 
-    python benchmarks/pieces.py CLIPS... [--frames 10] [--families self_blend resynthesis] [--model contrast-seg]
+    python benchmarks/pieces.py CLIPS... [--frames 10] [--families self_blend resynthesis] [--model NAME]
 
 CLIPS are real videos of one person each, or folders of them. Of each, so many frames are scored; then they are judged as if
 every frame, or every two, were a face of its own, and as one face.
@@ -16,7 +16,7 @@ from tamperlens.forge.whole import forge_face
 from tamperlens.inspection.photo import check_stability, inspect_faces
 from tamperlens.inspection.verdict import judge_tracks, rule_of, video_verdict
 from tamperlens.media import VideoSampler, moving_length
-from tamperlens.models.runtime import load
+from tamperlens.models.runtime import DEFAULT_MODEL, load
 from tamperlens.types import FaceInspection, Frame, Predictor, Sighting, Verdict
 
 REAL = "as it is"
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("clips", type=Path, nargs="+")
     parser.add_argument("--frames", type=int, default=10, help="of each clip")
     parser.add_argument("--families", nargs="*", default=["self_blend", "resynthesis"])
-    parser.add_argument("--model", default="contrast-seg")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     arguments = parser.parse_args()
     predictor = load(arguments.model)
     files = [file for path in arguments.clips for file in (sorted(path.iterdir()) if path.is_dir() else [path])]

@@ -1,6 +1,6 @@
 """Real photos in the forms in which fact-checkers get them: how often each is called manipulated, or inconclusive.
 
-    python benchmarks/presentations.py PHOTOS... [--model contrast-seg] [--others FOLDER=BORDER] [--most 60] [--write CARD]
+    python benchmarks/presentations.py PHOTOS... [--model NAME] [--others FOLDER=BORDER] [--most 60] [--write CARD]
 
 PHOTOS are those that models learned from: only test people's are taken. --others are photos of other people. --write puts the
 rows into the model's card, beside those of other controls.
@@ -15,12 +15,12 @@ from tamperlens.bench.presentations import PRESENTATIONS, presentation_rows
 from tamperlens.faces import detector_for
 from tamperlens.metrics.rows import rows_to_markdown
 from tamperlens.models.card import ModelCard, rows_of_card
-from tamperlens.models.runtime import load
+from tamperlens.models.runtime import DEFAULT_MODEL, load
 
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--model", default="contrast-seg")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--others", nargs="+", default=[], metavar="FOLDER=BORDER")
     parser.add_argument("--most", type=int, default=60, help="photos of each source")
     parser.add_argument("--write", type=Path, metavar="CARD", help="the model card (.json) that gets the rows")

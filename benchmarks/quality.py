@@ -1,6 +1,6 @@
 """The frozen test of models: forgeries of held-out people, by family and delivery, rebuilt from real photos by seed.
 
-    python benchmarks/quality.py PHOTOS... [--models contrast-seg OTHER.onnx] [--deliveries uncompressed "JPEG 75"]
+    python benchmarks/quality.py PHOTOS... [--models NAME OTHER.onnx] [--deliveries uncompressed "JPEG 75"]
 
 Only people of the test split are used. Whoever changes the families, seeds or deliveries says so in docs/log.md and measures
 the last model again: figures from before and after such a change are not comparable. Unseen are families that none of the
@@ -15,7 +15,7 @@ from tamperlens.bench.held_out import DELIVERIES, forgery_rows, mean_mask_of, un
 from tamperlens.data import seeds
 from tamperlens.forge import FAMILIES
 from tamperlens.metrics.rows import cell_of, table_head, table_line
-from tamperlens.models.runtime import load
+from tamperlens.models.runtime import DEFAULT_MODEL, load
 from tamperlens.types import Predictor
 
 COLUMNS = ("accuracy", "auc", "fg_iou", "false_area")
@@ -23,7 +23,7 @@ COLUMNS = ("accuracy", "auc", "fg_iou", "false_area")
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--models", nargs="+", default=["contrast-seg"])
+    parser.add_argument("--models", nargs="+", default=[DEFAULT_MODEL])
     parser.add_argument("--per-family", type=int, default=40)
     parser.add_argument("--deliveries", nargs="+", default=list(DELIVERIES), choices=list(DELIVERIES))
     arguments = parser.parse_args()

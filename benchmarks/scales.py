@@ -1,6 +1,6 @@
 """From which face size on the model can judge, and what shrinking large faces costs: AUC and Fg-IoU by the size of the face.
 
-    python benchmarks/scales.py PHOTOS... [--model contrast-seg] [--per-family 16]
+    python benchmarks/scales.py PHOTOS... [--model NAME] [--per-family 16]
 
 People of the test split, forged as photographed, all families; a crop is twice the face. Crops beyond the model's largest side
 are shrunk to it, as in use; a second row judges them at their own size instead. Photos do not hold the largest faces: those
@@ -21,7 +21,7 @@ from tamperlens.forge.sampler import make_sample
 from tamperlens.metrics.outcomes import judge
 from tamperlens.metrics.results import rows_of
 from tamperlens.metrics.rows import cell_of, table_head, table_line
-from tamperlens.models.runtime import load
+from tamperlens.models.runtime import DEFAULT_MODEL, load
 from tamperlens.types import LabelledCrop
 
 FACES = (24, 36, 48, 64, 96, 128, 192, 256, 350)  # pixels; few photos hold larger faces
@@ -45,7 +45,7 @@ def enlarged_crops(photos: Sequence[FacePhoto], per_family: int, side: int) -> I
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--model", default="contrast-seg")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--per-family", type=int, default=16)
     arguments = parser.parse_args()
     photos = people_of(arguments)["test"]
