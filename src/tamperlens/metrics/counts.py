@@ -188,7 +188,7 @@ def false_positive_rate_threshold(pristine_scores: Scores, rate: float) -> float
     """A threshold that at most ``rate`` of the pristine scores reach (score >= threshold is an alarm).
 
     It lies midway between the last score that may raise an alarm and the first that may not, so that rounding decides nothing;
-    a little above the highest score where none may.
+    where none may, a tenth of the way from the highest score to 1, which scores end at.
     """
     ranked = np.unique(pristine_scores)
     if not len(ranked):
@@ -197,8 +197,9 @@ def false_positive_rate_threshold(pristine_scores: Scores, rate: float) -> float
     if allowed.all():
         return float(ranked[0])
     highest_quiet = float(ranked[~allowed][-1])
-    lowest_alarm = float(ranked[allowed][0]) if allowed.any() else 1.1 * highest_quiet + 1e-3
-    return (highest_quiet + lowest_alarm) / 2
+    if not allowed.any():
+        return highest_quiet + max(0.1 * (1 - highest_quiet), 1e-6)
+    return (highest_quiet + float(ranked[allowed][0])) / 2
 
 
 def expected_calibration_error(probabilities: Scores, labels: BoolArray, bins: int = 10) -> float:

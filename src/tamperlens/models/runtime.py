@@ -35,7 +35,7 @@ __all__ = [
     "shipped_models",
 ]
 
-DEFAULT_MODEL = "contrast-seg"
+DEFAULT_MODEL = "twostream-joint"
 WEIGHTS = Path(__file__).parent / "weights"  # of the shipped models
 Runtime = Literal["auto", "onnx", "openvino", "torch"]
 
