@@ -62,7 +62,7 @@ def ship(
     predictor = OnnxPredictor(stem.with_suffix(".onnx"), threads=1)
     card, rows = predictor.card, []
     if "video" in steps:
-        kept = run / "shipping" / f"clips.{predictor.name.split()[-1]}.jsonl"
+        kept = run / "shipping" / shipping.kept_as("clips", predictor)
         made = video_rule.Clips(people=clips, forged_people=max(2, clips // 4))
         rule = video_rule.choose_video_rule(video_rule.judged_clips(people["val"], predictor, made, kept), predictor, say)
         tested = video_rule.judged_clips(people["test"], predictor, made, kept)

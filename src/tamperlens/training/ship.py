@@ -34,7 +34,7 @@ from tamperlens.training.config import TrainConfig
 from tamperlens.training.pair_batches import forged_pairs
 from tamperlens.types import Frame, LabelledCrop, UInt8Array
 
-__all__ = ["DOUBT", "FALSE_ALARMS", "About", "people_of", "read_about", "ship", "worst_source"]
+__all__ = ["DOUBT", "FALSE_ALARMS", "About", "kept_as", "people_of", "read_about", "ship", "worst_source"]
 
 Control = Callable[[UInt8Array], UInt8Array]
 Say = Callable[[str], None]
@@ -47,6 +47,7 @@ PEAK_SHARES = (
     0.05,
     0.1,
 )  # ways to score a crop: the task's, or the mean of so many of its surest pixels
+CLEARLY = 0.01  # of AUC, by which another way must be better than the task's
 FALSE_ALARMS, DOUBT = 0.01, 0.05  # shares of a source's pristine photos above the two thresholds
 SIDES = (128, 512)  # pixels, of validation crops
 
@@ -114,6 +115,8 @@ def ship(
     for share, own in ways.items():
         say(f"validation AUC of the score by {f'the surest {share:.1%} of pixels' if share else 'the task'}: {_auc(own):.3f}")
     peak_share = max(ways, key=lambda share: _auc(ways[share]))
+    if _auc(ways[peak_share]) < _auc(ways[None]) + CLEARLY:
+        peak_share = None  # what the task learned to say
     outcomes, calibration = ways[peak_share], fit_calibration(ways[peak_share])
     predictor = _exported(model, raw.model_copy(update={"peak_share": peak_share}), work / "raw.onnx")
     by_source = photo_outcomes(predictor, _by_source(people["val"], folders, photos_per_source), controls, work, say)
@@ -144,7 +147,7 @@ def ship(
                     "thresholds": f"score thresholds at {FALSE_ALARMS:.0%} (manipulated) and {DOUBT:.0%} (inconclusive) false "
                     f"alarms of the worst of {len(by_source)} sources ({', '.join(by_source)}), on photos of validation people "
                     f"inspected whole: {', '.join(controls)}; Platt scaling, the map threshold of the best mIoU and the score "
-                    f"({way}) of the best AUC on {len(crops)} crops of theirs",
+                    f"({way}) chosen by AUC on {len(crops)} crops of theirs",
                 }
             ),
         }
@@ -167,6 +170,11 @@ def worst_source(outcomes: Mapping[str, Outcomes], rate: float) -> tuple[float, 
     return points[source], source
 
 
+def kept_as(what: str, predictor: OnnxPredictor) -> str:
+    """The name of the file that keeps what a model's scores of photos or clips came out as: other scores, another file."""
+    return f"{what}.{predictor.name.split()[-1]}.{predictor.card.peak_share or 'task'}.jsonl"
+
+
 def photo_outcomes(
     predictor: OnnxPredictor,
     sources: Mapping[str, Sequence[FacePhoto]],
@@ -175,7 +183,7 @@ def photo_outcomes(
     say: Say = print,
 ) -> dict[str, Outcomes]:
     """The raw scores of pristine photos inspected whole, as they are and changed, by source; kept in ``work``."""
-    kept = work / f"photos.{predictor.name.split()[-1]}.jsonl"
+    kept = work / kept_as("photos", predictor)
     known: dict[tuple[str, str], float | None] = {}
     if kept.exists():
         known = {(row[0], row[1]): row[2] for row in map(json.loads, kept.read_text().splitlines())}
