@@ -1,7 +1,8 @@
 """From a training run to a model that can be shipped: calibration and thresholds, chosen on people of the validation split.
 
-Thresholds are set where at most so many pristine photos raise an alarm, for each source of photos by itself; the worst source
-decides. A pool of sources would let a large one, whose pictures the model knows well, speak for a small one.
+Thresholds are set where at most so many pristine photos raise an alarm, as they are or changed in any of several ways, for each
+source of photos by itself; the worst source decides. A pool of sources would let a large one, whose pictures the model knows
+well, speak for a small one.
 """
 
 import json
@@ -146,7 +147,8 @@ def ship(
                     "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
                     "thresholds": f"score thresholds at {FALSE_ALARMS:.0%} (manipulated) and {DOUBT:.0%} (inconclusive) false "
                     f"alarms of the worst of {len(by_source)} sources ({', '.join(by_source)}), on photos of validation people "
-                    f"inspected whole: {', '.join(controls)}; Platt scaling, the map threshold of the best mIoU and the score "
+                    f"inspected whole, each counted by its highest score: {', '.join(controls)}; Platt scaling, the map "
+                    f"threshold of the best mIoU and the score "
                     f"({way}) chosen by AUC on {len(crops)} crops of theirs",
                 }
             ),
@@ -182,7 +184,10 @@ def photo_outcomes(
     work: Path,
     say: Say = print,
 ) -> dict[str, Outcomes]:
-    """The raw scores of pristine photos inspected whole, as they are and changed, by source; kept in ``work``."""
+    """The highest raw score of each pristine photo, inspected whole, as it is and changed, by source; all are kept in ``work``.
+
+    One outcome a photo: nine pictures made of one photo are no nine photos.
+    """
     kept = work / kept_as("photos", predictor)
     known: dict[tuple[str, str], float | None] = {}
     if kept.exists():
@@ -191,6 +196,7 @@ def photo_outcomes(
     with kept.open("a") as file:
         for source, photos in sources.items():
             for photo in photos:
+                scores: list[float] = []
                 image = None if all((photo.path, name) in known for name in controls) else read_photo(photo.path).image
                 for name, change in controls.items():
                     if image is not None and (photo.path, name) not in known:
@@ -201,7 +207,9 @@ def photo_outcomes(
                         file.flush()
                     score = known[photo.path, name]
                     if score is not None:
-                        found[source].append(Outcome(PRISTINE, photo.person, False, score))
+                        scores.append(score)
+                if scores:
+                    found[source].append(Outcome(PRISTINE, photo.person, False, max(scores)))
             say(f"{source}: {len(photos)} photos, {len(found[source])} judged")
     return {source: Outcomes.of(own) for source, own in found.items() if own}
 
