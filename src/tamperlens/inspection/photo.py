@@ -47,7 +47,7 @@ __all__ = [
     "sharpness",
 ]
 
-LARGEST_JUDGED = 512  # pixels: the default model shrinks larger crops to this
+LARGEST_JUDGED = 512  # pixels: sharpness is measured of crops of this size at most
 MAX_FACES = 50  # the largest faces of a picture that are judged: a crowd must not take hours
 
 # What a picture may go through without anybody calling it changed.
