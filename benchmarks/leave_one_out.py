@@ -2,10 +2,10 @@
 
     python benchmarks/leave_one_out.py PHOTOS... --out FOLDER [--init MODEL] [--without families] [--steps 600]
 
-Each run begins with the same weights (--init, such as src/tamperlens/models/weights/twostream-joint; else the settings' own) and
-makes as many steps by the settings of --config. It is judged on the same pairs of validation people, of every family; --without
-sources on the people of the source it did not see, too. The first run leaves nothing out. A run that was cut goes on when called
-again.
+Each run begins with the same weights (--init, such as src/tamperlens/models/weights/twostream-joint; else the settings' own)
+and makes as many steps by the settings of --config. It is judged on the same pairs of validation people, of every family;
+--without sources on the people of the source it did not see, too. The first run leaves nothing out. A run that was cut goes on
+when called again.
 """
 
 import argparse

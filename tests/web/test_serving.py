@@ -148,6 +148,6 @@ def test_a_port_that_is_taken_is_told(tmp_path) -> None:
 def test_many_at_once_and_the_server_killed_in_the_middle(benchmark, tmp_path) -> None:
     found = benchmark.measure(8, 2, True, tmp_path)
     assert found["done"] == 8 and found["lost"] == 0 and found["ended more than once"] == 0, found
-    assert found["health, unanswered"] == 0 and found["health, answers"] > 20, found  # while a server lived
+    assert found["health, unanswered"] == 0 < found["health, answers"], found  # while a server lived
     assert found["server, most MB"] < 400 and found["worker, most MB"] < 1200, found
     # How soon health is answered is the benchmark's business: here other tests, too, share the cores.
