@@ -21,6 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from tamperlens.media import Address, FileFacts, place_of, readable
 from tamperlens.models.card import AlarmRate
+from tamperlens.models.engines import Precision
+from tamperlens.models.runtime import Runtime
 from tamperlens.types import FaceFinding, FaceTrack, Inspection, Sighting, VideoInspection, VideoRule
 
 __all__ = [
@@ -81,10 +83,10 @@ class Settings(_Part):
     end: float | None = Field(default=None, description="second before which it ends; null: the video's end")
     max_frames: int | None = Field(default=None, description="judged frames of a video at most; null: any number")
     detector: str = Field(default="", description="the face detector's name; empty: the default one")
-    runtime: Annotated[Literal["auto", "onnx", "openvino", "torch"], _EXPLAINS] = Field(
+    runtime: Annotated[Runtime, _EXPLAINS] = Field(
         default="auto", description="what should run the model; auto: the fastest that gives the model card's numbers"
     )
-    precision: Literal["float32", "bf16"] = Field(default="float32", description="in which the network is computed")
+    precision: Precision = Field(default="float32", description="in which the network is computed")
 
 
 class Face(_Part):
