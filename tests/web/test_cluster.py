@@ -16,11 +16,11 @@ import pytest
 import tamperlens
 from tamperlens.errors import DataError
 from tamperlens.web import cluster
-from tamperlens.web.cluster import ClusterHand, examine_there
+from tamperlens.web.cluster import ClusterWorker, examine_there
 from tamperlens.web.jobs import MAX_TRIES, Job, Jobs
 from tamperlens.web.limits import Limits
 from tamperlens.web.server import Settings, serve
-from tamperlens.web.supervisor import Hand, Supervisor
+from tamperlens.web.supervisor import Supervisor, Worker
 
 ENDED = ("done", "failed", "cancelled")
 DONE = {
@@ -69,7 +69,7 @@ def run(tmp_path: Path) -> Iterator[Callable[..., tuple[Jobs, FakeRay]]]:
     def run(there: Callable[..., Iterator[bytes]], **limits: Any) -> tuple[Jobs, FakeRay]:
         ray, bounds = FakeRay(there), Limits(workers=2, **limits)
         jobs = Jobs(tmp_path / "jobs", bounds)
-        supervisor = Supervisor(jobs, hire=lambda: ClusterHand(ray, bounds, "the model"))
+        supervisor = Supervisor(jobs, make_worker=lambda: ClusterWorker(ray, bounds, "the model"))
         supervisor.start()
         running.append((supervisor, jobs))
         return jobs, ray
@@ -150,7 +150,7 @@ def test_a_job_on_the_cluster_is_cancelled_and_one_that_takes_too_long_is_stoppe
 def test_a_worker_without_memory_or_that_died_waiting_costs_no_other_job_a_try(tmp_path) -> None:
     """It leaves after it has said so; the next job waits for another, and the supervisor lives."""
 
-    class Leaving(Hand):
+    class Leaving(Worker):
         hired = 0
 
         def __init__(self) -> None:
@@ -171,7 +171,7 @@ def test_a_worker_without_memory_or_that_died_waiting_costs_no_other_job_a_try(t
             self.connection.close()
 
     jobs = Jobs(tmp_path / "jobs", Limits(workers=1))
-    supervisor = Supervisor(jobs, hire=Leaving)
+    supervisor = Supervisor(jobs, make_worker=Leaving)
     first, second = accepted(jobs), accepted(jobs)
     supervisor.start()
     assert (wait_for(jobs, first).error, wait_for(jobs, second).error) == ("no memory", "fine")

@@ -16,15 +16,15 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from tamperlens.web.limits import Limits
-from tamperlens.web.supervisor import WORN, Hand, WorkerProcess
+from tamperlens.web.supervisor import WORN, Worker, WorkerProcess
 
-__all__ = ["ClusterHand", "examine_there"]
+__all__ = ["ClusterWorker", "examine_there"]
 
 _log = logging.getLogger(__name__)
 
 
-class ClusterHand(Hand):
-    """One that has its jobs done by the cluster that ``ray``, the module, is connected to."""
+class ClusterWorker(Worker):
+    """Has its jobs done by the cluster that ``ray``, the module, is connected to."""
 
     def __init__(self, ray: Any, limits: Limits, model: str) -> None:
         super().__init__()

@@ -22,7 +22,7 @@ import uvicorn
 from tamperlens.errors import DataError
 from tamperlens.processes import connected_to_ray, ray_cores
 from tamperlens.web.app import STATIC, make_app
-from tamperlens.web.cluster import ClusterHand
+from tamperlens.web.cluster import ClusterWorker
 from tamperlens.web.guard import LOOPBACK
 from tamperlens.web.jobs import Jobs
 from tamperlens.web.limits import Limits
@@ -103,14 +103,14 @@ def serve(settings: Settings, files: Sequence[Path], say: Callable[[str], None],
     os.umask(0o077)
     with contextlib.ExitStack() as stack:
         bound = stack.enter_context(_bind(settings.host, settings.port))
-        hire = None
+        make_worker = None
         if settings.ray:
             ray = stack.enter_context(connected_to_ray(settings.ray, limits.workers))
             limits = replace(limits, workers=limits.workers or ray_cores(ray))
-            hire = partial(ClusterHand, ray, limits, settings.model)
+            make_worker = partial(ClusterWorker, ray, limits, settings.model)
         jobs = Jobs(settings.folder, limits)
         first = [_send(jobs, path) for path in files]
-        supervisor = Supervisor(jobs, settings.model, hire)
+        supervisor = Supervisor(jobs, settings.model, make_worker)
         away = settings.host not in LOOPBACK
         app = make_app(jobs, supervisor, words, hosts=hosts, addresses=away, token=settings.token, https=settings.https)
         # Names of files and addresses of people are in no log: there is none of requests.

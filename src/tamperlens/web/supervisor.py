@@ -14,7 +14,7 @@ from tamperlens.web.jobs import Job, Jobs
 from tamperlens.web.limits import Limits
 from tamperlens.web.worker import work
 
-__all__ = ["WORN", "Hand", "Supervisor", "WorkerProcess"]
+__all__ = ["WORN", "Supervisor", "Worker", "WorkerProcess"]
 
 _BEAT = 1.0  # seconds between two looks at the clock, where nothing happens
 _SWEEP = 5.0  # seconds between two rounds of tidying
@@ -23,8 +23,8 @@ _CRASHED = "the program crashed on this file, or had no memory left, each time i
 _log = logging.getLogger(__name__)
 
 
-class Hand:
-    """One that does one job at a time, and the job it has in hand. News of it come through ``connection``, as JSON."""
+class Worker:
+    """Does one job at a time; knows the job it has in hand. News of it come through ``connection``, as JSON."""
 
     connection: Connection
 
@@ -48,7 +48,7 @@ class Hand:
         raise NotImplementedError
 
 
-class WorkerProcess(Hand):
+class WorkerProcess(Worker):
     """A process of this machine."""
 
     def __init__(self, limits: Limits, model: str) -> None:
@@ -74,14 +74,14 @@ class WorkerProcess(Hand):
 class Supervisor(threading.Thread):
     """The thread that runs a server's workers. ``failure`` says why no job can be done, where that is so.
 
-    ``hire`` makes a worker; without it they are processes of this machine.
+    ``make_worker`` makes a worker; without it they are processes of this machine.
     """
 
-    def __init__(self, jobs: Jobs, model: str = "", hire: Callable[[], Hand] | None = None) -> None:
+    def __init__(self, jobs: Jobs, model: str = "", make_worker: Callable[[], Worker] | None = None) -> None:
         super().__init__(name="supervisor", daemon=True)
         self.jobs, self.failure, self.beat = jobs, "", time.monotonic()
-        self._hire = hire or (lambda: WorkerProcess(jobs.limits, model))
-        self._workers: list[Hand] = []
+        self._make_worker = make_worker or (lambda: WorkerProcess(jobs.limits, model))
+        self._workers: list[Worker] = []
         self.on_failure: Callable[[], None] = lambda: None
         self._stop_asked = False
         self._waker, self._wake = os.pipe()
@@ -140,7 +140,7 @@ class Supervisor(threading.Thread):
         if self.failure:
             return
         while len(self._workers) < self.jobs.limits.workers:
-            self._workers.append(self._hire())
+            self._workers.append(self._make_worker())
 
     def _assign(self) -> None:
         for worker in list(self._workers):
@@ -171,14 +171,14 @@ class Supervisor(threading.Thread):
             if "leaving" in news and worker in self._workers:
                 self._bury(worker)
 
-    def _ended(self, worker: Hand, job: Job, state: str, **values: Any) -> None:
+    def _ended(self, worker: Worker, job: Job, state: str, **values: Any) -> None:
         self.jobs.finish(job, state, **values)
         _log.info("job %s %s", job.id[:6], state)
         worker.job, worker.done = None, worker.done + 1
         if worker.done >= WORN:
             self._bury(worker)
 
-    def _bury(self, worker: Hand) -> None:
+    def _bury(self, worker: Worker) -> None:
         """A worker is gone, or is to go: its job waits again, and another worker comes."""
         self._workers.remove(worker)
         if not worker.ready:
