@@ -1,27 +1,47 @@
-"""Pictures are varied as wholes and smoothly before they are forged, and landmarks go with them."""
+"""Pictures are varied before they are forged, within the face as well, and landmarks go with them."""
 
 import cv2
 import numpy as np
 import pytest
 
 from tamperlens.forge.portrait import Portrait
-from tamperlens.forge.scenes import relit, skin_of, turned
+from tamperlens.forge.scenes import dressed, relit, skin_of, turned
+
+LANDMARKS = np.array([[60, 70], [100, 70], [80, 90], [65, 110], [95, 110]], np.float32)
 
 
-def test_light_changes_levels_but_draws_no_edge() -> None:
-    grey = np.full((160, 160, 3), 128, np.uint8)
-    lit = [relit(grey, np.random.default_rng(seed)).astype(np.float32) for seed in range(40)]
-    assert all(picture.shape == grey.shape for picture in lit)
-    changed = [np.abs(picture - 128).mean() for picture in lit]
-    assert np.median(changed) > 5
-    steepest = max(float(np.abs(np.diff(picture, axis=axis)).max()) for picture in lit for axis in (0, 1))
-    assert steepest <= 30  # grey levels from pixel to pixel: a shadow's edge, not a seam
+def _portrait(level: int | tuple[int, int, int]) -> Portrait:
+    return Portrait(np.full((160, 160, 3), level, np.uint8), LANDMARKS)
+
+
+def test_light_changes_the_whole_picture() -> None:
+    lit = [relit(_portrait(128), np.random.default_rng(seed)).astype(np.float32) for seed in range(40)]
+    assert all(picture.shape == (160, 160, 3) for picture in lit)
+    assert np.median([np.abs(picture - 128).mean() for picture in lit]) > 5
+
+
+def test_shadows_have_edges_and_skin_is_not_of_one_colour() -> None:
+    lit = [relit(_portrait((205, 150, 125)), np.random.default_rng(seed)).astype(np.float32) for seed in range(60)]
+    face = [picture[60:120, 50:110].mean(axis=2) for picture in lit]
+    steps = np.array([max(np.abs(np.diff(part, axis=axis)).max() for axis in (0, 1)) for part in face])
+    assert 4 <= (steps > 12).sum() <= 30  # most light is smooth, some shadows end within a few pixels
+    assert np.median([np.ptp(part) for part in face]) > 15
 
 
 def test_light_depends_on_the_seed_alone() -> None:
-    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
-    first, again, other = (relit(image, np.random.default_rng(seed)) for seed in (3, 3, 4))
+    portrait = Portrait(np.random.default_rng(0).integers(0, 256, (160, 160, 3)).astype(np.uint8), LANDMARKS)
+    first, again, other = (relit(portrait, np.random.default_rng(seed)) for seed in (3, 3, 4))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+def test_hats_lie_above_the_eyes_and_glasses_on_them() -> None:
+    covered = [
+        np.abs(dressed(_portrait(128), np.random.default_rng(seed)).astype(int) - 128).max(axis=2) > 25 for seed in range(60)
+    ]
+    shares = np.array([[where[:58].mean(), where[60:82, 45:115].mean()] for where in covered])
+    hats, glasses = shares[:, 0] > 0.08, (shares[:, 1] > 0.05) & (shares[:, 0] < 0.02)
+    assert hats.sum() > 12 and glasses.sum() > 12
+    assert all(not where[115:].any() for where in covered)  # neither reaches the mouth
 
 
 def test_skin_is_told_from_other_colours() -> None:

@@ -10,7 +10,7 @@ from tamperlens.forge.degrade import apply_pipeline
 from tamperlens.forge.lives import encode, live
 from tamperlens.forge.portrait import Portrait, scaled
 from tamperlens.forge.recipes import Painted, paint
-from tamperlens.forge.scenes import relit, turned
+from tamperlens.forge.scenes import dressed, relit, turned
 from tamperlens.forge.visible import visible_difference
 from tamperlens.media import resize
 from tamperlens.types import BoolArray, UInt8Array
@@ -41,14 +41,14 @@ def make_pair(
     work = min(largest, round(side * float(rng.choice([1.0, rng.uniform(1.0, 1.6)]))))
     portrait = scaled(target, work)
     portrait = turned(portrait, rng) if rng.random() < 0.4 else portrait
-    image = _history(portrait.image, int(rng.integers(2**63)))
+    image = _history(portrait, int(rng.integers(2**63)))
     portrait = Portrait(image, portrait.landmarks)
     history = int(rng.integers(2**63))
 
     def processed() -> Portrait:
         other = donor()
         other = scaled(other, min(work, other.image.shape[0]))
-        return Portrait(_history(other.image, history), other.landmarks)
+        return Portrait(_history(other, history), other.landmarks)
 
     for _ in range(TRIES):
         painted = paint(portrait, processed, rng, recipe)
@@ -99,9 +99,11 @@ def _inside(mask: BoolArray, place: tuple[slice, slice]) -> BoolArray:
     return kept
 
 
-def _history(image: UInt8Array, seed: int) -> UInt8Array:
-    """What befell the picture before the forger had it: light, processing, then often a codec."""
+def _history(portrait: Portrait, seed: int) -> UInt8Array:
+    """What befell the picture before the forger had it: hat or glasses, light, processing, then often a codec."""
     rng = np.random.default_rng(seed)
-    image = relit(image, rng) if rng.random() < 0.7 else image
+    if rng.random() < 0.08:
+        portrait = Portrait(dressed(portrait, rng), portrait.landmarks)
+    image = relit(portrait, rng) if rng.random() < 0.7 else portrait.image
     image, _ = apply_pipeline(image, rng, 0.55, most=2)
     return encode(image, rng) if rng.random() < 0.35 else image

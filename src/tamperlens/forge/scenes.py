@@ -1,30 +1,36 @@
-"""What a studio does not show: other light, other colours, skin of other tones, heads at an angle.
+"""What a studio does not show: other light, shadows, flushed and made-up skin, hats and glasses, heads at an angle.
 
 Portraits are lit and posed alike, and a detector that has seen no other pictures takes a hard shadow, a flushed face or a
-stage's colours for a forger's work. So pictures are varied here *before* they are forged, whole and smoothly, and the pristine
-one of a pair has been through the same.
+stage's colours for a forger's work. So pictures are varied here *before* they are forged, and the pristine one of a pair has
+been through the same. Places on a face are in face coordinates: see `face_frame`.
 """
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tamperlens.forge.portrait import Portrait
+from tamperlens.forge.portrait import Portrait, face_frame
+from tamperlens.forge.regions import smooth_noise
 from tamperlens.types import UInt8Array
 
-__all__ = ["relit", "skin_of", "turned"]
+__all__ = ["dressed", "relit", "skin_of", "turned"]
 
 Field = npt.NDArray[np.float32]
 
 
-def relit(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    """An RGB uint8 ``(H, W, 3)`` picture in other light: any of grading, another skin tone and one or two lamps."""
+def relit(portrait: Portrait, rng: np.random.Generator) -> UInt8Array:
+    """The portrait in other light: any of another complexion, one or two lamps, a shadow on the face, and grading."""
+    image = portrait.image
     levels: Field = (image / np.float32(255)).astype(np.float32)
     if rng.random() < 0.45:
         levels = _other_skin(image, levels, rng)
+    if rng.random() < 0.35:
+        levels = np.asarray(levels * (1 + skin_of(image)[..., None] * (_complexion(portrait, rng) - 1)), np.float32)
     if rng.random() < 0.55:
         for _ in range(int(rng.integers(1, 3))):
             levels = np.asarray(levels * _lamp(image.shape[0], image.shape[1], rng), np.float32)
+    if rng.random() < 0.25:
+        levels = np.asarray(levels * _shadow(portrait, rng), np.float32)
     if rng.random() < 0.75:
         levels = _graded(levels, rng)
     return np.asarray(np.clip(np.rint(255 * levels), 0, 255), np.uint8)
@@ -46,6 +52,29 @@ def turned(portrait: Portrait, rng: np.random.Generator) -> Portrait:
     return Portrait(np.asarray(image, np.uint8), np.asarray(landmarks, np.float32))
 
 
+def dressed(portrait: Portrait, rng: np.random.Generator) -> UInt8Array:
+    """The portrait with a hat or glasses drawn on: things with hard edges that belong to the picture."""
+    image, (across, down) = portrait.image, _on_face(portrait)
+    color = np.clip(rng.normal(70, 60) + rng.normal(0, 30, size=3), 5, 245)
+    stuff = color + 14 * smooth_noise(across.shape, int(rng.integers(3, 9)), rng)[..., None] + rng.normal(0, 4, image.shape)
+    if rng.random() < 0.5:
+        brim, bend, tilt = rng.uniform(-0.95, -0.35), rng.normal(0.05, 0.15), rng.normal(0, 0.08)
+        above = brim + bend * across**2 + tilt * across - down
+        cover = (above > 0) & (np.abs(across) < rng.uniform(1.05, 1.9)) & (above < rng.uniform(0.12, 1.5))
+        opacity = 1.0
+    else:
+        wide, tall, power = rng.uniform(0.30, 0.44), rng.uniform(0.22, 0.38), float(rng.choice([2, 3, 6]))
+        lens = (np.abs(np.abs(across) - 0.5) / wide) ** power + (np.abs(down - rng.normal(0.05, 0.04)) / tall) ** power
+        frame = (lens < 1) & (lens > rng.uniform(0.55, 0.85))
+        bridge = (np.abs(down + 0.02) < 0.035) & (
+            (np.abs(across) < 0.5 - wide) | ((np.abs(across) > 0.5 + wide) & (np.abs(across) < 1.1))
+        )
+        dark = rng.random() < 0.5
+        cover, opacity = (lens < 1) | bridge if dark else frame | bridge, float(rng.uniform(0.7, 1.0)) if dark else 1.0
+    weight = cv2.GaussianBlur(cover.astype(np.float32), (0, 0), float(rng.uniform(0.4, 1.2)))[..., None] * opacity
+    return np.asarray(np.clip(np.rint(image * (1 - weight) + stuff * weight), 0, 255), np.uint8)
+
+
 def skin_of(image: UInt8Array) -> Field:
     """How much each pixel has the colour of skin, float32 ``(H, W)`` in [0, 1]: a broad hill in chroma."""
     chroma = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb).astype(np.float32)
@@ -57,6 +86,58 @@ def _other_skin(image: UInt8Array, levels: Field, rng: np.random.Generator) -> F
     """Lighter, darker, redder or paler wherever there is skin: faces, necks and hands alike."""
     gain = np.exp(rng.normal(0, 0.18) + rng.normal(0, 0.07, size=3)).astype(np.float32)
     return np.asarray(levels * (1 + skin_of(image)[..., None] * (gain - 1)), np.float32)
+
+
+def _on_face(portrait: Portrait) -> tuple[Field, Field]:
+    """Every pixel's place in face coordinates, across and down, ``(H, W)`` each."""
+    to_pixels = face_frame(portrait.landmarks).astype(np.float64)
+    to_face = cv2.invertAffineTransform(to_pixels)
+    y, x = np.mgrid[: portrait.image.shape[0], : portrait.image.shape[1]].astype(np.float32)
+    across = to_face[0, 0] * x + to_face[0, 1] * y + to_face[0, 2]
+    down = to_face[1, 0] * x + to_face[1, 1] * y + to_face[1, 2]
+    return across.astype(np.float32), down.astype(np.float32)
+
+
+# Where faces have a colour of their own: place across (mirrored) and down, width, height, in face coordinates.
+_PLACES = {
+    "cheeks": (0.62, 0.55, 0.32, 0.30),
+    "nose": (0.0, 0.50, 0.22, 0.30),
+    "forehead": (0.0, -0.65, 0.75, 0.38),
+    "chin and beard": (0.0, 1.25, 0.60, 0.38),
+    "eyes": (0.5, 0.02, 0.26, 0.16),
+    "lips": (0.0, 1.0, 0.34, 0.13),
+    "ears": (1.15, 0.3, 0.16, 0.40),
+}
+
+
+def _complexion(portrait: Portrait, rng: np.random.Generator) -> Field:
+    """Gains ``(H, W, 3)`` of skin that is not one colour: flushed cheeks, a pale forehead, a beard's shade, make-up."""
+    across, down = _on_face(portrait)
+    gains = np.zeros((*across.shape, 3), np.float32)
+    for x, y, wide, tall in (_PLACES[name] for name in rng.choice(list(_PLACES), size=int(rng.integers(1, 4)), replace=False)):
+        x, y = x + rng.normal(0, 0.05), y + rng.normal(0, 0.08)
+        wide, tall = np.exp(rng.normal(0, 0.25, size=2)) * (wide, tall)
+        hill = np.exp(-(((np.abs(across) - x) / wide) ** 2 + ((down - y) / tall) ** 2) / 2)
+        color = rng.normal(0, 0.18) + rng.normal(0, 0.06, size=3) + rng.normal(0, 0.1) * np.array([1.0, -0.6, -0.4])
+        gains += hill[..., None] * color.astype(np.float32)
+    return np.asarray(np.exp(gains), np.float32)
+
+
+def _shadow(portrait: Portrait, rng: np.random.Generator) -> Field:
+    """What a shadow with a visible edge leaves of each pixel, ``(H, W, 3)``: of a hat, of one's own nose, or of leaves."""
+    across, down = _on_face(portrait)
+    bend = float(rng.normal(0, 0.25))
+    kind = int(rng.integers(3))
+    if kind == 0:  # above a brim's edge
+        inside = rng.uniform(-0.5, 0.7) + bend * across**2 + rng.normal(0, 0.15) * across - down
+    elif kind == 1:  # on one side of the face
+        inside = (across - rng.normal(0, 0.35) + bend * (down - 0.5) ** 2 + rng.normal(0, 0.2) * down) * rng.choice([-1, 1])
+    else:
+        inside = 0.5 * smooth_noise(across.shape, int(rng.integers(4, 12)), rng) + rng.normal(0, 0.15)
+    soft = float(np.exp(rng.uniform(np.log(0.01), np.log(0.15))))  # the edge, in distances between the eyes
+    share = 1 / (1 + np.exp(-np.clip(inside / soft, -20, 20)))
+    left = np.exp(-rng.uniform(0.15, 1.2) + rng.normal(0, 0.05) * np.array([-1.0, 0.0, 1.0]))
+    return np.asarray(1 + share[..., None] * (left - 1), np.float32)
 
 
 def _lamp(height: int, width: int, rng: np.random.Generator) -> Field:
