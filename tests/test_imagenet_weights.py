@@ -141,6 +141,11 @@ def test_every_tensor_of_the_trunk_is_given_and_none_besides(script):
     assert sorted(trunk) == sorted(EfficientNetLite0().state_dict())
 
 
+def test_mobilenet_is_taken_without_what_follows_its_last_block(script):
+    names = ("features.0.0.weight", "features.17.conv.2.weight", "features.18.0.weight", "classifier.1.bias")
+    assert list(script.mobilenet_trunk(dict.fromkeys(names, np.zeros(1)))) == list(names[:2])
+
+
 def test_vgg16_starts_the_paper_s_networks(script):
     tree = vgg16_tree()
     features = {name: torch.tensor(array) for name, array in script.vgg16_features(numpy_pickle(tree)).items()}

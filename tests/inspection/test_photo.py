@@ -45,8 +45,8 @@ def test_the_score_decides_at_the_models_thresholds(score: float, verdict: str) 
     [
         ((0.9, 0.7, 0.45), "manipulated"),  # weakened, but nowhere without a trace
         ((0.9, 0.3, 0.9), "inconclusive"),
-        ((0.1, 0.2, 0.59), "no_evidence"),
-        ((0.1, 0.6, 0.1), "inconclusive"),
+        ((0.3, 0.35, 0.59), "no_evidence"),
+        ((0.3, 0.6, 0.1), "inconclusive"),
     ],
 )
 def test_a_verdict_that_mild_encoding_turns_round_is_inconclusive(scores, verdict) -> None:
@@ -56,6 +56,13 @@ def test_a_verdict_that_mild_encoding_turns_round_is_inconclusive(scores, verdic
     assert inspection.faces[0].score_range == (min(scores), max(scores))
     if verdict == "inconclusive":
         assert f"score {min(scores):.3f} " in inspection.reasons[0] and f"{max(scores):.3f} " in inspection.reasons[0]
+
+
+def test_a_score_far_below_the_thresholds_is_not_asked_for_again() -> None:
+    faces, predictor = [box(100, 60, 70), box(30, 60, 70)], FakePredictor(0.1, 0.39, 0.5, 0.2)
+    far, near = inspect_frame(picture(), faces, predictor, stability=True).faces
+    assert (far.score, far.score_range) == (0.1, None)  # more than a logit below 0.4
+    assert (near.score, near.score_range) == (0.39, (0.2, 0.5))
 
 
 def test_a_picture_too_bad_to_find_anything_in_is_inconclusive(monkeypatch) -> None:

@@ -5,6 +5,7 @@ where the score falls short of it but not clearly, or where the picture does not
 otherwise.
 """
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -36,6 +37,7 @@ __all__ = [
     "MAX_FACES",
     "MIN_FACE",
     "MIN_INSIDE",
+    "NEAR",
     "REENCODES",
     "SMALL_FACE",
     "check_stability",
@@ -55,6 +57,8 @@ REENCODES: dict[str, Callable[[UInt8Array], UInt8Array]] = {
     "after JPEG 95": partial(jpeg, quality=95),
     "at 95 % of its size": partial(shrunk, factor=0.95),
 }
+
+NEAR = 1.0  # logits below the doubt threshold within which re-encodes can matter; benchmarks/reencodes.py measures it
 
 MIN_FACE = 48  # pixels: smaller faces are not judged; benchmarks/scales.py measures what is left, docs/log.md has the table
 SMALL_FACE = 64  # pixels: below it recall is low and masks are nearly empty
@@ -113,8 +117,9 @@ def inspect_faces(
         for face in inspect_faces(frame, detector(frame.image), predictor):
             print(face.finding.verdict, face.finding.score)
 
-    With ``stability`` each face is also scored after each of `REENCODES`: where one of them turns manipulated into no evidence,
-    or the other way round, the verdict is inconclusive. Faces that lie on their side are turned upright for the model.
+    With ``stability`` each face is also scored after each of `REENCODES`, unless its score is far below the thresholds: where
+    one of them turns manipulated into no evidence, or the other way round, the verdict is inconclusive. Faces that lie on their
+    side are turned upright for the model.
     """
     return inspect_frames([(frame, faces)], predictor, stability=stability)[0]
 
@@ -132,16 +137,22 @@ def inspect_frames(
     too_many = f"only the {MAX_FACES} largest faces of a picture are judged"
 
     def judge_waiting() -> None:
-        predictions = iter(_predict([view for each in waiting for view in each.views], predictor))
+        fit = [(each, each.view) for each in waiting if each.view is not None]
+        for (each, _), prediction in zip(fit, _predict([view for _, view in fit], predictor), strict=True):
+            each.prediction = prediction
+        near = [(each, view) for each, view in fit if stability and each.is_near(predictor)]
+        again = iter(_predict([changed for _, view in near for changed in _reencoded(view)], predictor))
+        for each, _ in near:
+            each.reencoded = [next(again).score for _ in REENCODES]
         for each in waiting:
-            inspected[each.frame].append(each.judged([next(predictions) for _ in each.views], frames[each.frame][0], predictor))
+            inspected[each.frame].append(each.judged(frames[each.frame][0], predictor))
         waiting.clear()
 
     for number, (frame, faces) in enumerate(frames):
         for place, face in enumerate(faces):
             crop = _fit_crop(face, frame) if place < MAX_FACES else too_many
-            waiting.append(_Waiting(number, face, crop, stability))
-            if sum(view.shape[0] * view.shape[1] for each in waiting for view in each.views) >= most:
+            waiting.append(_Waiting(number, face, crop))
+            if sum(each.view.shape[0] * each.view.shape[1] for each in waiting if each.view is not None) >= most:
                 judge_waiting()
     judge_waiting()
     return [tuple(found) for found in inspected]
@@ -150,24 +161,29 @@ def inspect_frames(
 class _Waiting:
     """A face whose crop is about to be judged, or that cannot be: then ``crop`` says why."""
 
-    def __init__(self, frame: int, face: FaceBox, crop: FaceCrop | str, stability: bool) -> None:
+    def __init__(self, frame: int, face: FaceBox, crop: FaceCrop | str) -> None:
         self.frame, self.face, self.crop = frame, face, crop
-        upright = None if isinstance(crop, str) else _upright(crop, face)
-        self.views = [] if upright is None else [upright, *(_reencoded(upright) if stability else ())]
+        self.view = None if isinstance(crop, str) else _upright(crop, face)
+        self.prediction: Prediction | None = None
+        self.reencoded: Sequence[float] = ()  # scores after `REENCODES`, where these can matter
 
-    def judged(self, predictions: Sequence[Prediction], frame: Frame, predictor: Predictor) -> FaceInspection:
-        """What is found about it, from the predictions of its views."""
-        face, crop = self.face, self.crop
-        if isinstance(crop, str):
-            return FaceInspection(FaceFinding(face, Verdict.INCONCLUSIVE, None, None, (crop,)))
-        prediction, *others = predictions
+    def is_near(self, predictor: Predictor) -> bool:
+        """Whether a re-encode could raise the score to the threshold; a manipulated face is near whatever its score."""
+        score = 0.0 if self.prediction is None else self.prediction.score
+        return _logit(score) >= _logit(predictor.doubt_threshold) - NEAR
+
+    def judged(self, frame: Frame, predictor: Predictor) -> FaceInspection:
+        """What is found about it, from what was predicted."""
+        face, crop, view, prediction = self.face, self.crop, self.view, self.prediction
+        if isinstance(crop, str) or view is None or prediction is None:
+            return FaceInspection(FaceFinding(face, Verdict.INCONCLUSIVE, None, None, (str(crop),)))
         on_picture, on_crop = inside_slices(crop, *frame.image.shape[:2])
         turns = -quarter_turns(face)
         pixel_map, mask = np.rot90(prediction.pixel_map, turns)[on_crop], np.rot90(prediction.mask, turns)[on_crop]
         area = float(marked_pixels(pixel_map, mask, Verdict.MANIPULATED).mean())
         finding = _judge(face, prediction.score, area, predictor)
-        finding = _check_stability(finding, [other.score for other in others], predictor) if others else finding
-        finding = _without_marks_unless_manipulated(_apply_quality_gate(finding, self.views[0], frame))
+        finding = _check_stability(finding, self.reencoded, predictor) if self.reencoded else finding
+        finding = _without_marks_unless_manipulated(_apply_quality_gate(finding, view, frame))
         return FaceInspection(finding, FacePicture(frame.image[on_picture], pixel_map, mask), on_picture)
 
 
@@ -237,6 +253,11 @@ def _judge(face: FaceBox, score: float, mask_area: float, predictor: Predictor) 
         verdict = Verdict.NO_EVIDENCE
         reason = f"score {score:.3f} is below {doubt:.3f}; this does not show that the face is authentic"
     return FaceFinding(face, verdict, score, mask_area, (reason,))
+
+
+def _logit(score: float) -> float:
+    score = min(max(score, 1e-6), 1 - 1e-6)
+    return math.log(score / (1 - score))
 
 
 def _upright(crop: FaceCrop, face: FaceBox) -> UInt8Array:

@@ -13,6 +13,7 @@ import numpy as np
 from tamperlens.errors import MediaError
 from tamperlens.files import replacing
 from tamperlens.media.opening import checked, codec_name, open_video, preferred
+from tamperlens.media.reencoding import REPEATABLE
 from tamperlens.media.sampling import VideoSampler
 from tamperlens.media.video import in_bt709, tag_bt709
 from tamperlens.types import Frame, UInt8Array
@@ -51,7 +52,7 @@ def redraw(
                 stream.codec_context.time_base = Fraction(1, _TICKS)
                 stream.width, stream.height = size
                 stream.pix_fmt, stream.codec_context.thread_count = "yuv420p", _ENCODERS
-                stream.codec_context.options = {"crf": str(crf), "preset": "veryfast"}
+                stream.codec_context.options = {"crf": str(crf), "preset": "veryfast", **REPEATABLE}
                 tag_bt709(stream)
                 audio = _Sound(path, container, start, end)
             picture = in_bt709(av.VideoFrame.from_ndarray(_fitted(draw(frame), size), format="rgb24"))

@@ -1,6 +1,6 @@
 """What happens to a picture that is saved or sent again, in memory: lossy codecs and other sizes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 import av
@@ -9,7 +9,11 @@ import numpy as np
 
 from tamperlens.types import FloatArray, UInt8Array
 
-__all__ = ["fit_within", "h264", "h264_moving", "jpeg", "resize", "shrunk", "webp"]
+__all__ = ["REPEATABLE", "fit_within", "h264", "h264_moving", "jpeg", "resize", "shrunk", "webp"]
+
+_AVX512 = 13  # OpenCV's number of it
+#: Options of x264 by which the same pictures become the same bytes: its AVX-512 code (macroblock tree) differs from run to run.
+REPEATABLE: Mapping[str, str] = {"x264-params": "asm=avx2"} if cv2.checkHardwareSupport(_AVX512) else {}
 
 
 def _encoded(image: UInt8Array, suffix: str, flags: list[int]) -> UInt8Array:
@@ -101,7 +105,8 @@ def h264_moving(
     encoder.width, encoder.height = size
     encoder.pix_fmt, encoder.time_base, encoder.framerate = "yuv420p", Fraction(1, 25), Fraction(25, 1)
     encoder.thread_count = 1
-    encoder.options = {"crf": str(crf), "preset": preset, "bf": str(b_frames), "g": str(interval), "rc-lookahead": "4"}
+    options = {"crf": str(crf), "preset": preset, "bf": str(b_frames), "g": str(interval), "rc-lookahead": "4"}
+    encoder.options = {**options, **REPEATABLE}
     packets = []
     for number, move in enumerate(moves):
         moved = even if number == at else cv2.warpAffine(even, move, size, borderMode=cv2.BORDER_REFLECT)

@@ -13,6 +13,7 @@ from tamperlens.errors import MediaError, UnsupportedMedia
 from tamperlens.files import replacing
 from tamperlens.media.display import size_is_hd
 from tamperlens.media.opening import VIDEOS
+from tamperlens.media.reencoding import REPEATABLE
 from tamperlens.media.source import video_of
 from tamperlens.types import Frame, UInt8Array
 
@@ -103,7 +104,7 @@ def write_video(
                         raise ValueError(f"{pix_fmt} needs even sides; got {width}x{height}: cut off one row or column")
                     stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
                     stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
-                    stream.codec_context.options = {"crf": str(crf)}
+                    stream.codec_context.options = {"crf": str(crf), **(REPEATABLE if "264" in codec else {})}
                     stream.codec_context.thread_count = threads
                     size = width, height
                     if hd := pix_fmt.startswith("yuv4") and size_is_hd(*size):

@@ -95,7 +95,9 @@ class Face(_Part):
     box: Box = Field(description="x0, y0, x1, y1 in pixels of the upright picture")
     score: Share | None = Field(description="how surely it is manipulated; null where it was not judged")
     score_range: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = Field(
-        default=None, description="lowest and highest score over the picture as it is and mild re-encodes; null in videos"
+        default=None,
+        description="lowest and highest score over the picture as it is and mild re-encodes; null in videos, and where the "
+        "score is too far below the thresholds for re-encodes to matter",
     )
     verdict: VerdictName
     mask_area: Share | None = Field(
