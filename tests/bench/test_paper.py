@@ -166,6 +166,16 @@ def test_from_a_tree_to_the_report_killed_and_gone_on_with(tree, vgg16, tmp_path
     assert {run.name for run in runs} == {path.name for path in (out / "models").iterdir()}
     assert {run.variant for run in runs} >= {"fn3-seg", "fn3-seg-resized", "fn3-cls-native", "vgg3-seg+imagenet"}
 
+    def refusing(store: Store, run: Path, config: TrainConfig) -> Path:
+        raise AssertionError(f"{run.name} is trained though its results are there")
+
+    for weights in out.glob("models/*/*.safetensors"):
+        if weights.name == "checkpoint.safetensors" or "vgg3" in weights.parent.name:
+            weights.unlink()
+    tables = {path.name: path.read_text() for path in (out / "tables").glob("*.csv")}
+    reproduction.reproduce(source_of(tree), out, SMALL, refusing, imagenet=vgg16, log=said.append)
+    assert tables == {path.name: path.read_text() for path in (out / "tables").glob("*.csv")}
+
     text, markdown = page.read_text(), (out / "report.md").read_text()
     assert "absdiff-exact" in text and "not comparable" in text and "http" not in text.replace("http-equiv", "")
     assert "(98.16)" in markdown  # Table 1, Conv3 as seg, Deepfakes

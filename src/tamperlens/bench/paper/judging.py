@@ -21,7 +21,18 @@ from tamperlens.metrics.outcomes import Outcome, Outcomes, outcome_of
 from tamperlens.models.runtime import TorchPredictor
 from tamperlens.types import LabelledCrop
 
-__all__ = ["OTHER_POLICY", "OWN", "Judged", "Masks", "Question", "judge_run", "questions_of", "read_outcomes", "same_crops"]
+__all__ = [
+    "OTHER_POLICY",
+    "OWN",
+    "Judged",
+    "Masks",
+    "Question",
+    "is_judged",
+    "judge_run",
+    "questions_of",
+    "read_outcomes",
+    "same_crops",
+]
 
 OWN, OTHER_POLICY = "own", "other policy"  # conditions: as trained on, and with the other of the paper's crop policies
 
@@ -92,6 +103,17 @@ def judge_run(
         _write(file, about, {"": Outcomes.of(own), **{name: Outcomes.of(rows) for name, rows in others.items()}})
         answered += 1
     return answered
+
+
+def is_judged(folder: Path, weights: str, questions: Iterable[Question]) -> bool:
+    """Whether all is answered by the model whose weights have this hash; the weights themselves need not be there."""
+
+    def is_answered(question: Question) -> bool:
+        kept = _kept(_file(folder, question.name)) or {}
+        asked = json.loads(json.dumps({"weights": weights} | question.about()))
+        return bool({name: value for name, value in kept.items() if name != "thresholds"} == asked)
+
+    return all(is_answered(question) for question in questions)
 
 
 def _as_asked(crop: LabelledCrop, conditions: Conditions) -> LabelledCrop:

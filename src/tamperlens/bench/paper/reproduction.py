@@ -3,7 +3,8 @@
 A report folder holds ``tree/`` (of stand-ins), ``stores/``, ``models/<run>/`` (run folders), ``results/<run>/`` (what came of
 test crops), ``costs.json``, ``plan.md``, ``figures/``, and the report: ``report.html``, ``report.md``, ``tables.md``,
 ``claims.md``, ``tables/*.csv`` and ``tables/*.tex``. Started again, it goes on where it stopped: stores and runs resume, and
-what was judged is judged again only where its weights or the conditions changed.
+what was judged is judged again only where its weights or the conditions changed. Of a run that was judged to the end its
+results, ``log.csv`` and ``best.json`` are enough: so much can be kept where checkpoints are too large.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +15,8 @@ from tamperlens.bench.corruptions import parse_corruptions
 from tamperlens.bench.paper.costs import costs_of
 from tamperlens.bench.paper.experiment import Experiment, Run
 from tamperlens.bench.paper.figures import draw_figures
-from tamperlens.bench.paper.judging import Question, judge_run, questions_of
-from tamperlens.bench.paper.plan import Plan, duration, plan_of
+from tamperlens.bench.paper.judging import Question, is_judged, judge_run, questions_of
+from tamperlens.bench.paper.plan import Plan, duration, plan_of, progress_of
 from tamperlens.bench.paper.report import Report, policies_of, write_report
 from tamperlens.bench.paper.sources import Source, forecast_source, make_stores, store_jobs
 from tamperlens.bench.paper.statistics import describe
@@ -25,6 +26,7 @@ from tamperlens.data.readers.clips import Clip
 from tamperlens.data.store import Store
 from tamperlens.errors import DataError
 from tamperlens.files import replace_text
+from tamperlens.models.card import ModelCard
 from tamperlens.models.model import load
 from tamperlens.models.networks.imagenet import ANCESTORS
 from tamperlens.models.runtime import TorchPredictor
@@ -92,9 +94,14 @@ def reproduce(
     left = {step.name: step.seconds for step in plan.steps}
     for number, run in enumerate(runs, 1):
         log(f"{number} of {len(runs)}: {run.name}; about {duration(sum(left[one.name] for one in runs[number - 1 :]))} left")
-        stem = train(stores.trained, out / "models" / run.name, experiment.settings(run, _weights(imagenet, run.network)))
-        predictor = TorchPredictor(*load(stem))
-        if judge_run(predictor, _questions(report, run), out / "results" / run.name, log):
+        folder, results, questions = out / "models" / run.name, out / "results" / run.name, _questions(report, run)
+        config = experiment.settings(run, _weights(imagenet, run.network))
+        card = ModelCard.load(folder / "best.json") if (folder / "best.json").exists() else None
+        weights = (card and card.weights_sha256) or ""
+        if weights and progress_of(folder) == config.steps and is_judged(results, weights, questions):
+            continue
+        predictor = TorchPredictor(*load(train(stores.trained, folder, config)))
+        if judge_run(predictor, questions, results, log):
             write_report(report)
     return write_report(report, lambda variants: _figures(report, variants))
 
@@ -123,5 +130,6 @@ def _figures(report: Report, variants: Sequence[str]) -> dict[str, Path]:
     """Of the first seed of every model that was trained as the paper has it."""
     plain = [name for name in variants if name in report.experiment.models]
     stems = {name: report.out / "models" / f"{name}.seed0" / "best" for name in plain}
+    stems = {name: stem for name, stem in stems.items() if stem.with_suffix(".safetensors").exists()}
     window = report.experiment.training.judged_window
-    return draw_figures(report.stores.trained, stems, policies_of(plain), window, report.out / "figures")
+    return draw_figures(report.stores.trained, stems, policies_of(list(stems)), window, report.out / "figures")

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# The paper's experiments on stand-ins from photos to results/ and docs/paper.md, in as many processes as there are cores to give.
+#     runs/paper_standins.sh PHOTOS WEIGHTS OUT [KEPT]
+# PHOTOS: portraits (congress). WEIGHTS: a folder with vgg16.safetensors of runs/imagenet_weights.py. OUT: the report's folder.
+# KEPT: where what has been judged is kept small (a megabyte for all), without checkpoints: taken from there first, and put there
+# by `runs/paper_standins.sh --keep OUT KEPT`. Stopped at any moment, it goes on; hours on two cores, `tamperlens paper --plan` says.
+set -euo pipefail
+if [ $# -lt 3 ]; then sed -n 2,6p "$0"; exit 2; fi
+keep() { # FROM TO: what a run that was judged to the end needs
+  (cd "$1" && find results models \( -name '*.npz' -o -name log.csv -o -name config.json -o -name best.json \) -print0) |
+    (cd "$1" && xargs -0 -r cp --parents -t "$2")
+}
+if [ "$1" = --keep ]; then mkdir -p "$3" && keep "$2" "$(realpath "$3")"; exit; fi
+photos=$(realpath "$1") weights=$(realpath "$2") out=$(realpath -m "$3") kept=${4:+$(realpath -m "$4")}
+cd "$(dirname "$0")/.."
+python=${PYTHON:-.venv/bin/python} tamperlens=${TAMPERLENS:-.venv/bin/tamperlens}
+mkdir -p "$out"
+if [ -n "$kept" ] && [ -d "$kept/results" ]; then keep "$kept" "$out"; fi
+paper() { "$tamperlens" paper "$photos" --config runs/paper-standins.toml --imagenet "$weights" --out "$out" "$@"; }
+seg_cls() { for network in "$@"; do echo -n "$network-seg,$network-cls,"; done | sed 's/,$//'; }
+paper --models mesoinception4-seg,mesoinception4-cls # makes the stores, too
+paper --models "$(seg_cls unet8x unet4x vgg8 vgg3)" > "$out/second.log" 2>&1 & # about half of the work
+second=$!
+paper --models "$(seg_cls fn3 vgg5 xception)"
+wait "$second"
+paper # the report of all
+"$python" runs/paper_results.py "$out"
