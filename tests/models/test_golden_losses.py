@@ -7,11 +7,13 @@ torch = pytest.importorskip("torch")
 from golden import losses as golden  # noqa: E402
 from golden_at_hand import read  # noqa: E402
 from tamperlens.models.model import Model, model_names  # noqa: E402
+from tamperlens.models.networks.efficientnet import EfficientNetLite0  # noqa: E402
 
 KEPT = read(golden.FILE)
 # Relative. With other kernels on the same processor first losses change by less than 1e-6, and later ones by 1e-4 at most, as
 # steps let roundings grow. Batch norms over a few cells each, at a large stride, let them grow more: 1.2e-2 after ten steps.
-FIRST, LATER, LATER_OF_FEW_CELLS, LARGE_STRIDE = 1e-5, 2e-3, 5e-2, 32
+# So do the many batch norms of EfficientNet-Lite0: 2.5e-2 between processors with and without AVX-512.
+FIRST, LATER, LATER_OF_MANY_NORMS, LARGE_STRIDE = 1e-5, 2e-3, 5e-2, 32
 
 
 def test_every_model_has_its_losses():
@@ -23,8 +25,9 @@ def test_every_model_has_its_losses():
 def test_the_first_ten_losses_are_what_they_were(name):
     found = golden.losses(name)
     assert found[0] == pytest.approx(KEPT[name][0], rel=FIRST)
-    few_cells = Model.create(name).network.stride >= LARGE_STRIDE
-    assert found == pytest.approx(KEPT[name], rel=LATER_OF_FEW_CELLS if few_cells else LATER)
+    network = Model.create(name).network
+    many = network.stride >= LARGE_STRIDE or any(isinstance(part, EfficientNetLite0) for part in network.modules())
+    assert found == pytest.approx(KEPT[name], rel=LATER_OF_MANY_NORMS if many else LATER)
 
 
 @pytest.mark.parametrize("name", ["vgg3-cls", "fn3-seg", "mesoinception4-cls"])
