@@ -274,11 +274,13 @@ def draw(run: Run, path: Path) -> None:
     left.tick_params(labelsize=6)
     bottom = np.zeros(len(run["inspections"]))
     for stage in run["inspections"]["photo"]["stages"]:
-        shares = np.array([found["stages"][stage] / found["total"] for found in run["inspections"].values()])
-        middle.bar(list(run["inspections"]), shares, bottom=bottom, label=stage)
+        # Decoding is measured by itself, so that stages add up to a little more than the whole where little is done.
+        shares = np.array([found["stages"][stage] / sum(found["stages"].values()) for found in run["inspections"].values()])
+        middle.bar([kind.replace(" of ", "\nof ") for kind in run["inspections"]], shares, bottom=bottom, label=stage)
         bottom += shares
     middle.set(ylabel="share of an inspection's work")
-    middle.legend(fontsize=7)
+    middle.tick_params(axis="x", labelsize=7)
+    middle.legend(fontsize=7, loc="lower right")
     for what in dict.fromkeys(what for what, _, _ in run["growth"]):
         own = [(count, work) for named, count, work in run["growth"] if named == what]
         right.loglog(*zip(*own, strict=True), marker="o", label=what)
