@@ -215,7 +215,7 @@ def measure(models: list[str], seconds: float, most: int) -> Run:
                 ratios[f"{row['model']}, {row['way']}: rate over {EAGER}"] = row["crops/s"] / eager[row["model"]]
             if row["share of peak"] == row["share of peak"]:
                 ratios[f"{row['model']}, {row['way']}: share of the machine's peak"] = row["share of peak"]
-        run["inspections"]["every frame of 4 seconds"] = stages("video", clip, predictor, every=0)
+        run["inspections"][f"every frame of {LENGTHS[-1]} seconds"] = stages("video", clip, predictor, every=0)
         run["ratios"] = ratios
         run["growth"] = list(growth(photo, clip, predictor, most))
     return run

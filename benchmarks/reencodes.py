@@ -8,17 +8,16 @@ probabilities near 0 and 1 hardly move. A face whose score lies further below th
 re-encoded: "missed" are those among them whose verdict the re-encodes would have made inconclusive.
 """
 
-import math
 from pathlib import Path
 
 import numpy as np
 from people import parser_of, people_of
 
+from tamperlens.bench.measure import photos_in
 from tamperlens.data import seeds
 from tamperlens.faces import crop_face, detector_for, quarter_turns
-from tamperlens.files import PHOTO_SUFFIXES
 from tamperlens.forge.recipes import RECIPES
-from tamperlens.inspection.photo import MIN_FACE, NEAR, REENCODES
+from tamperlens.inspection.photo import MIN_FACE, NEAR, REENCODES, logit
 from tamperlens.media import read_photo
 from tamperlens.metrics.rows import table_head, table_line
 from tamperlens.models.runtime import DEFAULT_MODEL, load
@@ -30,20 +29,13 @@ MARGINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 
 def faces_of(folder: Path, limit: int) -> list[UInt8Array]:
     """The crop of the largest face of photos chosen by a seed."""
-    detector, files = detector_for("photo"), sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES)
-    chosen = np.random.default_rng(seeds.CHOSEN_PHOTOS).permutation(len(files))[:limit]
-    crops = []
-    for path in (files[index] for index in sorted(chosen)):
+    detector, crops = detector_for("photo"), []
+    for path in photos_in(folder, limit):
         image = read_photo(path).image
         for face in detector(image)[:1]:
             if face.size >= MIN_FACE:
                 crops.append(np.ascontiguousarray(np.rot90(crop_face(image, face).image, quarter_turns(face))))
     return crops
-
-
-def logit(score: float) -> float:
-    score = min(max(score, 1e-6), 1 - 1e-6)
-    return math.log(score / (1 - score))
 
 
 def line(name: str, crops: list[UInt8Array], model: Predictor) -> str:

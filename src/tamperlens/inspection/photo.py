@@ -46,6 +46,7 @@ __all__ = [
     "inspect_frame",
     "inspect_frames",
     "inspect_photo",
+    "logit",
     "sharpness",
 ]
 
@@ -168,9 +169,9 @@ class _Waiting:
         self.reencoded: Sequence[float] = ()  # scores after `REENCODES`, where these can matter
 
     def is_near(self, predictor: Predictor) -> bool:
-        """Whether a re-encode could raise the score to the threshold; a manipulated face is near whatever its score."""
+        """Whether a re-encode could turn the verdict round: not where the score lies far below the thresholds."""
         score = 0.0 if self.prediction is None else self.prediction.score
-        return _logit(score) >= _logit(predictor.doubt_threshold) - NEAR
+        return logit(score) >= logit(predictor.doubt_threshold) - NEAR
 
     def judged(self, frame: Frame, predictor: Predictor) -> FaceInspection:
         """What is found about it, from what was predicted."""
@@ -255,7 +256,8 @@ def _judge(face: FaceBox, score: float, mask_area: float, predictor: Predictor) 
     return FaceFinding(face, verdict, score, mask_area, (reason,))
 
 
-def _logit(score: float) -> float:
+def logit(score: float) -> float:
+    """The logarithm of a score's odds, finite for 0 and 1 as well: there probabilities hardly move."""
     score = min(max(score, 1e-6), 1 - 1e-6)
     return math.log(score / (1 - score))
 
