@@ -15,7 +15,7 @@ from tamperlens.bench.corruptions import parse_corruptions
 from tamperlens.bench.held_out import CONTROLS, delivered
 from tamperlens.data import seeds
 from tamperlens.forge import FAMILIES
-from tamperlens.inspection.photo import sharpness
+from tamperlens.inspection.face import sharpness
 from tamperlens.metrics.outcomes import PRISTINE, judge
 from tamperlens.metrics.results import rows_of
 from tamperlens.metrics.rows import cell_of, table_head, table_line

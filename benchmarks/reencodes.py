@@ -17,7 +17,7 @@ from tamperlens.bench.measure import photos_in
 from tamperlens.data import seeds
 from tamperlens.faces import crop_face, detector_for, quarter_turns
 from tamperlens.forge.recipes import RECIPES
-from tamperlens.inspection.photo import MIN_FACE, NEAR, REENCODES, logit
+from tamperlens.inspection.face import MIN_FACE, NEAR, REENCODES, logit
 from tamperlens.media import read_photo
 from tamperlens.metrics.rows import table_head, table_line
 from tamperlens.models.runtime import DEFAULT_MODEL, load

@@ -10,7 +10,8 @@ from predictor_at_hand import FakePredictor
 from tamperlens.errors import MediaError
 from tamperlens.faces import YuNet, crop_face
 from tamperlens.figures import draw_overlay
-from tamperlens.inspection.photo import MAX_FACES, MIN_FACE, MIN_QUALITY, SMALL_FACE, inspect_frame, inspect_photo, sharpness
+from tamperlens.inspection.face import MIN_FACE, MIN_QUALITY, SMALL_FACE, sharpness
+from tamperlens.inspection.photo import MAX_FACES, inspect_frame, inspect_photo
 from tamperlens.media import read_photo
 from tamperlens.types import FaceBox, Frame, Predictor, Verdict
 
@@ -72,7 +73,7 @@ def test_a_picture_too_bad_to_find_anything_in_is_inconclusive(monkeypatch) -> N
     assert "JPEG quality is about" in inspected(faces, 0.1, frame=poor).reasons[0]
     assert inspected(faces, 0.9, frame=poor).verdict == "manipulated"  # what was found stays found
     assert inspected(faces, 0.1, frame=replace(picture(), jpeg_quality=MIN_QUALITY)).verdict == "no_evidence"
-    monkeypatch.setattr("tamperlens.inspection.photo.MIN_SHARPNESS", 30)
+    monkeypatch.setattr("tamperlens.inspection.face.MIN_SHARPNESS", 30)
     blurred = Frame(cv2.GaussianBlur(np.tile(hopper(), (3, 3, 1)), (0, 0), 6))
     assert "blurred" in inspected(faces, 0.1, frame=blurred).reasons[0]
 
