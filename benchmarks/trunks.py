@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from tamperlens.metrics.rows import table_head, table_line
 from tamperlens.models.networks import NETWORKS
-from tamperlens.models.networks.efficientnet import EfficientNetLite0
 from tamperlens.models.networks.pyramid import PYRAMID, Pyramid
 from tamperlens.models.runtime import load
 from tamperlens.training.config import TrainConfig, read_config
@@ -53,11 +52,11 @@ class InvertedResidual(nn.Module):
         return features + result if self.residual else result
 
 
-class MobileNetV2(EfficientNetLite0):  # so that it learns at a pretrained trunk's rate
+class MobileNetV2(nn.Module):
     """The trunk of MobileNetV2: features of strides 4, 8, 16 and 32 from normalised images."""
 
     def __init__(self) -> None:
-        nn.Module.__init__(self)
+        super().__init__()
         layers: list[nn.Module] = [convolution(3, 32, 3, 2)]
         width = 32
         for expansion, outputs, repeats, stride in STAGES:
@@ -78,7 +77,7 @@ class MobileNetV2(EfficientNetLite0):  # so that it learns at a pretrained trunk
 def on_mobilenet() -> Pyramid:
     """The pyramid on the other trunk."""
     pyramid = Pyramid()
-    pyramid.trunk = MobileNetV2()
+    pyramid.trunk = MobileNetV2()  # type: ignore[assignment]
     pyramid.lateral = nn.ModuleList(nn.Conv2d(width, PYRAMID, 1) for width in TAPPED.values())
     return pyramid
 

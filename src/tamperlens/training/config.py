@@ -28,7 +28,7 @@ class TrainConfig(BaseModel):
     betas: tuple[float, float] = (0.9, 0.999)  # paper
     weight_decay: float = 0.0  # paper; decoupled from the gradient (AdamW) where it is not 0
     warmup: Annotated[int, Field(ge=0)] = 0  # steps over which the learning rate rises to its value
-    trunk_rate: Annotated[float, Field(gt=0)] = 1.0  # learning rate of a pretrained trunk, as a factor of the others'
+    trunk_rate: Annotated[float, Field(gt=0)] = 1.0  # learning rate of parts named trunk, as a factor of the others'
     frozen: tuple[str, ...] = ()  # parts of the network, such as "trunk.stem", held at their first weights and statistics
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0  # decay of the weights' moving average, which is what is judged and kept
     batch_size: Annotated[int, Field(ge=1)] = 64  # paper

@@ -27,7 +27,6 @@ from tamperlens.errors import DataError, ModelError
 from tamperlens.models.card import Families, ModelCard, Training
 from tamperlens.models.model import Model, load, parse_name, save
 from tamperlens.models.networks import NETWORKS
-from tamperlens.models.networks.efficientnet import EfficientNetLite0
 from tamperlens.models.networks.imagenet import ANCESTORS, from_imagenet
 from tamperlens.models.tasks import TASKS
 from tamperlens.training.batch import Batch
@@ -158,8 +157,8 @@ class _Average:
 
 
 def _optimizer(config: TrainConfig, model: Model) -> torch.optim.Optimizer:
-    """Adam, or AdamW where weights decay; a pretrained trunk learns at a rate of its own, frozen parts not at all."""
-    trunks = [part for part in model.network.modules() if isinstance(part, EfficientNetLite0)]
+    """Adam, or AdamW where weights decay; a part named ``trunk`` learns at a rate of its own, frozen parts not at all."""
+    trunks = [part for name, part in model.network.named_modules() if name.split(".")[-1] == "trunk"]
     for name in config.frozen:
         _part(model, name, "frozen").requires_grad_(False)
     own = {id(parameter) for trunk in trunks for parameter in trunk.parameters()}
