@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tamperlens.forge.portrait import Portrait
-from tamperlens.forge.scenes import dressed, relit, skin_of, turned
+from tamperlens.forge.scenes import dressed, relit, retouched, skin_of, turned
 
 LANDMARKS = np.array([[60, 70], [100, 70], [80, 90], [65, 110], [95, 110]], np.float32)
 
@@ -42,6 +42,17 @@ def test_hats_lie_above_the_eyes_and_glasses_on_them() -> None:
     hats, glasses = shares[:, 0] > 0.08, (shares[:, 1] > 0.05) & (shares[:, 0] < 0.02)
     assert hats.sum() > 12 and glasses.sum() > 12
     assert all(not where[115:].any() for where in covered)  # neither reaches the mouth
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_retouched_face_is_smoother_and_nothing_else_is_changed(seed: int) -> None:
+    rng = np.random.default_rng(0)
+    image = np.clip(np.rint(np.array([205, 150, 125]) + rng.normal(0, 5, (160, 160, 3))), 0, 255).astype(np.uint8)
+    found = retouched(Portrait(image, LANDMARKS), np.random.default_rng(seed)).astype(np.float32)
+    cheeks, corner = (slice(88, 100), slice(50, 72)), (slice(0, 20), slice(140, 160))
+    grain = [float(np.std(picture[cheeks] - cv2.GaussianBlur(picture[cheeks], (0, 0), 2))) for picture in (found, image / 1.0)]
+    assert grain[0] < 0.85 * grain[1]
+    assert np.abs(found - image)[corner].max() <= 1
 
 
 def test_skin_is_told_from_other_colours() -> None:

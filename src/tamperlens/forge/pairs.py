@@ -10,7 +10,7 @@ from tamperlens.forge.degrade import apply_pipeline
 from tamperlens.forge.lives import encode, live
 from tamperlens.forge.portrait import Portrait, scaled
 from tamperlens.forge.recipes import Painted, paint
-from tamperlens.forge.scenes import dressed, relit, turned
+from tamperlens.forge.scenes import dressed, relit, retouched, turned
 from tamperlens.forge.visible import visible_difference
 from tamperlens.media import resize
 from tamperlens.types import BoolArray, UInt8Array
@@ -19,6 +19,7 @@ __all__ = ["Pair", "make_pair"]
 
 LEAST_VISIBLE = 1 / 400  # of the crop's area: less is no forgery worth learning
 TRIES = 3
+RETOUCHED = 0.15  # share of pictures that were retouched in the face before
 FRAMED = 0.35  # share of pairs of which the picture ends within the crop
 
 
@@ -100,10 +101,12 @@ def _inside(mask: BoolArray, place: tuple[slice, slice]) -> BoolArray:
 
 
 def _history(portrait: Portrait, seed: int) -> UInt8Array:
-    """What befell the picture before the forger had it: hat or glasses, light, processing, then often a codec."""
+    """What befell the picture before the forger had it: hat or glasses, light, retouching, processing, then often a codec."""
     rng = np.random.default_rng(seed)
     if rng.random() < 0.08:
         portrait = Portrait(dressed(portrait, rng), portrait.landmarks)
     image = relit(portrait, rng) if rng.random() < 0.7 else portrait.image
+    if rng.random() < RETOUCHED:
+        image = retouched(Portrait(image, portrait.landmarks), rng)
     image, _ = apply_pipeline(image, rng, 0.55, most=2)
     return encode(image, rng) if rng.random() < 0.35 else image

@@ -154,9 +154,13 @@ def _finish(
 ) -> Painted:
     if rng.random() < cloned:
         region = alpha > 0
-        return Painted(base, poisson(content, base, region), region, recipe)
+        return Painted(base, _cloned(content, base, region, rng), region, recipe)
     opacity = np.float32(rng.choice(OPACITIES))
     return Painted(base, blend(base, content, alpha * opacity), alpha > 0, recipe)
+
+
+def _cloned(content: UInt8Array, base: UInt8Array, region: BoolArray, rng: np.random.Generator) -> UInt8Array:
+    return poisson(content, base, region, mixed=bool(rng.random() < 0.3))
 
 
 def self_blend(target: Portrait, donor: Donor, rng: np.random.Generator) -> Painted:
@@ -268,16 +272,16 @@ def cutout(target: Portrait, donor: Donor, rng: np.random.Generator) -> Painted:
     content = align(donor(), target, rng)
     content = match_color(content, target.image, region) if rng.random() < 0.7 else content
     if rng.random() < 0.4:
-        return Painted(target.image, poisson(content, target.image, region), region, "cutout")
+        return Painted(target.image, _cloned(content, target.image, region, rng), region, "cutout")
     return Painted(target.image, blend(target.image, content, alpha), alpha > 0, "cutout")
 
 
 RECIPES: dict[str, tuple[float, Callable[[Portrait, Donor, np.random.Generator], Painted]]] = {
-    "self_blend": (36.0, self_blend),
+    "self_blend": (30.0, self_blend),
     "swap": (18.0, swap),
     "generator": (18.0, generator),
     "render": (7.0, render),
-    "part": (7.0, part),
-    "mouth": (6.0, mouth),
+    "part": (12.0, part),
+    "mouth": (7.0, mouth),
     "cutout": (8.0, cutout),
 }

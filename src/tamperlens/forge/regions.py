@@ -68,14 +68,18 @@ def blend(target: UInt8Array, content: UInt8Array, alpha: FloatArray) -> UInt8Ar
     return np.asarray(np.clip(np.rint(mixed), 0, 255), dtype=np.uint8)
 
 
-def poisson(content: UInt8Array, target: UInt8Array, region: BoolArray) -> UInt8Array:
-    """``content`` cloned into ``region`` by Poisson's equation (Perez et al. 2003); the target's bytes elsewhere."""
+def poisson(content: UInt8Array, target: UInt8Array, region: BoolArray, *, mixed: bool = False) -> UInt8Array:
+    """``content`` cloned into ``region`` by Poisson's equation (Perez et al. 2003); the target's bytes elsewhere.
+
+    ``mixed``: of each pixel's two gradients the stronger is kept, so that the target's own detail shows through.
+    """
     inner = region.astype(np.uint8)
     inner[[0, -1]] = inner[:, [0, -1]] = 0  # the solver needs a border
     if inner.sum() < 64:
         return blend(target, content, region.astype(np.float32))
     x, y, width, height = cv2.boundingRect(inner)
-    cloned = cv2.seamlessClone(content, target, inner * 255, (x + width // 2, y + height // 2), cv2.NORMAL_CLONE)
+    how = cv2.MIXED_CLONE if mixed else cv2.NORMAL_CLONE
+    cloned = cv2.seamlessClone(content, target, inner * 255, (x + width // 2, y + height // 2), how)
     return np.where(region[..., None], cloned, target)
 
 

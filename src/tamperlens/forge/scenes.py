@@ -1,4 +1,4 @@
-"""What a studio does not show: other light, shadows, flushed and made-up skin, hats and glasses, heads at an angle.
+"""What a studio does not show: other light, shadows, flushed, made-up and retouched skin, hats and glasses, heads at an angle.
 
 Portraits are lit and posed alike, and a detector that has seen no other pictures takes a hard shadow, a flushed face or a
 stage's colours for a forger's work. So pictures are varied here *before* they are forged, and the pristine one of a pair has
@@ -13,7 +13,7 @@ from tamperlens.forge.portrait import Portrait, face_frame
 from tamperlens.forge.regions import smooth_noise
 from tamperlens.types import UInt8Array
 
-__all__ = ["dressed", "relit", "skin_of", "turned"]
+__all__ = ["dressed", "relit", "retouched", "skin_of", "turned"]
 
 Field = npt.NDArray[np.float32]
 
@@ -75,6 +75,26 @@ def dressed(portrait: Portrait, rng: np.random.Generator) -> UInt8Array:
     return np.asarray(np.clip(np.rint(image * (1 - weight) + stuff * weight), 0, 255), np.uint8)
 
 
+def retouched(portrait: Portrait, rng: np.random.Generator) -> UInt8Array:
+    """The portrait with its face retouched, and nothing else: skin smoothed and lightened, often eyes and lips made crisper."""
+    image, (across, down) = portrait.image, _on_face(portrait)
+    beyond = np.maximum(0, np.hypot(across / rng.uniform(1.0, 1.25), (down - 0.35) / rng.uniform(1.3, 1.65)) - 0.8)
+    face = np.exp(-(beyond**2) / np.exp(rng.uniform(np.log(0.005), np.log(0.1)))).astype(np.float32)
+    eyes = float(np.linalg.norm(portrait.landmarks[1] - portrait.landmarks[0]))
+    smooth, near = image, eyes * float(rng.uniform(0.02, 0.07))
+    for _ in range(int(rng.integers(1, 3))):
+        smooth = np.asarray(
+            cv2.bilateralFilter(smooth, 2 * min(7, round(1.5 * near)) + 3, float(rng.uniform(15, 50)), near), np.uint8
+        )
+    skin = (skin_of(image) * face * np.float32(rng.uniform(0.3, 1.0)))[..., None]
+    levels = image * (1 - skin) + skin * smooth * np.float32(rng.uniform(1.0, 1.1))
+    if rng.random() < 0.5:
+        crisp = levels + float(rng.uniform(0.3, 1.2)) * (levels - cv2.GaussianBlur(levels, (0, 0), max(0.6, eyes / 60)))
+        features = np.maximum(_hill(across, down, "eyes"), _hill(across, down, "lips"))[..., None]
+        levels = levels * (1 - features) + crisp * features
+    return np.asarray(np.clip(np.rint(levels), 0, 255), np.uint8)
+
+
 def skin_of(image: UInt8Array) -> Field:
     """How much each pixel has the colour of skin, float32 ``(H, W)`` in [0, 1]: a broad hill in chroma."""
     chroma = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb).astype(np.float32)
@@ -108,6 +128,12 @@ _PLACES = {
     "lips": (0.0, 1.0, 0.34, 0.13),
     "ears": (1.15, 0.3, 0.16, 0.40),
 }
+
+
+def _hill(across: Field, down: Field, name: str) -> Field:
+    """1 in the middle of one of `_PLACES`, falling to 0 around it."""
+    x, y, wide, tall = _PLACES[name]
+    return np.asarray(np.exp(-(((np.abs(across) - x) / wide) ** 2 + ((down - y) / tall) ** 2) / 2), np.float32)
 
 
 def _complexion(portrait: Portrait, rng: np.random.Generator) -> Field:
