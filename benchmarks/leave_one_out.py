@@ -4,8 +4,8 @@
 
 Each run begins with the same weights (--init, such as src/tamperlens/models/weights/twostream-joint; else the settings' own)
 and makes as many steps by the settings of --config. It is judged on the same pairs of validation people, of every family;
---without sources on the people of the source it did not see, too. The first run leaves nothing out. A run that was cut goes on
-when called again.
+--without sources on the people of the source it did not see, too. The first run leaves nothing out; "gained" is AUC beside it,
+with an interval by bootstrap over people of both at once. A run that was cut goes on when called again.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from tamperlens.models.runtime import load
 from tamperlens.training.config import TrainConfig, read_config
 from tamperlens.training.pair_batches import forged_pairs
 from tamperlens.training.runs import train_on_photos
-from tamperlens.types import Predictor
+from tamperlens.types import FloatArray, LabelledCrop, Predictor
 
 SIDES = (128, 384)  # pixels
 
@@ -42,18 +42,34 @@ def settings_of(arguments: argparse.Namespace, families: Sequence[str]) -> Train
     return settings.model_copy(update={"parts": {}}) if arguments.init else settings
 
 
-def judged(model: Predictor, photos: Sequence[FacePhoto], per_recipe: int) -> dict[str, str]:
-    """AUC of all pairs and of each recipe's; and how often a forged crop scores above its own pristine one."""
-    crops = list(forged_pairs(photos, list(RECIPES), per_recipe, sides=SIDES, seed=seeds.VALIDATION))
-    scores, forged = np.array([model(crop.image).score for crop in crops]), np.array([crop.manipulated for crop in crops])
-    people = [crop.group for crop in crops]
+def pairs_of(photos: Sequence[FacePhoto], per_recipe: int) -> list[LabelledCrop]:
+    """Pairs of these people, as many of each recipe, pristine before forged."""
+    return list(forged_pairs(photos, list(RECIPES), per_recipe, sides=SIDES, seed=seeds.VALIDATION))
+
+
+def scores_of(model: Predictor, crops: Sequence[LabelledCrop]) -> FloatArray:
+    return np.array([model(crop.image).score for crop in crops], np.float32)
+
+
+def figures_of(scores: FloatArray, crops: Sequence[LabelledCrop], beside: FloatArray | None = None) -> dict[str, str]:
+    """AUC of all pairs and of each recipe's; and how often a forged crop scores above its own pristine one.
+
+    With ``beside``, another model's scores of the same crops, also by how much the AUC of all lies above that model's.
+    """
+    forged, people = np.array([crop.manipulated for crop in crops]), [crop.group for crop in crops]
+    beside = scores if beside is None else beside
 
     def auc(drawn: np.ndarray) -> float:
         return area_under_roc(scores[drawn], forged[drawn])
 
-    low, high = bootstrap(auc, people)
+    def gained(drawn: np.ndarray) -> float:
+        return auc(drawn) - area_under_roc(beside[drawn], forged[drawn])
+
+    every = np.arange(len(crops))
+    (low, high), (least, most) = bootstrap(auc, people), bootstrap(gained, people)
     figures = {
-        "AUC": f"{auc(np.arange(len(crops))):.3f} [{low:.2f}, {high:.2f}]",
+        "AUC": f"{auc(every):.3f} [{low:.2f}, {high:.2f}]",
+        "gained": f"{gained(every):+.3f} [{least:+.3f}, {most:+.3f}]" if beside is not scores else "-",
         "forged above its own": f"{np.mean(scores[1::2] > scores[0::2]):.3f}",
     }
     for recipe in RECIPES:
@@ -73,20 +89,22 @@ def main() -> None:
     arguments = parser.parse_args()
     console, photos = Console(stderr=True), list(arguments.photos)
     people = people_of(arguments)["val"]
+    crops, first = pairs_of(people, arguments.per_recipe), None
     choices = list(RECIPES) if arguments.without == "families" else [folder.name for folder in photos]
-    head = False
     for left_out in ("nothing", *choices):
         families = [name for name in RECIPES if name != left_out]
         folders = [folder for folder in photos if folder.name != left_out]
         best = train_on_photos(folders, arguments.out / f"without-{left_out}", settings_of(arguments, families), console)
         model = load(best.with_suffix(".safetensors"), threads=1)
-        unseen = [photo for photo in people if left_out in Path(photo.path).parts]
-        figures = judged(model, people, arguments.per_recipe)
+        scores = scores_of(model, crops)
+        figures = figures_of(scores, crops, first)
         if arguments.without == "sources":
-            figures["AUC of the source left out"] = judged(model, unseen, arguments.per_recipe)["AUC"] if unseen else "-"
-        if not head:
+            unseen = [photo for photo in people if left_out in Path(photo.path).parts]
+            own = pairs_of(unseen, arguments.per_recipe) if unseen else []
+            figures["AUC of the source left out"] = figures_of(scores_of(model, own), own)["AUC"] if own else "-"
+        if first is None:
+            first = scores
             print(table_head("without", *figures), end="", flush=True)
-            head = True
         print(table_line(left_out, *figures.values()), end="", flush=True)
 
 

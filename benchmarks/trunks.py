@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from leave_one_out import judged
+from leave_one_out import figures_of, pairs_of, scores_of
 from people import parser_of, people_of
 from rich.console import Console
 from torch import Tensor, nn
@@ -97,7 +97,8 @@ def main() -> None:
     parser.add_argument("--per-recipe", type=int, default=24)
     arguments = parser.parse_args()
     console, photos = Console(stderr=True), list(arguments.photos)
-    people = people_of(arguments)["val"]
+    crops = pairs_of(people_of(arguments)["val"], arguments.per_recipe)
+    first = None
     variants = (
         ("EfficientNet-Lite0", Pyramid, arguments.weights / "efficientnet-lite0.safetensors"),
         ("MobileNetV2", on_mobilenet, arguments.weights / "mobilenet-v2.safetensors"),
@@ -108,7 +109,9 @@ def main() -> None:
         out = arguments.out / name.replace(" ", "-")
         best = train_on_photos(photos, out, settings(arguments.steps, weights), console)
         model = load(best.with_suffix(".safetensors"), threads=1)
-        figures = judged(model, people, arguments.per_recipe)
+        scores = scores_of(model, crops)
+        figures = figures_of(scores, crops, first)
+        first = scores if first is None else first
         image = np.zeros((320, 320, 3), np.uint8)
         started = time.process_time()
         for _ in range(20):
