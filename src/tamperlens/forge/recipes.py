@@ -276,12 +276,13 @@ def cutout(target: Portrait, donor: Donor, rng: np.random.Generator) -> Painted:
     return Painted(target.image, blend(target.image, content, alpha), alpha > 0, "cutout")
 
 
+# Odds by what short runs lost without each: benchmarks/leave_one_out.py, docs/log.md has the table.
 RECIPES: dict[str, tuple[float, Callable[[Portrait, Donor, np.random.Generator], Painted]]] = {
-    "self_blend": (30.0, self_blend),
-    "swap": (18.0, swap),
-    "generator": (18.0, generator),
-    "render": (7.0, render),
+    "self_blend": (24.0, self_blend),
+    "swap": (22.0, swap),
+    "generator": (14.0, generator),
+    "render": (8.0, render),
     "part": (12.0, part),
-    "mouth": (7.0, mouth),
-    "cutout": (8.0, cutout),
+    "mouth": (8.0, mouth),
+    "cutout": (12.0, cutout),
 }
