@@ -81,11 +81,10 @@ def retouched(portrait: Portrait, rng: np.random.Generator) -> UInt8Array:
     beyond = np.maximum(0, np.hypot(across / rng.uniform(1.0, 1.25), (down - 0.35) / rng.uniform(1.3, 1.65)) - 0.8)
     face = np.exp(-(beyond**2) / np.exp(rng.uniform(np.log(0.005), np.log(0.1)))).astype(np.float32)
     eyes = float(np.linalg.norm(portrait.landmarks[1] - portrait.landmarks[0]))
-    smooth, near = image, eyes * float(np.exp(rng.uniform(np.log(0.02), np.log(0.14))))
+    near, smooth = eyes * float(np.exp(rng.uniform(np.log(0.02), np.log(0.14)))), image
+    width = 2 * min(7, round(1.5 * near)) + 3  # of the filter, in pixels
     for _ in range(int(rng.integers(1, 3))):
-        smooth = np.asarray(
-            cv2.bilateralFilter(smooth, 2 * min(7, round(1.5 * near)) + 3, float(rng.uniform(15, 50)), near), np.uint8
-        )
+        smooth = np.asarray(cv2.bilateralFilter(smooth, width, float(rng.uniform(15, 50)), near), np.uint8)
     skin = (skin_of(image) * face * np.float32(rng.uniform(0.4, 1.0)))[..., None]
     levels = image * (1 - skin) + skin * smooth * np.float32(rng.uniform(1.0, 1.1))
     if rng.random() < 0.5:
