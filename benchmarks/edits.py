@@ -42,6 +42,7 @@ class Face:
         self.other = align(donor, target, rng)
         self.eyes = float(np.linalg.norm(target.landmarks[1] - target.landmarks[0]))
         self.region = draw_hull(target.landmarks, self.image.shape[:2], rng, "face")
+        self.matched = match_color(self.other, self.image, self.region)
         to_face = cv2.invertAffineTransform(face_frame(target.landmarks).astype(np.float64))
         y, x = np.mgrid[: self.image.shape[0], : self.image.shape[1]]
         self.across, self.down = (row[0] * x + row[1] * y + row[2] for row in to_face)
@@ -74,15 +75,15 @@ def mixed(image: np.ndarray, changed: np.ndarray, weight: FloatArray) -> UInt8Ar
     return np.asarray(np.clip(np.rint(image * (1 - weight[..., None]) + changed * weight[..., None]), 0, 255), np.uint8)
 
 
-def swapped(face: Face, content: UInt8Array) -> UInt8Array:
-    return face.pasted(match_color(content, face.image, face.region), face.region)
+def swapped(face: Face, opacity: float = 1.0) -> UInt8Array:
+    return face.pasted(face.matched, face.region, opacity)
 
 
 def multiband(face: Face) -> UInt8Array:
     """Blended in each octave by itself (Burt and Adelson 1983)."""
     inner = cv2.erode(face.region.astype(np.float32), np.ones((3, 3)), iterations=3)
     pyramids = []
-    for picture in (match_color(face.other, face.image, face.region).astype(np.float32), face.image.astype(np.float32), inner):
+    for picture in (face.matched.astype(np.float32), face.image.astype(np.float32), inner):
         levels = [picture]
         for _ in range(LEVELS):
             levels.append(cv2.pyrDown(levels[-1]))
@@ -122,9 +123,9 @@ def slimmer(face: Face, reach: float) -> UInt8Array:
 
 def part_swapped(face: Face, name: str, cloned: bool) -> UInt8Array:
     region = face.part(name)
-    return (
-        poisson(face.other, face.image, region) if cloned else face.pasted(match_color(face.other, face.image, region), region)
-    )
+    if cloned:
+        return poisson(face.other, face.image, region)
+    return face.pasted(match_color(face.other, face.image, region), region)
 
 
 def denoised(face: Face) -> UInt8Array:
@@ -159,17 +160,15 @@ def crisp(image: UInt8Array) -> FloatArray:
 
 Edit = Callable[[Face], UInt8Array]
 FORGERIES: dict[str, Edit] = {
-    "swap": lambda face: swapped(face, face.other),
-    "swap, hard edge": lambda face: blend(
-        face.image, match_color(face.other, face.image, face.region), face.region.astype(np.float32)
-    ),
+    "swap": swapped,
+    "swap, hard edge": lambda face: blend(face.image, face.matched, face.region.astype(np.float32)),
     "swap, blended by octaves": multiband,
     "swap, cloned": lambda face: poisson(face.other, face.image, face.region),
     "swap, cloned with mixed gradients": lambda face: poisson(face.other, face.image, face.region, mixed=True),
     "swap, colours by blurred ratio": like_blurred,
     "swap, colours by histogram": like_histogram,
-    "swap at half opacity": lambda face: face.pasted(match_color(face.other, face.image, face.region), face.region, 0.5),
-    "swap at 30 % opacity": lambda face: face.pasted(match_color(face.other, face.image, face.region), face.region, 0.3),
+    "swap at half opacity": partial(swapped, opacity=0.5),
+    "swap at 30 % opacity": partial(swapped, opacity=0.3),
     **{f"another's {name}": partial(part_swapped, name=name, cloned=False) for name in ("mouth", "eyes", "nose")},
     **{f"another's {name}, cloned": partial(part_swapped, name=name, cloned=True) for name in ("mouth", "eyes", "nose")},
     "mouth inpainted": inpainted,

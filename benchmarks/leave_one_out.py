@@ -57,21 +57,21 @@ def figures_of(scores: FloatArray, crops: Sequence[LabelledCrop], beside: FloatA
     With ``beside``, another model's scores of the same crops, also by how much the AUC of all lies above that model's.
     """
     forged, people = np.array([crop.manipulated for crop in crops]), [crop.group for crop in crops]
-    beside = scores if beside is None else beside
 
     def auc(drawn: np.ndarray) -> float:
         return area_under_roc(scores[drawn], forged[drawn])
 
-    def gained(drawn: np.ndarray) -> float:
-        return auc(drawn) - area_under_roc(beside[drawn], forged[drawn])
+    every, (low, high) = np.arange(len(crops)), bootstrap(auc, people)
+    figures = {"AUC": f"{auc(every):.3f} [{low:.2f}, {high:.2f}]", "gained": "-"}
+    if beside is not None:
+        other = beside
 
-    every = np.arange(len(crops))
-    (low, high), (least, most) = bootstrap(auc, people), bootstrap(gained, people)
-    figures = {
-        "AUC": f"{auc(every):.3f} [{low:.2f}, {high:.2f}]",
-        "gained": f"{gained(every):+.3f} [{least:+.3f}, {most:+.3f}]" if beside is not scores else "-",
-        "forged above its own": f"{np.mean(scores[1::2] > scores[0::2]):.3f}",
-    }
+        def gained(drawn: np.ndarray) -> float:
+            return auc(drawn) - area_under_roc(other[drawn], forged[drawn])
+
+        low, high = bootstrap(gained, people)
+        figures["gained"] = f"{gained(every):+.3f} [{low:+.3f}, {high:+.3f}]"
+    figures["forged above its own"] = f"{np.mean(scores[1::2] > scores[0::2]):.3f}"
     for recipe in RECIPES:
         own = np.flatnonzero([crop.subset == recipe for crop in crops])
         figures[recipe] = f"{auc(np.sort(np.concatenate([own - 1, own]))):.3f}"

@@ -4,7 +4,8 @@
 
 --weights holds efficientnet-lite0.safetensors and mobilenet-v2.safetensors of runs/imagenet_weights.py. Each run trains
 `pyramid-joint` from those by the settings of runs/twostream-joint.toml with nothing held, on the same pairs in the same order;
-"from scratch" is the first without its weights. Judged on the same pairs of validation people. A run that was cut goes on.
+"from scratch" is the first without its weights. Judged on the same pairs of validation people; "gained" is AUC beside
+the first. A run that was cut goes on.
 """
 
 import time

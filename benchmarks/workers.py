@@ -12,12 +12,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from inspecting import PROGRAM
 from matplotlib.cbook import get_sample_data
 from PIL import Image
 
 from tamperlens.metrics.rows import to_table
 
-PROGRAM = "from tamperlens.cli import app; app()"
 WAYS = {"processes": ["--threads", "1"], "Ray": ["--ray", "local"]}
 WORKERS = (1, 2)
 

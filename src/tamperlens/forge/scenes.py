@@ -89,7 +89,7 @@ def retouched(portrait: Portrait, rng: np.random.Generator) -> UInt8Array:
     levels = image * (1 - skin) + skin * smooth * np.float32(rng.uniform(1.0, 1.1))
     if rng.random() < 0.5:
         crisp = levels + float(rng.uniform(0.3, 1.2)) * (levels - cv2.GaussianBlur(levels, (0, 0), max(0.6, eyes / 60)))
-        features = np.maximum(_hill(across, down, "eyes"), _hill(across, down, "lips"))[..., None]
+        features = np.maximum(*(_hill(across, down, *_PLACES[name]) for name in ("eyes", "lips")))[..., None]
         levels = levels * (1 - features) + crisp * features
     return np.asarray(np.clip(np.rint(levels), 0, 255), np.uint8)
 
@@ -129,10 +129,9 @@ _PLACES = {
 }
 
 
-def _hill(across: Field, down: Field, name: str) -> Field:
-    """1 in the middle of one of `_PLACES`, falling to 0 around it."""
-    x, y, wide, tall = _PLACES[name]
-    return np.asarray(np.exp(-(((np.abs(across) - x) / wide) ** 2 + ((down - y) / tall) ** 2) / 2), np.float32)
+def _hill(across: Field, down: Field, x: float, y: float, wide: float, tall: float) -> npt.NDArray[np.floating]:
+    """1 at a place in face coordinates and at its mirror image, falling to 0 around it."""
+    return np.asarray(np.exp(-(((np.abs(across) - x) / wide) ** 2 + ((down - y) / tall) ** 2) / 2))
 
 
 def _complexion(portrait: Portrait, rng: np.random.Generator) -> Field:
@@ -142,7 +141,7 @@ def _complexion(portrait: Portrait, rng: np.random.Generator) -> Field:
     for x, y, wide, tall in (_PLACES[name] for name in rng.choice(list(_PLACES), size=int(rng.integers(1, 4)), replace=False)):
         x, y = x + rng.normal(0, 0.05), y + rng.normal(0, 0.08)
         wide, tall = np.exp(rng.normal(0, 0.25, size=2)) * (wide, tall)
-        hill = np.exp(-(((np.abs(across) - x) / wide) ** 2 + ((down - y) / tall) ** 2) / 2)
+        hill = _hill(across, down, x, y, wide, tall)
         color = rng.normal(0, 0.18) + rng.normal(0, 0.06, size=3) + rng.normal(0, 0.1) * np.array([1.0, -0.6, -0.4])
         gains += hill[..., None] * color.astype(np.float32)
     return np.asarray(np.exp(gains), np.float32)
