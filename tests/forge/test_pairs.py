@@ -6,7 +6,7 @@ import pytest
 from faces_at_hand import hopper_portrait, mirrored
 from tamperlens.forge import pairs
 from tamperlens.forge.lives import CODECS, GRAPHICS, RETOUCHES, SCENES, live
-from tamperlens.forge.outlines import HULLS, draw_hull, feathered
+from tamperlens.forge.outlines import HULLS, draw_hull, feathered, points_of
 from tamperlens.forge.pairs import make_pair
 from tamperlens.forge.recipes import RECIPES, paint
 from tamperlens.forge.visible import visible_difference
@@ -47,6 +47,18 @@ def test_a_hull_lies_on_the_face(name: str) -> None:
         y, x = np.nonzero(hull)
         assert len(y) > 0.05 * eyes**2
         assert np.hypot(x.mean() - landmarks[2, 0], y.mean() - landmarks[2, 1]) < eyes  # near the tip of the nose
+
+
+def test_outlines_follow_a_face_that_turns() -> None:
+    """Where the nose points to the left, both cheeks move to the right in face coordinates; its mirror image alike."""
+    front = np.array([[-0.5, 0], [0.5, 0], [0, 0.59], [-0.45, 1], [0.45, 1]], np.float32) * 60 + 100
+    turned = front + np.array([[0, 0], [0, 0], [9, 0], [0, 0], [0, 0]], np.float32)
+    count = len(points_of(front, ["cheek"])) // 2
+    straight, points = points_of(front, ["cheek"]), points_of(turned, ["cheek"])
+    assert np.allclose(straight[:count] * [-1, 1], straight[count:], atol=1e-5)
+    assert (points[:count, 0] < straight[:count, 0]).all() and (points[count:, 0] < straight[count:, 0]).all()
+    mirrored = points_of(front - np.array([[0, 0], [0, 0], [9, 0], [0, 0], [0, 0]], np.float32), ["cheek"])
+    assert np.allclose(mirrored[count:] * [-1, 1], points[:count], atol=1e-5)
 
 
 def test_edges_are_hard_or_soft_and_end() -> None:

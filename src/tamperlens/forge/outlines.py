@@ -1,68 +1,90 @@
-"""Face outlines of many points from five landmarks: the mean face of 87 people, bent a little, laid on the face at hand.
+"""Face outlines of many points from five landmarks, as a forger's tool has them of its own landmarks, bent a little.
 
-The mean positions are of the landmark templates of the Face Research Lab London Set (DeBruine and Jones 2017, CC BY 4.0), made
-symmetric, in face coordinates (see `face_frame`): the eyes lie at (-0.5, 0) and (0.5, 0), the middle of the mouth at (0, 1).
+`outlines.csv` holds the points of the right half in face coordinates (see `face_frame`: the eyes lie at (-0.5, 0) and (0.5, 0),
+the middle of the mouth at (0, 1)), each as a linear function of the landmarks' own shape, so that a turned face or a smile
+has its outlines in place. It was fitted to a free face mesh by `runs/face_outlines.py`, which says how near it comes.
 """
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from tamperlens.forge.portrait import face_frame
 from tamperlens.forge.regions import smooth_noise
 from tamperlens.types import BoolArray, FloatArray
 
-__all__ = ["HULLS", "draw_hull", "feathered"]
+__all__ = ["HULLS", "OUTLINES", "draw_hull", "feathered", "points_of", "shape_of"]
 
-Points = Sequence[tuple[float, float]]
+OUTLINES = Path(__file__).with_name("outlines.csv")
 
-JAW: Points = (
-    (-1.12, 0.09),
-    (-1.10, 0.41),
-    (-1.04, 0.77),
-    (-0.99, 1.00),
-    (-0.88, 1.22),
-    (-0.65, 1.45),
-    (-0.35, 1.61),
-    (0.0, 1.67),
-)
-HAIRLINE: Points = ((-1.07, -0.26), (-0.97, -0.56), (-0.88, -0.83), (-0.66, -1.01), (-0.35, -1.09), (0.0, -1.08))
-BROW: Points = ((-0.93, -0.11), (-0.83, -0.26), (-0.68, -0.33), (-0.48, -0.32), (-0.22, -0.24))
-EYE: Points = (
-    (-0.70, 0.03),
-    (-0.62, 0.07),
-    (-0.50, 0.09),
-    (-0.39, 0.07),
-    (-0.27, 0.05),
-    (-0.38, -0.02),
-    (-0.5, -0.06),
-    (-0.62, -0.03),
-)
-NOSE: Points = ((-0.11, -0.07), (-0.25, 0.44), (-0.29, 0.51), (-0.28, 0.60), (-0.20, 0.65), (0.0, 0.72))
-LIPS: Points = ((-0.40, 1.00), (-0.25, 0.91), (-0.12, 0.86), (0.0, 0.88), (0.0, 1.13), (-0.15, 1.12), (-0.28, 1.08))
-
-# name: points of the right half whose convex hull, with its mirror image, is the region; and how far it may be enlarged.
-# What known tools replace: FaceSwap and self-blending the hull of brows and jaw, DeepFaceLab's whole face the forehead as well,
-# others what lies between brows and lips, a mouth, a pair of eyes; learned renderers a square around the face.
-HULLS: dict[str, tuple[Points, tuple[float, float]]] = {
-    "face": ((*JAW, *BROW), (0.88, 1.08)),
-    "whole_face": ((*JAW, *HAIRLINE), (0.85, 1.05)),
-    "features": ((*BROW, *EYE, *LIPS), (1.0, 1.3)),
-    "jaw": ((*JAW[2:], *NOSE[2:]), (0.9, 1.1)),
-    "mouth": (LIPS, (1.15, 2.0)),
-    "eyes": ((*BROW, *EYE), (1.0, 1.25)),
-    "nose": (NOSE, (1.1, 1.5)),
-    "square": (((-1.1, -0.45), (-1.1, 1.65)), (0.85, 1.15)),
-    "head": (((-1.25, 0.1), (-1.15, 0.9), (-0.8, 1.5), (-0.4, 1.85), (-1.25, -0.6), (-0.9, -1.2), (-0.4, -1.5)), (0.95, 1.15)),
+# name: the parts whose convex hull is the region; and how far it may be enlarged. What known tools replace: FaceSwap and
+# self-blending the hull of brows and jaw, DeepFaceLab's whole face the forehead as well, others what lies between brows and
+# lips, a mouth, a pair of eyes; learned renderers a square around the face.
+HULLS: dict[str, tuple[Sequence[str], tuple[float, float]]] = {
+    "face": (("cheek", "jaw", "brow"), (0.88, 1.08)),
+    "whole_face": (("cheek", "jaw", "forehead"), (0.85, 1.1)),
+    "features": (("brow", "eye", "lips"), (1.0, 1.3)),
+    "jaw": (("jaw", "nostril"), (0.9, 1.1)),
+    "mouth": (("lips",), (1.15, 2.0)),
+    "eyes": (("brow", "eye"), (1.0, 1.25)),
+    "nose": (("bridge", "nostril"), (1.1, 1.5)),
+    "square": (("square",), (0.85, 1.15)),
+    "head": (("head",), (0.95, 1.15)),
 }
+
+# The same for every face: a renderer's square, and a head with its hair.
+FIXED: dict[str, Sequence[tuple[float, float]]] = {
+    "square": ((-1.1, -0.45), (-1.1, 1.85)),
+    "head": ((-1.25, 0.1), (-1.2, 0.9), (-0.9, 1.7), (-0.4, 2.05), (-1.25, -0.6), (-0.9, -1.2), (-0.4, -1.5)),
+}
+
+
+def shape_of(landmarks: FloatArray, *, mirrored: bool = False) -> FloatArray:
+    """What is left of five landmarks in face coordinates, float32 (7,).
+
+    1; then, from where most faces have them, the nose's tip, x and y, and the mouth's right corner, x and y; then the cosine
+    between the face's two axes and the logarithm of their lengths' ratio. ``mirrored``: of the face's mirror image.
+    """
+    frame = face_frame(landmarks)
+    nose, corner = (cv2.transform(landmarks[None, [2, 3]], cv2.invertAffineTransform(frame))[0]).astype(np.float64)
+    across, down = frame[:, 0].astype(np.float64), frame[:, 1].astype(np.float64)
+    lengths = np.linalg.norm(across), np.linalg.norm(down)
+    side = -1.0 if mirrored else 1.0
+    points = side * nose[0], nose[1] - 0.59, corner[0] + 0.45, side * (corner[1] - 1)
+    return np.array([1, *points, side * across @ down / np.prod(lengths), np.log(lengths[0] / lengths[1])], np.float32)
+
+
+@cache
+def fitted_outlines() -> Mapping[str, FloatArray]:
+    """Of each part of a face the points of its right half as linear functions of `shape_of`, float32 ``(points, 2, 7)``."""
+    rows: dict[str, list[list[float]]] = {}
+    with OUTLINES.open(newline="") as file:
+        for part, _, *values in list(csv.reader(file))[1:]:
+            rows.setdefault(part, []).append([float(value) for value in values])
+    table = {part: np.array(values, np.float32).reshape(-1, 2, len(values[0])) for part, values in rows.items()}
+    for part, points in FIXED.items():
+        table[part] = np.zeros((len(points), 2, 7), np.float32)
+        table[part][..., 0] = points
+    return table
+
+
+def points_of(landmarks: FloatArray, parts: Sequence[str], table: Mapping[str, FloatArray] | None = None) -> FloatArray:
+    """The outline points of these parts in face coordinates, float32 ``(N, 2)``: the right half's, then the left half's."""
+    table = table or fitted_outlines()
+    halves = np.concatenate([table[part] for part in parts])
+    right, left = halves @ shape_of(landmarks), halves @ shape_of(landmarks, mirrored=True)
+    return np.concatenate([right, left * np.array([-1, 1], np.float32)])
 
 
 def draw_hull(landmarks: FloatArray, shape: tuple[int, int], rng: np.random.Generator, name: str) -> BoolArray:
     """The region ``name`` of a face, bool ``shape``: each point moved a little, the whole scaled, then bent smoothly."""
-    half, scales = HULLS[name]
-    right = np.array(half)
-    points = np.concatenate([right, right * [-1, 1]])
+    parts, scales = HULLS[name]
+    points: npt.NDArray[np.floating] = points_of(landmarks, parts)
     points = points + rng.normal(0, 0.035, points.shape)
     center = points.mean(axis=0)
     points = (points - center) * rng.uniform(*scales) * rng.uniform(0.95, 1.05, size=2) + center + rng.normal(0, 0.03, size=2)
