@@ -4,8 +4,8 @@
 
 Each run begins with the same weights (--init, such as src/tamperlens/models/weights/twostream-joint; else the settings' own)
 and makes as many steps by the settings of --config. It is judged on the same pairs of validation people, of every family;
---without sources on the people of the source it did not see, too. The first run leaves nothing out; "gained" is AUC beside it,
-with an interval by bootstrap over people of both at once. A run that was cut goes on when called again.
+--without sources on pairs of the source it did not see, too ("there"). The first run leaves nothing out; "gained" is AUC
+beside it, with an interval by bootstrap over people of both at once. A run that was cut goes on when called again.
 """
 
 import argparse
@@ -89,21 +89,24 @@ def main() -> None:
     arguments = parser.parse_args()
     console, photos = Console(stderr=True), list(arguments.photos)
     people = people_of(arguments)["val"]
-    crops, first = pairs_of(people, arguments.per_recipe), None
+    crops = pairs_of(people, arguments.per_recipe)
+    whole: Predictor | None = None  # the model that nothing was left out of
     choices = list(RECIPES) if arguments.without == "families" else [folder.name for folder in photos]
     for left_out in ("nothing", *choices):
         families = [name for name in RECIPES if name != left_out]
         folders = [folder for folder in photos if folder.name != left_out]
         best = train_on_photos(folders, arguments.out / f"without-{left_out}", settings_of(arguments, families), console)
         model = load(best.with_suffix(".safetensors"), threads=1)
-        scores = scores_of(model, crops)
-        figures = figures_of(scores, crops, first)
+        figures = figures_of(scores_of(model, crops), crops, scores_of(whole, crops) if whole else None)
         if arguments.without == "sources":
+            figures |= {"AUC there": "-", "gained there": "-"}
             unseen = [photo for photo in people if left_out in Path(photo.path).parts]
-            own = pairs_of(unseen, arguments.per_recipe) if unseen else []
-            figures["AUC of the source left out"] = figures_of(scores_of(model, own), own)["AUC"] if own else "-"
-        if first is None:
-            first = scores
+            if whole and unseen:
+                own = pairs_of(unseen, arguments.per_recipe)
+                there = figures_of(scores_of(model, own), own, scores_of(whole, own))
+                figures |= {"AUC there": there["AUC"], "gained there": there["gained"]}
+        if whole is None:
+            whole = model
             print(table_head("without", *figures), end="", flush=True)
         print(table_line(left_out, *figures.values()), end="", flush=True)
 
