@@ -175,7 +175,7 @@ def drawn(portrait: Portrait, regions: Sequence[BoolArray]) -> UInt8Array:
 
 def write(table: dict[str, FloatArray], path: Path) -> None:
     """The table as CSV: two rows a point, x and y."""
-    lines = ["part,axis,mean," + ",".join(f"feature{k}" for k in range(1, next(iter(table.values())).shape[-1]))]
+    lines = ["part,axis,mean,nose_x,nose_y,corner_x,corner_y,cosine,ratio"]  # see `shape_of`
     for part, points in table.items():
         for point in points:
             lines += [",".join([part, axis, *(f"{value:.4f}" for value in row)]) for axis, row in zip("xy", point, strict=True)]
