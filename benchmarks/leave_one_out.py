@@ -90,23 +90,24 @@ def main() -> None:
     console, photos = Console(stderr=True), list(arguments.photos)
     people = people_of(arguments)["val"]
     crops = pairs_of(people, arguments.per_recipe)
-    whole: Predictor | None = None  # the model that nothing was left out of
+    whole: tuple[Predictor, FloatArray] | None = None  # the model that nothing was left out of, and its scores of these crops
     choices = list(RECIPES) if arguments.without == "families" else [folder.name for folder in photos]
     for left_out in ("nothing", *choices):
         families = [name for name in RECIPES if name != left_out]
         folders = [folder for folder in photos if folder.name != left_out]
         best = train_on_photos(folders, arguments.out / f"without-{left_out}", settings_of(arguments, families), console)
         model = load(best.with_suffix(".safetensors"), threads=1)
-        figures = figures_of(scores_of(model, crops), crops, scores_of(whole, crops) if whole else None)
+        scores = scores_of(model, crops)
+        figures = figures_of(scores, crops, whole[1] if whole else None)
         if arguments.without == "sources":
             figures |= {"AUC there": "-", "gained there": "-"}
             unseen = [photo for photo in people if left_out in Path(photo.path).parts]
             if whole and unseen:
                 own = pairs_of(unseen, arguments.per_recipe)
-                there = figures_of(scores_of(model, own), own, scores_of(whole, own))
+                there = figures_of(scores_of(model, own), own, scores_of(whole[0], own))
                 figures |= {"AUC there": there["AUC"], "gained there": there["gained"]}
         if whole is None:
-            whole = model
+            whole = model, scores
             print(table_head("without", *figures), end="", flush=True)
         print(table_line(left_out, *figures.values()), end="", flush=True)
 

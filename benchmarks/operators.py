@@ -1,7 +1,7 @@
 """Which operators of a network its time goes to in ONNX Runtime, for each file side by side: what bounds int8, say.
 
-    tamperlens export twostream-joint --int8 PHOTOS --per-family 2 --out int8.onnx
-    python benchmarks/operators.py src/tamperlens/models/weights/twostream-joint.onnx int8.onnx [--side 256] [--turns 20]
+    tamperlens export twostream-joint --int8 PHOTOS --per-family 2 --out DIR
+    python benchmarks/operators.py src/tamperlens/models/weights/twostream-joint.onnx DIR/twostream-joint-int8.onnx [--side 256]
 
 One thread; milliseconds of one crop by the engine's own profile, "depthwise" where each channel is convolved by itself (of int8
 convolutions the profile does not tell, since their weights are packed).

@@ -60,7 +60,7 @@ def shape_of(landmarks: FloatArray, *, mirrored: bool = False) -> FloatArray:
 
 
 @cache
-def fitted_outlines() -> Mapping[str, FloatArray]:
+def _fitted_outlines() -> Mapping[str, FloatArray]:
     """Of each part of a face the points of its right half as linear functions of `shape_of`, float32 ``(points, 2, 7)``."""
     rows: dict[str, list[list[float]]] = {}
     with OUTLINES.open(newline="") as file:
@@ -75,7 +75,7 @@ def fitted_outlines() -> Mapping[str, FloatArray]:
 
 def points_of(landmarks: FloatArray, parts: Sequence[str], table: Mapping[str, FloatArray] | None = None) -> FloatArray:
     """The outline points of these parts in face coordinates, float32 ``(N, 2)``: the right half's, then the left half's."""
-    table = table or fitted_outlines()
+    table = table or _fitted_outlines()
     halves = np.concatenate([table[part] for part in parts])
     right, left = halves @ shape_of(landmarks), halves @ shape_of(landmarks, mirrored=True)
     return np.concatenate([right, left * np.array([-1, 1], np.float32)])
