@@ -24,7 +24,7 @@ from tamperlens.metrics.rows import table_head, table_line
 from tamperlens.models.runtime import load
 from tamperlens.training.config import TrainConfig, read_config
 from tamperlens.training.pair_batches import forged_pairs
-from tamperlens.training.runs import train_on_photos
+from tamperlens.training.runs import train_on_people
 from tamperlens.types import FloatArray, LabelledCrop, Predictor
 
 SIDES = (128, 384)  # pixels
@@ -87,21 +87,22 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--per-recipe", type=int, default=24)
     arguments = parser.parse_args()
-    console, photos = Console(stderr=True), list(arguments.photos)
-    people = people_of(arguments)["val"]
-    crops = pairs_of(people, arguments.per_recipe)
+    console, people = Console(stderr=True), people_of(arguments)
+    crops = pairs_of(people["val"], arguments.per_recipe)
     whole: tuple[Predictor, FloatArray] | None = None  # the model that nothing was left out of, and its scores of these crops
-    choices = list(RECIPES) if arguments.without == "families" else [folder.name for folder in photos]
+    choices = list(RECIPES) if arguments.without == "families" else [folder.name for folder in arguments.photos]
     for left_out in ("nothing", *choices):
         families = [name for name in RECIPES if name != left_out]
-        folders = [folder for folder in photos if folder.name != left_out]
-        best = train_on_photos(folders, arguments.out / f"without-{left_out}", settings_of(arguments, families), console)
+        seen = people  # splits hold for all runs: a person of two sources stays where both put them
+        if arguments.without == "sources":
+            seen = {split: [one for one in own if left_out not in Path(one.path).parts] for split, own in people.items()}
+        best = train_on_people(seen, arguments.out / f"without-{left_out}", settings_of(arguments, families), console)
         model = load(best.with_suffix(".safetensors"), threads=1)
         scores = scores_of(model, crops)
         figures = figures_of(scores, crops, whole[1] if whole else None)
         if arguments.without == "sources":
             figures |= {"AUC there": "-", "gained there": "-"}
-            unseen = [photo for photo in people if left_out in Path(photo.path).parts]
+            unseen = [photo for photo in people["val"] if left_out in Path(photo.path).parts]
             if whole and unseen:
                 own = pairs_of(unseen, arguments.per_recipe)
                 there = figures_of(scores_of(model, own), own, scores_of(whole[0], own))

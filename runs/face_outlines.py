@@ -18,7 +18,7 @@ import numpy as np
 
 from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, load_portrait
 from tamperlens.faces import detector_for
-from tamperlens.forge.outlines import HULLS, OUTLINES, draw_hull, points_of, shape_of
+from tamperlens.forge.outlines import HULLS, OUTLINES, draw_hull, hull_of, points_of, shape_of
 from tamperlens.forge.portrait import Portrait, face_frame, scaled
 from tamperlens.media import write_png
 from tamperlens.metrics.rows import table_head, table_line
@@ -112,15 +112,6 @@ def fitted(faces: Sequence[Face]) -> dict[str, FloatArray]:
     return table
 
 
-def hull(points: FloatArray, portrait: Portrait) -> BoolArray:
-    """The convex hull of points in face coordinates, bool (`SIDE`, `SIDE`)."""
-    frame = face_frame(portrait.landmarks)
-    region = np.zeros((SIDE, SIDE), np.uint8)
-    pixels = points @ frame[:, :2].T + frame[:, 2]
-    cv2.fillConvexPoly(region, cv2.convexHull(np.round(pixels).astype(np.int32)), (1,))
-    return np.asarray(region > 0, np.bool_)
-
-
 def iou(first: BoolArray, second: BoolArray) -> float:
     """Intersection over union of two regions."""
     return float((first & second).sum() / max(1, (first | second).sum()))
@@ -140,9 +131,9 @@ def compare(faces: Sequence[Face], table: dict[str, FloatArray], mean: FloatArra
     rows: dict[str, list[list[float]]] = {}
     sheets: list[UInt8Array] = []
     for number, (portrait, points) in enumerate(faces):
-        own = hull(points[wanted], portrait)
-        by_landmarks = hull(points_of(portrait.landmarks, HULLS["face"][0], table), portrait)
-        by_mean = hull(mean[wanted], portrait)
+        own = hull_of(points[wanted], portrait.landmarks, (SIDE, SIDE)) > 0
+        by_landmarks = hull_of(points_of(portrait.landmarks, HULLS["face"][0], table), portrait.landmarks, (SIDE, SIDE)) > 0
+        by_mean = hull_of(mean[wanted], portrait.landmarks, (SIDE, SIDE)) > 0
         draws = [draw_hull(portrait.landmarks, (SIDE, SIDE), np.random.default_rng([number, k]), "face") for k in range(2)]
         figures = [
             iou(by_mean, own),

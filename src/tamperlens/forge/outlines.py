@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from tamperlens.forge.portrait import face_frame
 from tamperlens.forge.regions import smooth_noise
-from tamperlens.types import BoolArray, FloatArray
+from tamperlens.types import BoolArray, FloatArray, UInt8Array
 
-__all__ = ["HULLS", "OUTLINES", "draw_hull", "feathered", "points_of", "shape_of"]
+__all__ = ["HULLS", "OUTLINES", "draw_hull", "feathered", "hull_of", "points_of", "shape_of"]
 
 OUTLINES = Path(__file__).with_name("outlines.csv")
 
@@ -81,6 +81,14 @@ def points_of(landmarks: FloatArray, parts: Sequence[str], table: Mapping[str, F
     return np.concatenate([right, left * np.array([-1, 1], np.float32)])
 
 
+def hull_of(points: npt.NDArray[np.floating], landmarks: FloatArray, shape: tuple[int, int]) -> UInt8Array:
+    """The convex hull of points ``(N, 2)`` in face coordinates, uint8 ``shape``: 1 inside, 0 outside."""
+    pixels = (face_frame(landmarks) @ np.concatenate([points, np.ones((len(points), 1))], axis=1).T).T
+    region = np.zeros(shape, np.uint8)
+    cv2.fillConvexPoly(region, cv2.convexHull(np.round(pixels).astype(np.int32)), (1,))
+    return region
+
+
 def draw_hull(landmarks: FloatArray, shape: tuple[int, int], rng: np.random.Generator, name: str) -> BoolArray:
     """The region ``name`` of a face, bool ``shape``: each point moved a little, the whole scaled, then bent smoothly."""
     parts, scales = HULLS[name]
@@ -88,10 +96,7 @@ def draw_hull(landmarks: FloatArray, shape: tuple[int, int], rng: np.random.Gene
     points = points + rng.normal(0, 0.035, points.shape)
     center = points.mean(axis=0)
     points = (points - center) * rng.uniform(*scales) * rng.uniform(0.95, 1.05, size=2) + center + rng.normal(0, 0.03, size=2)
-    pixels = (face_frame(landmarks) @ np.concatenate([points, np.ones((len(points), 1))], axis=1).T).T
-    outline = cv2.convexHull(np.round(pixels).astype(np.int32))
-    region = np.zeros(shape, np.uint8)
-    cv2.fillConvexPoly(region, outline, (1,))
+    region = hull_of(points, landmarks, shape)
     if rng.random() < 0.7:  # bent as by an elastic warp: hulls of real tools are not convex
         reach = float(rng.uniform(0.02, 0.10)) * float(np.linalg.norm(landmarks[1] - landmarks[0]))
         y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)

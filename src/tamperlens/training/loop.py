@@ -32,7 +32,11 @@ from tamperlens.models.tasks import TASKS
 from tamperlens.training.batch import Batch
 from tamperlens.training.config import TrainConfig
 
-__all__ = ["Progress", "TrainConfig", "card_of", "keep_memory", "leads", "share", "train"]
+__all__ = ["Progress", "TrainConfig", "card_of", "keep_memory", "layout_of", "leads", "share", "train"]
+
+# Networks of dense convolutions. Without AVX-512 the gradients of such weights take two to five times as long in channels-last
+# as in PyTorch's own layout (oneDNN); networks of depthwise or dilated convolutions learn faster in channels-last there, too.
+DENSE = ("mesoinception4", "unet8x", "unet4x", "vgg8", "vgg5", "vgg3", "fn3")
 
 
 class Progress(BaseModel):
@@ -63,7 +67,8 @@ def train(
     fabric = _fabric(config)
     torch.manual_seed(config.seed)
     model, first = _initial_model(config)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    layout = layout_of(config.model, fabric.device)
+    model.to(memory_format=layout)  # type: ignore[call-overload]
     optimizer = _optimizer(config, model)
     averaged = _Average(model, config.average) if config.average else None
     with fabric.rank_zero_first():
@@ -101,7 +106,7 @@ def train(
         optimizer.zero_grad()
         for part in own:
             batch = next(batches).to(fabric.device)
-            images = batch.images.to(memory_format=torch.channels_last).float() / 255
+            images = batch.images.to(memory_format=layout).float() / 255
             with fabric.no_backward_sync(forward, enabled=part != own[-1]):
                 loss: Tensor = model.task.loss(forward.logit_map(images), batch.masks.float(), batch.labels)
                 fabric.backward(loss / len(own))
@@ -261,6 +266,12 @@ def keep_memory() -> None:
         return
     set_option(-4, 0)  # M_MMAP_MAX: no mapping of its own for any block
     set_option(-1, 2**31 - 1)  # M_TRIM_THRESHOLD, in bytes: the largest there is
+
+
+def layout_of(name: str, device: torch.device) -> torch.memory_format:
+    """The memory layout in which a model learns fastest on a device, by measurement (``benchmarks/train.py``)."""
+    slow = device.type == "cpu" and "AVX512" not in torch.backends.cpu.get_cpu_capability()
+    return torch.contiguous_format if slow and parse_name(name)[0] in DENSE else torch.channels_last
 
 
 def share(parts: int, rank: int, world: int, config: TrainConfig) -> range:

@@ -1,6 +1,6 @@
 """From data to a trained model: a prepared store, or folders of real photos on which crops are forged on the fly."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from tamperlens.training.photo_batches import LiveCrops
 from tamperlens.training.store_batches import StoreCrops
 from tamperlens.types import LabelledCrop
 
-__all__ = ["choose_thresholds", "train_on_photos", "train_on_store", "validation_figures"]
+__all__ = ["choose_thresholds", "train_on_people", "train_on_photos", "train_on_store", "validation_figures"]
 
 VALIDATION_PER_FAMILY = 24
 VALIDATION_SIDES = (128, 384)
@@ -37,7 +37,10 @@ CALIBRATED_FROM = 20  # validation crops of either class: fewer say nothing on p
 
 
 def train_on_photos(folders: list[Path], out: Path, config: TrainConfig, console: Console) -> Path:
-    """Train on the photos of ``folders`` in the run folder ``out``; returns the path stem of the best model."""
+    """Train on the photos of ``folders`` in the run folder ``out``; returns the path stem of the best model.
+
+    Raises `DataError` where a folder is missing or the photos are too few to hold people apart.
+    """
     missing = [folder for folder in folders if not folder.is_dir()]
     if missing:
         raise DataError(f"{missing[0]} is no folder; give folders of real photos")
@@ -48,9 +51,14 @@ def train_on_photos(folders: list[Path], out: Path, config: TrainConfig, console
 
     photos = find_face_photos(folders, detector_for("portrait"), out / "faces.json", scan)
     people = by_split(photos)
-    console.print(", ".join(f"{split} {len(own)} photos" for split, own in people.items()), markup=False)
     if not people["train"] or not people["val"]:
         raise DataError(f"{len(photos)} photos are too few to hold people apart for validation; give more people")
+    return train_on_people(people, out, config, console)
+
+
+def train_on_people(people: Mapping[str, Sequence[FacePhoto]], out: Path, config: TrainConfig, console: Console) -> Path:
+    """Train on photos of ``train`` people, judged by those of ``val`` people; returns the path stem of the best model."""
+    console.print(", ".join(f"{split} {len(own)} photos" for split, own in people.items()), markup=False)
     if config.pairs:
         return _train(config, _pairs(config, people["train"]), out, list(_validation_pairs(config, people["val"])), console)
     data = LiveCrops(

@@ -15,6 +15,7 @@ from tamperlens.files import replace_text
 from tamperlens.models.model import Model, parse_name
 from tamperlens.models.networks import NETWORKS
 from tamperlens.training.config import TrainConfig
+from tamperlens.training.loop import layout_of
 
 __all__ = ["Cost", "cost_of", "costs_of"]
 
@@ -61,11 +62,11 @@ def cost_of(network: str, config: TrainConfig, repeats: int = 1) -> Cost:
     if config.threads:
         torch.set_num_threads(config.threads)
     device, window = _device(), max(config.windows)
-    model = Model.create(f"{network}-{parse_name(config.model)[1]}").to(device)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model, layout = Model.create(f"{network}-{parse_name(config.model)[1]}").to(device), layout_of(config.model, device)
+    model.to(memory_format=layout)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(model.parameters(), config.learning_rate)
     batch = min(config.batch_size, config.micro_batch)
-    images = torch.rand(batch, 3, window, window, device=device).to(memory_format=torch.channels_last)
+    images = torch.rand(batch, 3, window, window, device=device).to(memory_format=layout)
     masks, labels = torch.zeros(batch, 1, window, window, device=device), torch.zeros(batch, device=device)
 
     def learn() -> None:
