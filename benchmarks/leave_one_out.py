@@ -61,8 +61,9 @@ def figures_of(scores: FloatArray, crops: Sequence[LabelledCrop], beside: FloatA
     def auc(drawn: np.ndarray) -> float:
         return area_under_roc(scores[drawn], forged[drawn])
 
-    every, (low, high) = np.arange(len(crops)), bootstrap(auc, people)
-    figures = {"AUC": f"{auc(every):.3f} [{low:.2f}, {high:.2f}]", "gained": "-"}
+    several, every = len(set(people)) > 1, np.arange(len(crops))  # of one person there is no interval
+    low, high = bootstrap(auc, people)
+    figures = {"AUC": f"{auc(every):.3f}" + (f" [{low:.2f}, {high:.2f}]" if several else ""), "gained": "-"}
     if beside is not None:
         other = beside
 
@@ -70,7 +71,7 @@ def figures_of(scores: FloatArray, crops: Sequence[LabelledCrop], beside: FloatA
             return auc(drawn) - area_under_roc(other[drawn], forged[drawn])
 
         low, high = bootstrap(gained, people)
-        figures["gained"] = f"{gained(every):+.3f} [{low:+.3f}, {high:+.3f}]"
+        figures["gained"] = f"{gained(every):+.3f}" + (f" [{low:+.3f}, {high:+.3f}]" if several else "")
     figures["forged above its own"] = f"{np.mean(scores[1::2] > scores[0::2]):.3f}"
     for recipe in RECIPES:
         own = np.flatnonzero([crop.subset == recipe for crop in crops])
