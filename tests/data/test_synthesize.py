@@ -123,10 +123,12 @@ def test_a_run_that_was_cut_off_continues_with_the_same_bytes(tree, tmp_path) ->
     out, _, paths = tree
     folder = out / "manipulated_sequences" / "standin_FaceSwap" / "raw" / "videos"
     victim, kept = folder / "000_001.mp4", folder / "002_003.mp4"
-    before, stamp = victim.read_bytes(), kept.stat().st_mtime_ns
+    masks = folder.parents[1] / "masks" / "videos" / "004_005.mp4"  # its pictures are there
+    before, before_masks, stamp = victim.read_bytes(), masks.read_bytes(), kept.stat().st_mtime_ns
     victim.unlink()
+    masks.unlink()
     synthesize(paths, out, DETECTOR, methods=("sFS",), compressions=("raw",), count=3, longest=300)
-    assert victim.read_bytes() == before and kept.stat().st_mtime_ns == stamp
+    assert victim.read_bytes() == before and kept.stat().st_mtime_ns == stamp and masks.read_bytes() == before_masks
     with pytest.raises(DataError, match="a tree made with other files, seed;"):
         synthesize(paths[1:], out, DETECTOR, methods=("sFS",), compressions=("raw",), count=3, longest=300, seed=9)
 

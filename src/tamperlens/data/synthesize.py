@@ -255,11 +255,18 @@ def _write_manipulated(
         for number, image in enumerate(target.stream()):
             yield standin(image, target.landmarks[number], target.boxes[number], number / FPS)
 
+    drawn: list[UInt8Array] = []  # the masks of the pictures that were written, eight pixels in a byte: forging is slow
+
     def images() -> Iterator[UInt8Array]:
-        return (image for image, _ in forged())
+        drawn.clear()
+        for image, mask in forged():
+            drawn.append(np.packbits(mask, axis=1))
+            yield image
 
     def masks() -> Iterator[UInt8Array]:
-        return (np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2) for _, mask in forged())
+        packed = drawn or (np.packbits(mask, axis=1) for _, mask in forged())  # the pictures may have been there already
+        width = next(target.stream()).shape[1]
+        return (np.repeat(np.unpackbits(mask, axis=1, count=width)[..., None] * np.uint8(255), 3, axis=2) for mask in packed)
 
     tag = f"{TAG}; {METHODS[code].name} ({code}), target {numbers[0]:03d}, source {numbers[1]:03d}"
     _write_levels(folder, name, images, compressions, tag)
