@@ -101,7 +101,9 @@ def test_five_files_at_once_with_progress_verdicts_reports_and_downloads(open_pa
         entry(page, name).locator(BADGE).wait_for()
     until(lambda: "no pixels can be read" in entry(page, "broken.jpg").inner_text())
     said = set(page.evaluate("said"))
-    assert "sending" in said and any(text.startswith("waiting, number") for text in said)
+    assert "sending" in said
+    for stage in ("waiting, number", "looking at faces"):
+        assert any(text.startswith(stage) for text in said)
     assert any(text.startswith("forged.png: manipulated.") for text in said)  # the live region told it
     assert entry(page, "forged.png").locator(BADGE).inner_text() == "manipulated"
     assert "signs of manipulation in the one face" in entry(page, "forged.png").inner_text()

@@ -255,18 +255,19 @@ def _write_manipulated(
         for number, image in enumerate(target.stream()):
             yield standin(image, target.landmarks[number], target.boxes[number], number / FPS)
 
-    drawn: list[UInt8Array] = []  # the masks of the pictures that were written, eight pixels in a byte: forging is slow
+    drawn: list[tuple[UInt8Array, int]] = []  # masks of the pictures written, eight pixels in a byte, and their widths
 
     def images() -> Iterator[UInt8Array]:
         drawn.clear()
         for image, mask in forged():
-            drawn.append(np.packbits(mask, axis=1))
+            drawn.append((np.packbits(mask, axis=1), mask.shape[1]))
             yield image
 
     def masks() -> Iterator[UInt8Array]:
-        packed = drawn or (np.packbits(mask, axis=1) for _, mask in forged())  # the pictures may have been there already
-        width = next(target.stream()).shape[1]
-        return (np.repeat(np.unpackbits(mask, axis=1, count=width)[..., None] * np.uint8(255), 3, axis=2) for mask in packed)
+        kept = (np.unpackbits(bits, axis=1, count=width) for bits, width in drawn)
+        # Where the pictures were there already, they are forged again.
+        own = kept if drawn else (mask.astype(np.uint8) for _, mask in forged())
+        return (np.repeat(mask[..., None] * np.uint8(255), 3, axis=2) for mask in own)
 
     tag = f"{TAG}; {METHODS[code].name} ({code}), target {numbers[0]:03d}, source {numbers[1]:03d}"
     _write_levels(folder, name, images, compressions, tag)

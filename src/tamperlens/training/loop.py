@@ -67,7 +67,7 @@ def train(
     fabric = _fabric(config)
     torch.manual_seed(config.seed)
     model, first = _initial_model(config)
-    layout = layout_of(config.model, fabric.device)
+    layout = layout_of(parse_name(config.model)[0], fabric.device)
     model.to(memory_format=layout)  # type: ignore[call-overload]
     optimizer = _optimizer(config, model)
     averaged = _Average(model, config.average) if config.average else None
@@ -268,10 +268,10 @@ def keep_memory() -> None:
     set_option(-1, 2**31 - 1)  # M_TRIM_THRESHOLD, in bytes: the largest there is
 
 
-def layout_of(name: str, device: torch.device) -> torch.memory_format:
-    """The memory layout in which a model learns fastest on a device, by measurement (``benchmarks/train.py``)."""
+def layout_of(network: str, device: torch.device) -> torch.memory_format:
+    """The memory layout in which a network learns fastest on a device, by measurement (``benchmarks/train.py``)."""
     slow = device.type == "cpu" and "AVX512" not in torch.backends.cpu.get_cpu_capability()
-    return torch.contiguous_format if slow and parse_name(name)[0] in DENSE else torch.channels_last
+    return torch.contiguous_format if slow and network in DENSE else torch.channels_last
 
 
 def share(parts: int, rank: int, world: int, config: TrainConfig) -> range:

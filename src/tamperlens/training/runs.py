@@ -50,15 +50,18 @@ def train_on_photos(folders: list[Path], out: Path, config: TrainConfig, console
         return track(list(paths), description="finding faces", console=console)
 
     photos = find_face_photos(folders, detector_for("portrait"), out / "faces.json", scan)
-    people = by_split(photos)
-    if not people["train"] or not people["val"]:
-        raise DataError(f"{len(photos)} photos are too few to hold people apart for validation; give more people")
-    return train_on_people(people, out, config, console)
+    return train_on_people(by_split(photos), out, config, console)
 
 
 def train_on_people(people: Mapping[str, Sequence[FacePhoto]], out: Path, config: TrainConfig, console: Console) -> Path:
-    """Train on photos of ``train`` people, judged by those of ``val`` people; returns the path stem of the best model."""
+    """Train on photos of ``train`` people, judged by those of ``val`` people; returns the path stem of the best model.
+
+    Raises `DataError` where there are none of either.
+    """
     console.print(", ".join(f"{split} {len(own)} photos" for split, own in people.items()), markup=False)
+    if not people["train"] or not people["val"]:
+        count = sum(len(own) for own in people.values())
+        raise DataError(f"{count} photos are too few to hold people apart for validation; give more people")
     if config.pairs:
         return _train(config, _pairs(config, people["train"]), out, list(_validation_pairs(config, people["val"])), console)
     data = LiveCrops(

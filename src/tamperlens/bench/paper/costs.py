@@ -62,7 +62,7 @@ def cost_of(network: str, config: TrainConfig, repeats: int = 1) -> Cost:
     if config.threads:
         torch.set_num_threads(config.threads)
     device, window = _device(), max(config.windows)
-    model, layout = Model.create(f"{network}-{parse_name(config.model)[1]}").to(device), layout_of(config.model, device)
+    model, layout = Model.create(f"{network}-{parse_name(config.model)[1]}").to(device), layout_of(network, device)
     model.to(memory_format=layout)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(model.parameters(), config.learning_rate)
     batch = min(config.batch_size, config.micro_batch)
