@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import save_file  # noqa: E402
 
+from tamperlens.bench.paper import costs  # noqa: E402
 from tamperlens.data.portraits import FacePhoto, find_face_photos, forged_crops, load_portrait, split_of  # noqa: E402
 from tamperlens.errors import DataError  # noqa: E402
 from tamperlens.faces import YuNet  # noqa: E402
@@ -21,7 +22,7 @@ from tamperlens.models.card_page import card_to_markdown  # noqa: E402
 from tamperlens.models.model import load  # noqa: E402
 from tamperlens.training.batch import to_batch  # noqa: E402
 from tamperlens.training.config import TrainConfig, read_config  # noqa: E402
-from tamperlens.training.loop import train  # noqa: E402
+from tamperlens.training.loop import layout_of, train  # noqa: E402
 from tamperlens.training.photo_batches import LiveCrops  # noqa: E402
 from tamperlens.types import LabelledCrop  # noqa: E402
 
@@ -240,3 +241,22 @@ def test_the_shipped_settings_are_valid() -> None:
         # What the photos are, and the paper's experiments, are no settings of one run.
         if path.name != "data.toml" and not path.name.startswith("paper"):
             assert path.stem.startswith(read_config(path).model)
+
+
+def test_a_network_is_timed_in_the_layout_that_it_learns_in(monkeypatch) -> None:
+    capability = "AVX2"
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    cpu, asked = torch.device("cpu"), []
+    assert layout_of("vgg5", cpu) == torch.contiguous_format
+    assert layout_of("xception", cpu) == layout_of("vgg5", torch.device("cuda")) == torch.channels_last
+
+    def noted(network: str, device: torch.device) -> torch.memory_format:
+        asked.append(network)
+        return layout_of(network, device)
+
+    monkeypatch.setattr(costs, "layout_of", noted)
+    settings = TrainConfig(windows=(64,), judged_window=64, batch_size=2, micro_batch=2)
+    assert costs.cost_of("mesoinception4", settings).trained > 0
+    assert asked == ["mesoinception4"]
+    capability = "AVX512"
+    assert layout_of("vgg5", cpu) == torch.channels_last
