@@ -34,8 +34,8 @@ from tamperlens.training.config import TrainConfig
 
 __all__ = ["Progress", "TrainConfig", "card_of", "keep_memory", "layout_of", "leads", "share", "train"]
 
-# Networks of dense convolutions. Without AVX-512 the gradients of such weights take longer in channels-last than in PyTorch's own
-# layout (oneDNN); networks of depthwise or dilated convolutions learn faster in channels-last there, too.
+# Networks of dense convolutions. Without AVX-512 the gradients of such weights take longer in channels-last than in PyTorch's
+# own layout (oneDNN); networks of depthwise or dilated convolutions learn faster in channels-last there, too.
 DENSE = ("mesoinception4", "unet8x", "unet4x", "vgg8", "vgg5", "vgg3", "fn3")
 
 
