@@ -28,7 +28,8 @@ from tamperlens.metrics.rows import table_head, table_line
 from tamperlens.models.model import Model
 from tamperlens.training.batch import Batch
 from tamperlens.training.config import TrainConfig
-from tamperlens.training.loop import keep_memory, train
+from tamperlens.training.loop import train
+from tamperlens.training.machine import keep_memory
 from tamperlens.training.store_batches import StoreCrops
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -33,7 +33,7 @@ from tamperlens.metrics import PixelCounts  # noqa: E402
 from tamperlens.models.model import load  # noqa: E402
 from tamperlens.models.runtime import TorchPredictor  # noqa: E402
 from tamperlens.training.config import TrainConfig, read_config  # noqa: E402
-from tamperlens.training.loop import share  # noqa: E402
+from tamperlens.training.machine import share  # noqa: E402
 from tamperlens.training.runs import train_on_store  # noqa: E402
 from tamperlens.types import Prediction  # noqa: E402
 

@@ -22,7 +22,8 @@ from tamperlens.models.card_page import card_to_markdown  # noqa: E402
 from tamperlens.models.model import load  # noqa: E402
 from tamperlens.training.batch import to_batch  # noqa: E402
 from tamperlens.training.config import TrainConfig, read_config  # noqa: E402
-from tamperlens.training.loop import layout_of, train  # noqa: E402
+from tamperlens.training.loop import train  # noqa: E402
+from tamperlens.training.machine import layout_of  # noqa: E402
 from tamperlens.training.photo_batches import LiveCrops  # noqa: E402
 from tamperlens.types import LabelledCrop  # noqa: E402
 

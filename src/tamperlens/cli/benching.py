@@ -100,7 +100,7 @@ def paper(
         from tamperlens.bench.paper.experiment import read_experiment
         from tamperlens.bench.paper.reproduction import make_plan, reproduce
         from tamperlens.bench.paper.sources import Source
-        from tamperlens.training.loop import keep_memory
+        from tamperlens.training.machine import keep_memory
         from tamperlens.training.runs import train_on_store
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "torch", "train") from error

@@ -76,7 +76,7 @@ def train(
     try:
         from tamperlens.data.store import Store
         from tamperlens.training.config import read_config
-        from tamperlens.training.loop import keep_memory
+        from tamperlens.training.machine import keep_memory
         from tamperlens.training.runs import train_on_photos, train_on_store
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "torch", "train") from error

@@ -23,7 +23,8 @@ from tamperlens.models.model import Model, load, parse_name, save
 from tamperlens.models.runtime import TorchPredictor
 from tamperlens.training.batch import Batch
 from tamperlens.training.config import TrainConfig
-from tamperlens.training.loop import Progress, card_of, leads, train
+from tamperlens.training.loop import Progress, card_of, train
+from tamperlens.training.machine import leads
 from tamperlens.training.pair_batches import LivePairs, forged_pairs
 from tamperlens.training.photo_batches import LiveCrops
 from tamperlens.training.store_batches import StoreCrops

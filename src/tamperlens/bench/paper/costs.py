@@ -15,7 +15,7 @@ from tamperlens.files import replace_text
 from tamperlens.models.model import Model, parse_name
 from tamperlens.models.networks import NETWORKS
 from tamperlens.training.config import TrainConfig
-from tamperlens.training.loop import layout_of
+from tamperlens.training.machine import layout_of
 
 __all__ = ["Cost", "cost_of", "costs_of"]
 
