@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tamperlens.data.synthesize import files_of, footage_of
+from tamperlens.data.footage import files_of, footage_of
 from tamperlens.faces import detector_for
 from tamperlens.forge.standins import STANDINS
 from tamperlens.metrics import area_under_roc

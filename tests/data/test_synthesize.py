@@ -5,8 +5,9 @@ import pytest
 from PIL import Image
 
 from faces_at_hand import hopper, hopper_face, hopper_portrait, mirrored
+from tamperlens.data.footage import footage_of
 from tamperlens.data.readers import READERS
-from tamperlens.data.synthesize import TAG, _write_levels, footage_of, synthesize
+from tamperlens.data.synthesize import TAG, _write_levels, synthesize
 from tamperlens.errors import DataError
 from tamperlens.faces import YuNet
 from tamperlens.forge import learned
@@ -133,6 +134,16 @@ def test_a_run_that_was_cut_off_continues_with_the_same_bytes(tree, tmp_path) ->
         synthesize(paths[1:], out, DETECTOR, methods=("sFS",), compressions=("raw",), count=3, longest=300, seed=9)
 
 
+def test_two_processes_write_the_bytes_that_one_writes_and_progress_is_told(tree, tmp_path) -> None:
+    out, left_out, paths = tree
+    told: list[tuple[str, int, int]] = []
+    settings = {"methods": ("sFS", "sNT"), "compressions": ("raw",), "count": 3, "longest": 300, "workers": 2}
+    assert synthesize(paths, tmp_path, DETECTOR, **settings, progress=lambda *now: told.append(now)) == left_out
+    made = [{str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()} for root in (out, tmp_path)]
+    assert made[0] == made[1] and len(made[0]) == 6 + 2 * 2 * 6 + 3 + 1
+    assert told == [("faces found", n, 7) for n in range(1, 8)] + [("pairs forged", n, 3) for n in range(1, 4)]
+
+
 def test_levels_are_the_same_whether_encoded_from_the_raw_file_or_from_the_pictures(tmp_path) -> None:
     pictures = [np.ascontiguousarray(np.roll(hopper()[::4, ::4], shift, axis=1)) for shift in range(3)]
     for name, compressions in (("with", ("c23", "raw")), ("without", ("c23",))):
@@ -147,5 +158,8 @@ def test_a_clip_can_be_a_source_and_too_few_people_are_refused(tmp_path) -> None
     assert len(list(clip.stream())) == len(clip.boxes) == len(clip.landmarks) == 3
     with pytest.raises(DataError, match="1 usable files are too few"):
         synthesize([tmp_path / "clip.mp4"], tmp_path / "out", DETECTOR, compressions=("raw",), count=2, longest=200)
+    (tmp_path / "broken.png").write_text("no picture")
+    with pytest.raises(DataError, match=r"0 usable files .* \(1 could not be used, the first because .*broken.png"):
+        synthesize([tmp_path / "broken.png"], tmp_path / "other", DETECTOR, compressions=("raw",), count=2, longest=200)
     with pytest.raises(DataError, match="unknown sXX"):
         synthesize([], tmp_path / "out", DETECTOR, methods=("sXX",))

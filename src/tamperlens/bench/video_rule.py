@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from tamperlens.data import seeds
+from tamperlens.data.footage import Footage, footage_of
 from tamperlens.data.portraits import FacePhoto
-from tamperlens.data.synthesize import Footage, footage_of
 from tamperlens.errors import DataError
 from tamperlens.faces import detector_for
 from tamperlens.forge.standins import STANDINS

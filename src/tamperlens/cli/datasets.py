@@ -39,26 +39,31 @@ def synthesize(
     side: Annotated[int, typer.Option(min=64, help="Longer side of the pictures, in pixels.")] = 480,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same tree.")] = 0,
     noise: Annotated[float, typer.Option(min=0, help="Noise of the camera that films a photo, in grey levels.")] = 4.0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; any number of them makes the same tree.")] = 1,
     detector: Detector = "",
 ) -> None:
     """Build a tree in FaceForensics++'s layout from real footage, with stand-ins for its four methods and their masks."""
-    from tamperlens.data import synthesize as room
+    from tamperlens.data.footage import files_of
+    from tamperlens.data.synthesize import COMPRESSIONS
+    from tamperlens.data.synthesize import synthesize as make_tree
     from tamperlens.faces import detector_for
     from tamperlens.forge.standins import STANDINS
 
     make_folder(root)
     with progress_bar() as bar:
-        left_out = room.synthesize(
-            room.files_of(sources)[:people],
+        task = bar.add_task("looking for faces", total=None)
+        left_out = make_tree(
+            files_of(sources)[:people],
             root,
             detector_for("portrait", detector),
             methods=codes(methods) or tuple(STANDINS),
-            compressions=codes(compressions) or tuple(room.COMPRESSIONS),
+            compressions=codes(compressions) or tuple(COMPRESSIONS),
             count=frames,
             longest=side,
             seed=seed,
             sensor_noise=noise,
-            progress=lambda items: bar.track(list(items), description="clips"),
+            workers=workers,
+            progress=lambda what, done, total: bar.update(task, completed=done, total=total, description=what),
         )
     for reason in left_out:
         complain(f"left out: {reason}")

@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tamperlens.bench.corruptions import parse_corruptions
 from tamperlens.bench.paper.tables import FROM_IMAGENET
+from tamperlens.data.footage import SENSOR_NOISE
 from tamperlens.data.prepare.findings import check_accepted
 from tamperlens.data.prepare.masks import RECIPES
 from tamperlens.data.readers.compression import COMPRESSIONS
 from tamperlens.data.readers.methods import find_methods
-from tamperlens.data.synthesize import SENSOR_NOISE
 from tamperlens.errors import DataError
 from tamperlens.forge.standins import STANDINS
 from tamperlens.models.card import paper_policy

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tamperlens.bench.paper.experiment import Experiment, Standins
 from tamperlens.bench.paper.judging import Masks, same_crops
+from tamperlens.data.footage import files_of
 from tamperlens.data.prepare.forecast import Forecast, forecast_store
 from tamperlens.data.prepare.masks import RECIPES
 from tamperlens.data.prepare.plan import plan_units
@@ -20,7 +21,7 @@ from tamperlens.data.prepare.run import Execution, PrepareSettings, Progress, ch
 from tamperlens.data.readers.compression import COMPRESSIONS
 from tamperlens.data.store import Store
 from tamperlens.data.store.manifest import INFO
-from tamperlens.data.synthesize import files_of, split_sizes, synthesize
+from tamperlens.data.synthesize import split_sizes, synthesize
 from tamperlens.errors import DataError
 from tamperlens.faces import detector_for
 from tamperlens.files import replace_text
@@ -122,7 +123,7 @@ def make_stores(source: Source, experiment: Experiment, out: Path, log: Callable
                 detector_for("dataset", source.detector),
                 splits=source.splits,
                 allow_custom_split=custom,
-                execution=Execution(workers=source.workers, keep_going=source.keep_going, progress=_told(job.name, log)),
+                execution=Execution(workers=source.workers, keep_going=source.keep_going, progress=_of_clips(job.name, log)),
             )
             notes += [f"{job.name}: {note}" for note in report.notes]
             store = Store(folder)
@@ -140,17 +141,26 @@ def make_stores(source: Source, experiment: Experiment, out: Path, log: Callable
     return Stores(stores, masks, tuple(notes))
 
 
-def _told(name: str, log: Callable[[str], None]) -> Callable[[Progress], None]:
+def _every_tenth(log: Callable[[str], None]) -> Callable[[str, int, int], None]:
+    """Tells of every tenth of each thing that is done."""
+    told: dict[str, int] = {}
+
+    def progress(what: str, done: int, total: int) -> None:
+        if total and (tenths := 10 * done // total) > told.get(what, 0):
+            told[what] = tenths
+            log(f"{what}: {done} of {total}")
+
+    return progress
+
+
+def _of_clips(name: str, log: Callable[[str], None]) -> Callable[[Progress], None]:
     """Tells of every tenth of a store's clips, and of each that failed."""
-    told = 0
+    tenth = _every_tenth(log)
 
     def progress(now: Progress) -> None:
-        nonlocal told
         for failure in now.failed:
             log(f"{name}: {failure.clip} failed: {failure.reason}")
-        if now.total and (tenths := 10 * now.done // now.total) > told:
-            told = tenths
-            log(f"{name}: {now.done} of {now.total} clips, {now.crops} crops")
+        tenth(f"clips of {name}", now.done, now.total)
 
     return progress
 
@@ -163,12 +173,19 @@ def _make_tree(source: Source, experiment: Experiment, settings: Standins, tree:
     if done.exists() and json.loads(done.read_text(encoding="utf-8")) == made_of:
         return
     log(f"stand-ins of {len(files)} people")
-    for reason in _synthesize(files, tree, experiment, settings):
+    for reason in _synthesize(files, tree, experiment, settings, source.workers, _every_tenth(log)):
         log(f"left out: {reason}")
     replace_text(done, json.dumps(made_of) + "\n", durable=True)
 
 
-def _synthesize(files: Sequence[Path], tree: Path, experiment: Experiment, settings: Standins) -> list[str]:
+def _synthesize(
+    files: Sequence[Path],
+    tree: Path,
+    experiment: Experiment,
+    settings: Standins,
+    workers: int = 1,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> list[str]:
     return synthesize(
         files,
         tree,
@@ -179,6 +196,8 @@ def _synthesize(files: Sequence[Path], tree: Path, experiment: Experiment, setti
         longest=settings.side,
         seed=settings.seed,
         sensor_noise=settings.noise,
+        workers=workers,
+        progress=progress,
     )
 
 
