@@ -41,7 +41,7 @@ web: .venv/web
 	$(BIN)/tamperlens serve --open $(wildcard demo/photograph.jpg demo/forgery.png)
 
 test: .venv/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 check: .venv/dev
 	$(BIN)/ruff check .

@@ -232,9 +232,11 @@ def test_cards_are_read_without_torch():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-# Tracing takes seconds a model. What cls adds to seg is the same for all networks, so the deep ones can wait.
+# Tracing takes seconds a model. What cls adds to seg is the same for all networks, so the deep ones can wait; a twostream has
+# a whole pyramid in it.
 WAITING = {f"{network}-cls" for network in ("xception", "unet8x", "unet4x", "contrast", "pyramid", "twostream")} | {
     "pyramid-seg",
+    "pyramid-joint",
     "twostream-seg",
 }
 

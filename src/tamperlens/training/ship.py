@@ -6,6 +6,7 @@ well, speak for a small one.
 """
 
 import json
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -109,7 +110,7 @@ def ship(
     )
     work = run / "shipping"
     work.mkdir(exist_ok=True)
-    predictor = _exported(model, raw, work / "raw.onnx")
+    predictor, _ = _exported(model, raw, work / "raw.onnx")
     judged = [predictor(crop.image) for crop in crops]
     tau = model.map_threshold = best_map_threshold([prediction.pixel_map for prediction in judged], crops)
     ways = {share: _outcomes(crops, [peak(p.pixel_map, share) if share else p.score for p in judged]) for share in PEAK_SHARES}
@@ -119,7 +120,8 @@ def ship(
     if _auc(ways[peak_share]) < _auc(ways[None]) + CLEARLY:
         peak_share = None  # what the task learned to say
     outcomes, calibration = ways[peak_share], fit_calibration(ways[peak_share])
-    predictor = _exported(model, raw.model_copy(update={"peak_share": peak_share}), work / "raw.onnx")
+    # With the map threshold inside: the file that ships.
+    predictor, difference = _exported(model, raw.model_copy(update={"peak_share": peak_share}), work / "raw.onnx")
     by_source = photo_outcomes(predictor, _by_source(people["val"], folders, photos_per_source), controls, work, say)
     thresholds = []
     for rate in (FALSE_ALARMS, DOUBT):
@@ -157,7 +159,7 @@ def ship(
     out.mkdir(parents=True, exist_ok=True)
     stem = out / config.model
     save(model, stem, card)
-    difference = to_onnx(model, stem.with_suffix(".onnx"))
+    shutil.copyfile(work / "raw.onnx", stem.with_suffix(".onnx"))
     say(f"map threshold {tau}; ONNX parity with PyTorch: largest difference {difference:.2g}")
     return stem
 
@@ -231,10 +233,11 @@ def _validation_crops(config: TrainConfig, photos: Sequence[FacePhoto], count: i
     return forged_crops(photos, config.families, count, sides=SIDES, seed=seeds.THRESHOLDS, compressed=config.compressed)
 
 
-def _exported(model: Model, card: ModelCard, path: Path) -> OnnxPredictor:
-    to_onnx(model, path)
+def _exported(model: Model, card: ModelCard, path: Path) -> tuple[OnnxPredictor, float]:
+    """What runs the model as it is now, and by how much it differs from PyTorch."""
+    difference = to_onnx(model, path)
     card.save(path.with_suffix(".json"))
-    return OnnxPredictor(path)
+    return OnnxPredictor(path), difference
 
 
 def _outcomes(crops: Sequence[LabelledCrop], scores: Sequence[float]) -> Outcomes:
