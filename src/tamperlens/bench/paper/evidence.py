@@ -51,9 +51,10 @@ class Evidence:
         """The recipes against whose masks a variant was counted too."""
         return sorted({name for run in self._runs.get(variant, ()) for name in self._outcomes(run, condition) if name})
 
-    def outcomes(self, variant: str, condition: str) -> Outcomes | None:
-        """Those of its first seed."""
-        return self._outcomes(self._runs[variant][0], condition).get("") if variant in self._runs else None
+    def outcomes(self, variant: str, condition: str) -> list[Outcomes]:
+        """Those of each of its seeds that was judged under the condition."""
+        tables = [self._outcomes(run, condition).get("") for run in self._runs.get(variant, ())]
+        return [table for table in tables if table is not None]
 
     def _outcomes(self, run: Run, condition: str) -> Mapping[str, Outcomes]:
         key = run.name, condition

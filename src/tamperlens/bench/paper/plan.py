@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
+
 from tamperlens.bench.corruptions import parse_corruptions
 from tamperlens.bench.paper.costs import Cost
 from tamperlens.bench.paper.experiment import Experiment, Run
@@ -86,12 +88,9 @@ def progress_of(folder: Path) -> int:
 
 
 def trained_seconds(folder: Path, batch_size: int) -> float:
-    """Seconds that a run's steps took, by its log, over all its sittings."""
-    before, seconds = 0, 0.0
-    for row in _log_of(folder):
-        seconds += (int(row["step"]) - before) * batch_size / float(row["crops_per_second"])
-        before = int(row["step"])
-    return seconds
+    """Seconds that a run's steps take at the median speed of its log: pauses, and what else the machine did, do not count."""
+    speeds = [float(row["crops_per_second"]) for row in _log_of(folder)]
+    return progress_of(folder) * batch_size / float(np.median(speeds)) if speeds else 0.0
 
 
 def _log_of(folder: Path) -> list[dict[str, str]]:
