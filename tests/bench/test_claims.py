@@ -30,8 +30,10 @@ def judged(skill: float, seed: int, hard: float = 0.2) -> Outcomes:
 
 @pytest.fixture
 def evidence(tmp_path) -> Evidence:
-    """VGG5 by pixels is good, Xception better, their classifiers bad; ImageNet weights change nothing; VGG8 has one seed."""
-    skills = {"vgg5-seg": 0.8, "vgg5-cls": 0.5, "xception-seg": 0.9, "xception-cls": 0.5, "vgg8-seg": 0.8, "vgg8-cls": 0.5}
+    """VGG5 by pixels is good, Xception better, their classifiers bad, FN3's guesses; ImageNet weights change nothing; VGG8 has
+    one seed."""
+    skills = {"vgg5-seg": 0.8, "vgg5-cls": 0.57, "xception-seg": 0.9, "xception-cls": 0.57, "vgg8-seg": 0.8, "vgg8-cls": 0.57}
+    skills |= {"fn3-seg": 0.8, "fn3-cls": 0.5}
     runs = []
     for model, skill in skills.items():
         for seed in range(1 if model.startswith("vgg8") else 3):
@@ -54,6 +56,8 @@ def test_each_claim_is_judged_by_what_was_found(evidence):
     assert verdicts[pixels, "vgg5-seg", "vgg5-cls"].verdict == HOLDS
     assert verdicts[pixels, "vgg8-seg", "vgg8-cls"].verdict == OPEN
     assert verdicts[pixels, "vgg8-seg", "vgg8-cls"].why == "1 of 3 seeds run"
+    guess = verdicts[pixels, "fn3-seg", "fn3-cls"]
+    assert guess.verdict == OPEN and guess.why == "fn3-cls has not begun to learn: AUC not told from 50"
     assert verdicts[classifies, "vgg5-seg", "vgg5-cls"].verdict == HOLDS
     assert verdicts[depth, "xception-cls", "vgg5-cls"].verdict == OPEN  # they are the same: chance is not ruled out
     assert verdicts[shallow, "vgg5-seg", "xception-seg"].verdict == FAILS
@@ -75,6 +79,21 @@ def test_claims_are_told_in_words(evidence):
     assert "| 1 | vgg5-seg > vgg5-cls, mIoU | +50.04 | +" in text and "3 and 3 | holds |" in text
     nothing = claims_to_markdown(put_to_the_test(Evidence([], Path("nowhere"))))
     assert nothing.count("**cannot be told here** (its models have not been run)") == len(CLAIMS)
+
+
+def test_the_auc_of_several_trainings_is_their_mean_with_its_interval_over_videos(tmp_path):
+    def training(scores: list[float]) -> Outcomes:
+        return Outcomes.of(
+            Outcome("swap" if number % 2 else PRISTINE, f"video {number // 2}", bool(number % 2), score)
+            for number, score in enumerate(scores)
+        )
+
+    runs = [Run("fn3-seg", "native", False, seed) for seed in range(2)]
+    for run, scores in zip(runs, ([0.1, 0.9] * 4, [0.9, 0.1] * 4), strict=True):
+        _write(tmp_path / run.name / "own.npz", {"thresholds": [0.5, 0.5]}, {"": training(scores)})
+    first, both = Evidence(runs[:1], tmp_path), Evidence(runs, tmp_path)
+    assert (first.auc("fn3-seg").value, first.auc("fn3-seg").low) == (1, 1) and first.has_learned("fn3-seg")
+    assert both.auc("fn3-seg").value == 0.5 and not both.has_learned("fn3-seg")
 
 
 def test_results_are_read_back_and_damage_is_named(evidence, tmp_path):

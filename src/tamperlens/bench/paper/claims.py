@@ -1,8 +1,8 @@
 """What the paper claims, put to the test: each claim is a list of comparisons whose outcome it says beforehand.
 
 All comparisons of all claims are one family: their p-values are corrected together. A comparison "holds" or "does not hold"
-only where at least `MIN_SEEDS` trainings of either side agree well enough to tell; otherwise it cannot be told here, and why is
-said.
+only where at least `MIN_SEEDS` trainings of either side agree well enough to tell, and both sides have learned anything at all;
+otherwise it cannot be told here, and why is said.
 """
 
 from collections.abc import Iterator, Sequence
@@ -65,6 +65,7 @@ class Finding:
     ours: Estimate | None
     corrected: float  # Holm's p; NaN where nothing was tested
     seeds: tuple[int, int]
+    guessing: tuple[str, ...] = ()  # the sides whose AUC is not told from chance
 
 
 _IN_TABLE_1 = ("xception", "mesoinception4", "unet8x", "unet4x", "vgg8", "vgg5", "fn3")
@@ -152,7 +153,9 @@ def _find(evidence: Evidence, one: Comparison) -> Finding:
         ours = _against_others(evidence, one)
     elif first and second:
         ours = compare(first, second, one.metric)
-    return Finding(one, OPEN, "", _theirs(one), ours, float("nan"), (len(first), len(second)))
+    sides = dict.fromkeys(name for name, found in ((one.first, first), (one.second, second)) if found)
+    guessing = tuple(name for name in sides if not evidence.has_learned(name))
+    return Finding(one, OPEN, "", _theirs(one), ours, float("nan"), (len(first), len(second)), guessing)
 
 
 def _against_others(evidence: Evidence, one: Comparison) -> Estimate | None:
@@ -199,6 +202,9 @@ def _verdict(one: Finding) -> Finding:
         return replace(one, why="there are too few methods or people to compare")
     if min(one.seeds) < MIN_SEEDS:
         return replace(one, why=f"{min(one.seeds)} of {MIN_SEEDS} seeds run")
+    if one.guessing:
+        have = "have" if len(one.guessing) > 1 else "has"
+        return replace(one, why=f"{' and '.join(one.guessing)} {have} not begun to learn: AUC not told from 50")
     if one.comparison.expected == "=":
         if one.ours.low > -MARGIN and one.ours.high < MARGIN:
             return replace(one, verdict=HOLDS)

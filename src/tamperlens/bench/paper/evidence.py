@@ -3,13 +3,19 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from tamperlens.bench.paper.experiment import Run
 from tamperlens.bench.paper.judging import OWN, read_outcomes
+from tamperlens.metrics import area_under_roc, bootstrap, mean_defined
 from tamperlens.metrics.outcomes import Outcomes
-from tamperlens.metrics.paired import Sums, seed_rows
+from tamperlens.metrics.paired import Estimate, Sums, seed_rows
 from tamperlens.types import ResultRow
 
 __all__ = ["Evidence"]
+
+AUC_ROUNDS = 300  # of the bootstrap
 
 
 class Evidence:
@@ -22,6 +28,7 @@ class Evidence:
             self._runs.setdefault(run.variant, []).append(run)
         self._read: dict[tuple[str, str], Mapping[str, Outcomes]] = {}
         self._added: dict[tuple[str, str, str], Sums] = {}
+        self._aucs: dict[str, Estimate] = {}
 
     @property
     def variants(self) -> list[str]:
@@ -55,6 +62,22 @@ class Evidence:
         """Those of each of its seeds that was judged under the condition."""
         tables = [self._outcomes(run, condition).get("") for run in self._runs.get(variant, ())]
         return [table for table in tables if table is not None]
+
+    def auc(self, variant: str) -> Estimate:
+        """Of the scores of all methods against pristine crops, averaged over seeds; the interval is over groups, without p."""
+        if variant not in self._aucs:
+            tables = self.outcomes(variant, OWN)
+
+            def figure(drawn: npt.NDArray[np.intp]) -> float:
+                return mean_defined([area_under_roc(table.scores[drawn], table.labels[drawn]) for table in tables])
+
+            interval = bootstrap(figure, tables[0].groups.tolist(), AUC_ROUNDS)
+            self._aucs[variant] = Estimate(figure(np.arange(len(tables[0].scores))), *interval, np.nan)
+        return self._aucs[variant]
+
+    def has_learned(self, variant: str) -> bool:
+        """Whether its AUC is told from chance: before that, its other figures are those of a guess."""
+        return not self.auc(variant).low <= 0.5
 
     def _outcomes(self, run: Run, condition: str) -> Mapping[str, Outcomes]:
         key = run.name, condition

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from tamperlens.bench.corruptions import parse_corruptions
 from tamperlens.bench.curves import CurvePoint, draw_curves
@@ -24,8 +23,6 @@ from tamperlens.data.readers.methods import METHODS
 from tamperlens.data.store import Store
 from tamperlens.files import replace_text
 from tamperlens.media import write_png
-from tamperlens.metrics import area_under_roc, bootstrap, mean_defined
-from tamperlens.metrics.outcomes import Outcomes
 from tamperlens.metrics.paired import Estimate, Sums, draws, estimate_of
 from tamperlens.metrics.results import rows_of
 from tamperlens.models.card import paper_policy
@@ -35,7 +32,6 @@ from tamperlens.types import ResultRow
 __all__ = ["CLAIMS_FILE", "Report", "policies_of", "write_report"]
 
 CLAIMS_FILE = "claims.md"
-AUC_ROUNDS = 300  # of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -204,25 +200,15 @@ def _costs(report: Report, evidence: Evidence, variants: Sequence[str]) -> Sheet
         cost, batch = report.costs[runs[0].network], report.experiment.training.batch_size
         minutes = np.mean([trained_seconds(report.out / "models" / run.name, batch) for run in runs]) / 60
         speeds = f"{cost.parameters:,}", f"{cost.gmac:.3f}", f"{cost.trained:.1f}", f"{cost.judged:.1f}"
-        found = _auc(evidence.outcomes(name, OWN)), *(_average(evidence.sums(name), key) for key in ("accuracy", "miou"))
+        found = _points(evidence.auc(name)), *(_average(evidence.sums(name), key) for key in ("accuracy", "miou"))
         lines.append((name, str(len(runs)), *speeds, f"{minutes:.1f}", *found))
     header = ("model", "seeds", "parameters", "GMAC a training window", "crops/s trained", "crops/s judged")
     notes = (
-        "AUC is of the scores of all methods against pristine crops, averaged over seeds, its interval over videos: near 50 a "
-        "model has not begun to tell them apart, and its other figures are those of a guess.",
+        "AUC is of the scores of all methods against pristine crops, averaged over seeds, its interval over videos: where that "
+        "includes 50 a model has not begun to tell them apart, and its other figures are those of a guess.",
         "Minutes are those of the steps at the median speed of the runs' logs.",
     )
     return Sheet("Cost of each model", (*header, "minutes trained", "AUC", "accuracy", "mIoU"), tuple(lines), notes)
-
-
-def _auc(tables: Sequence[Outcomes]) -> str:
-    """Averaged over trainings that were judged on the same crops, with its interval over groups."""
-
-    def figure(drawn: npt.NDArray[np.intp]) -> float:
-        return mean_defined([area_under_roc(table.scores[drawn], table.labels[drawn]) for table in tables])
-
-    low, high = bootstrap(figure, tables[0].groups.tolist(), AUC_ROUNDS)
-    return _points(Estimate(figure(np.arange(len(tables[0].scores))), low, high, np.nan))
 
 
 def _curves(report: Report, evidence: Evidence, variants: Sequence[str]) -> dict[str, Path]:
