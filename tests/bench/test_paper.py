@@ -174,6 +174,8 @@ def test_from_a_tree_to_the_report_killed_and_gone_on_with(tree, vgg16, tmp_path
         if weights.name == "checkpoint.safetensors" or "vgg3" in weights.parent.name:
             weights.unlink()
     tables = {path.name: path.read_text() for path in (out / "tables").glob("*.csv")}
+    reproduction.reproduce(source_of(tree), out, SMALL, None, imagenet=vgg16, log=said.append)
+    assert tables == {path.name: path.read_text() for path in (out / "tables").glob("*.csv")}
     reproduction.reproduce(source_of(tree), out, SMALL, refusing, imagenet=vgg16, log=said.append)
     assert tables == {path.name: path.read_text() for path in (out / "tables").glob("*.csv")}
 

@@ -85,6 +85,9 @@ def paper(
     plan: Annotated[
         bool, typer.Option("--plan", help="Only say what is done, what is left, and the time and room it takes.")
     ] = False,
+    only_report: Annotated[
+        bool, typer.Option("--report", help="Train nothing: write the report of what has been judged so far.")
+    ] = False,
     splits: Annotated[Path | None, typer.Option(help="A tree's train.json, val.json and test.json.")] = None,
     allow_custom_split: Annotated[bool, typer.Option("--allow-custom-split", help="Take other than official splits.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes that prepare a tree.")] = 1,
@@ -124,5 +127,5 @@ def paper(
     def train(store: "Store", run: Path, config: "TrainConfig") -> Path:
         return train_on_store(store, run, config, out)
 
-    report = reproduce(source, folder, experiment, train, imagenet=imagenet, log=log)
+    report = reproduce(source, folder, experiment, None if only_report else train, imagenet=imagenet, log=log)
     log(f"report: {report}")

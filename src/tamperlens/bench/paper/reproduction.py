@@ -75,13 +75,14 @@ def reproduce(
     source: Source,
     out: Path,
     experiment: Experiment,
-    train: Train,
+    train: Train | None,
     *,
     imagenet: Path | None = None,
     log: Callable[[str], None] = print,
 ) -> Path:
     """Everything that is left of the experiment; returns the path of ``report.html``.
 
+    ``train``: how a run is trained; None: none is, and the report is of what has been judged so far.
     ``imagenet``: a folder with ``vgg16.safetensors`` and ``xception.safetensors`` for Table 4; models whose weights it lacks
     begin with random ones only. The plan is told first.
     """
@@ -93,6 +94,8 @@ def reproduce(
     report = Report(experiment, runs, stores, plan.costs, describe(stores, clips), out)
     left = {step.name: step.seconds for step in plan.steps}
     for number, run in enumerate(runs, 1):
+        if train is None:
+            break
         log(f"{number} of {len(runs)}: {run.name}; about {duration(sum(left[one.name] for one in runs[number - 1 :]))} left")
         folder, results, questions = out / "models" / run.name, out / "results" / run.name, _questions(report, run)
         config = experiment.settings(run, _weights(imagenet, run.network))
