@@ -58,12 +58,24 @@ def test_image_and_mask_stay_together(store, dataset):
             assert any(fits(image, mask, whole) for images in pristine.values() for whole in images)
 
 
+def test_small_windows_of_resized_crops_have_the_size_at_which_a_model_is_judged(store, dataset):
+    options = {"batches": 2, "batch_size": 4, "policy": "resized", "methods": ["P"]}
+    whole = [crop.image for crop in store.crops("train", methods=["P"], policy="resized", window=52)]
+    for windows, resized_to, found in (((32,), 52, True), ((32,), 0, False), ((52,), 52, True)):
+        batch = dataset.StoreCrops(store, **options, windows=windows, resized_to=resized_to)[1]
+        for image in batch.images.numpy():
+            image = image.transpose(1, 2, 0)
+            assert image.shape == (*windows * 2, 3)
+            assert any(fits(image, np.zeros(image.shape[:2], np.bool_), one) for one in whole) == found
+
+
 def fits(image, mask, whole) -> bool:
     for candidate in (image, image[:, ::-1]):
         own = mask if candidate is image else mask[:, ::-1]
-        for y in range(9):
-            for x in range(9):
-                cut = whole[y : y + 52, x : x + 52]
+        side, (height, width) = len(image), whole.shape[:2]
+        for y in range(height - side + 1):
+            for x in range(width - side + 1):
+                cut = whole[y : y + side, x : x + side]
                 if (cut[0, 0] == candidate[0, 0]).all() and ((cut != candidate).any(axis=2) == own).all():
                     return True
     return False

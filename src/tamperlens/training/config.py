@@ -41,7 +41,7 @@ class TrainConfig(BaseModel):
     methods: tuple[str, ...] = ()
     policy: Literal["auto", "native", "resized"] = "auto"
     mirror: bool = False
-    judged_window: Annotated[int, Field(ge=32)] = 256  # side of the central windows of validation and test crops
+    judged_window: Annotated[int, Field(ge=32)] = 256  # side of validation and test crops; also what `resized` resizes to
     validation_crops: Annotated[int, Field(ge=1)] = 200
     # On photos, pairs: whole crops of the sides `windows`, each forged one beside its own pristine one; `families`
     # then names recipes of forge/recipes.py, all by default.

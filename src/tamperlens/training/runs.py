@@ -120,6 +120,7 @@ def train_on_store(store: Store, out: Path, config: TrainConfig, console: Consol
         methods=methods,
         policy=config.crop_policy,
         windows=config.windows,
+        resized_to=config.judged_window,
         mirror=config.mirror,
         seed=config.seed,
     )

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Dataset
 
-from tamperlens.data.store import POLICIES, Store
+from tamperlens.data.store import POLICIES, Store, native_window, resized_window
 from tamperlens.errors import DataError
 from tamperlens.training.batch import Batch, to_batch
 from tamperlens.types import LabelledCrop
@@ -23,7 +23,9 @@ class StoreCrops(Dataset[Batch]):
     in random order, every one once before any comes again, so that a method of few crops counts as much as the others.
 
     ``methods``: codes to draw from, all by default. ``policy``: ``native`` or ``resized``, as in the paper (section 4).
-    ``windows``: sides in pixels; one is drawn per batch. ``mirror``: whether half of the windows are mirrored.
+    ``windows``: sides in pixels; one is drawn per batch. ``resized_to``: the side to which ``resized`` crops are resized before
+    windows are cut from them, so that a model learns from small windows at the size at which it will be judged; 0: the
+    window's own. ``mirror``: whether half of the windows are mirrored.
 
     Raises ``DataError`` for a method without crops in the split, ``ValueError`` for an unknown policy.
     """
@@ -38,6 +40,7 @@ class StoreCrops(Dataset[Batch]):
         methods: Sequence[str] | None = None,
         policy: str = "native",
         windows: Sequence[int] = (256,),
+        resized_to: int = 0,
         mirror: bool = False,
         seed: int = 0,
     ) -> None:
@@ -45,7 +48,7 @@ class StoreCrops(Dataset[Batch]):
             raise ValueError(f"unknown crop policy {policy!r}; known are {', '.join(POLICIES)}")
         self.store, self.split, self.policy = store, split, policy
         self.batches, self.batch_size = batches, batch_size
-        self.windows, self.mirror, self.seed = tuple(windows), mirror, seed
+        self.windows, self.resized_to, self.mirror, self.seed = tuple(windows), resized_to, mirror, seed
         here = store.info.counts.get(split, {})
         self.methods = list(methods) if methods is not None else [method for method in store.methods if method in here]
         self._rows = [store.rows(split, method) for method in self.methods]
@@ -70,7 +73,11 @@ class StoreCrops(Dataset[Batch]):
         rows = self._rows[turn]
         lap, position = divmod(place, len(rows))
         order = _order(self.seed, self.methods[turn], lap, len(rows))
-        crop = POLICIES[self.policy](self.store.crop(rows[order[position]]), window, rng)
+        crop = self.store.crop(rows[order[position]])
+        if self.policy == "resized" and self.resized_to not in (0, window):
+            crop = native_window(resized_window(crop, self.resized_to, rng), window, rng)
+        else:
+            crop = POLICIES[self.policy](crop, window, rng)
         if self.mirror and rng.random() < 0.5:
             mask = np.ascontiguousarray(crop.truth[:, ::-1]) if crop.truth is not None else None
             crop = LabelledCrop(np.ascontiguousarray(crop.image[:, ::-1]), mask, crop.subset, crop.group)
