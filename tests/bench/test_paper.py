@@ -174,7 +174,8 @@ def test_from_a_tree_to_the_report_killed_and_gone_on_with(tree, vgg16, tmp_path
         if weights.name == "checkpoint.safetensors" or "vgg3" in weights.parent.name:
             weights.unlink()
     tables = {path.name: path.read_text() for path in (out / "tables").glob("*.csv")}
-    reproduction.reproduce(source_of(tree), out, SMALL, None, imagenet=vgg16, log=said.append)
+    # Whoever trains a few models alone reports on all that has been judged.
+    reproduction.reproduce(source_of(tree), out, SMALL, None, imagenet=vgg16, only=("fn3-seg",), log=said.append)
     assert tables == {path.name: path.read_text() for path in (out / "tables").glob("*.csv")}
     reproduction.reproduce(source_of(tree), out, SMALL, refusing, imagenet=vgg16, log=said.append)
     assert tables == {path.name: path.read_text() for path in (out / "tables").glob("*.csv")}
@@ -266,6 +267,8 @@ def test_the_command_says_what_is_to_be_done(tree, tmp_path):
     assert result.exit_code == 0, result.output
     assert "| vgg3-seg.seed0 | to do |" in result.output and "| raw | to do |" in result.output
     assert "0 of 2 steps are done" in result.output and not (tmp_path / "out" / "stores").exists()
+    unknown = CliRunner().invoke(app, [*command, "--models", "vgg3-seg,fn3-seg"])
+    assert unknown.exit_code == 2 and "--models: fn3-seg unknown; expected some of vgg3-seg" in " ".join(unknown.output.split())
     refused = CliRunner().invoke(app, ["paper", str(tree), str(tree), "--out", str(tmp_path / "out")])
     assert refused.exit_code == 2
 

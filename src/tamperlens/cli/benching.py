@@ -80,7 +80,9 @@ def paper(
     settings: Annotated[
         Path | None, typer.Option("--config", help="TOML file of the experiment, as in runs/paper-*.toml.")
     ] = None,
-    models: Annotated[str, typer.Option(help="Names such as fn3-seg,fn3-cls; the paper's sixteen by default.")] = "",
+    models: Annotated[
+        str, typer.Option(help="Train these alone, such as fn3-seg,fn3-cls; all of the experiment by default.")
+    ] = "",
     imagenet: Annotated[Path | None, typer.Option(help="Folder of vgg16.safetensors, xception.safetensors: Table 4.")] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Only say what is done, what is left, and the time and room it takes.")
@@ -108,7 +110,9 @@ def paper(
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "torch", "train") from error
 
-    experiment = read_experiment(settings, models=codes(models))
+    experiment, only = read_experiment(settings), codes(models) or ()
+    if unknown := [name for name in only if name not in experiment.models]:
+        raise DataError(f"--models: {', '.join(unknown)} unknown; expected some of {', '.join(experiment.models)}")
     if len(sources) > 1 and not experiment.standins:
         raise DataError(
             f"expected one store or tree, got {len(sources)}; several folders of photos need [standins] in --config"
@@ -121,11 +125,11 @@ def paper(
 
     source = Source(tuple(sources), splits, allow_custom_split, workers, keep_going, detector)
     if plan:
-        log(make_plan(source, folder, experiment, imagenet, log)[0].to_markdown())
+        log(make_plan(source, folder, experiment, imagenet, log, only)[0].to_markdown())
         return
 
     def train(store: "Store", run: Path, config: "TrainConfig") -> Path:
         return train_on_store(store, run, config, out)
 
-    report = reproduce(source, folder, experiment, None if only_report else train, imagenet=imagenet, log=log)
+    report = reproduce(source, folder, experiment, None if only_report else train, imagenet=imagenet, only=only, log=log)
     log(f"report: {report}")

@@ -39,10 +39,19 @@ Train = Callable[[Store, Path, TrainConfig], Path]
 
 
 def make_plan(
-    source: Source, out: Path, experiment: Experiment, imagenet: Path | None, log: Callable[[str], None]
+    source: Source,
+    out: Path,
+    experiment: Experiment,
+    imagenet: Path | None,
+    log: Callable[[str], None],
+    only: Sequence[str] = (),
 ) -> tuple[Plan, list[Run]]:
-    """What is to be done, what of it is done, and what the rest will take; also written as ``plan.md``."""
+    """What is to be done, what of it is done, and what the rest will take; also written as ``plan.md``.
+
+    ``only``: names of models; then runs of others are listed where they have been judged, and are left out where not.
+    """
     runs = experiment.runs([network for network in experiment.imagenet if _weights(imagenet, network)])
+    runs = [run for run in runs if not only or run.model in only or (out / "results" / run.name).is_dir()]
     networks = sorted({run.network for run in runs}, key=[run.network for run in runs].index)
     costs = costs_of(networks, experiment.training, out / "costs.json", log)
     log("a few clips of each store are prepared, to see what all will take")
@@ -78,25 +87,30 @@ def reproduce(
     train: Train | None,
     *,
     imagenet: Path | None = None,
+    only: Sequence[str] = (),
     log: Callable[[str], None] = print,
 ) -> Path:
     """Everything that is left of the experiment; returns the path of ``report.html``.
 
     ``train``: how a run is trained; None: none is, and the report is of what has been judged so far.
     ``imagenet``: a folder with ``vgg16.safetensors`` and ``xception.safetensors`` for Table 4; models whose weights it lacks
-    begin with random ones only. The plan is told first.
+    begin with random ones only. ``only``: names of models to train; the report is of all that has been judged, whoever trained
+    it. The plan is told first.
     """
-    plan, runs = make_plan(source, out, experiment, imagenet, log)
+    plan, runs = make_plan(source, out, experiment, imagenet, log, only)
     log(plan.to_markdown())
     stores = make_stores(source, experiment, out, log)
     stores.trained.require_masks("the paper's tables")
     clips = () if source.is_store() else _clips(source, experiment, out)
     report = Report(experiment, runs, stores, plan.costs, describe(stores, clips), out)
     left = {step.name: step.seconds for step in plan.steps}
-    for number, run in enumerate(runs, 1):
+    chosen = [run for run in runs if not only or run.model in only]
+    for number, run in enumerate(chosen, 1):
         if train is None:
             break
-        log(f"{number} of {len(runs)}: {run.name}; about {duration(sum(left[one.name] for one in runs[number - 1 :]))} left")
+        log(
+            f"{number} of {len(chosen)}: {run.name}; about {duration(sum(left[one.name] for one in chosen[number - 1 :]))} left"
+        )
         folder, results, questions = out / "models" / run.name, out / "results" / run.name, _questions(report, run)
         config = experiment.settings(run, _weights(imagenet, run.network))
         card = ModelCard.load(folder / "best.json") if (folder / "best.json").exists() else None
