@@ -2,20 +2,30 @@
 # The paper's experiments on stand-ins from photos to results/ and docs/paper.md, in as many processes as there are cores to give.
 #     runs/paper_standins.sh PHOTOS WEIGHTS OUT [KEPT]
 # PHOTOS: portraits (congress). WEIGHTS: a folder with vgg16.safetensors of runs/imagenet_weights.py. OUT: the report's folder.
-# KEPT: where what has been judged is kept small (a megabyte for all), without checkpoints: taken from there first, and put there
+# KEPT: where what has been judged is kept small (megabytes for all), without checkpoints: taken from there first, and put there
 # by `runs/paper_standins.sh --keep OUT KEPT`. Stopped at any moment, it goes on; hours on two cores, `tamperlens paper --plan` says.
 set -euo pipefail
 if [ $# -lt 3 ]; then sed -n 2,6p "$0"; exit 2; fi
-keep() { # FROM TO: what a run that was judged to the end needs
-  (cd "$1" && find results models \( -name '*.npz' -o -name log.csv -o -name config.json -o -name best.json \) -print0) |
-    (cd "$1" && xargs -0 -r cp --parents -t "$2")
+keep() { # FROM TO HOW: of runs that were trained to the end, what the report needs; HOW: -f, or -n to leave what TO has
+  for results in "$1"/results/*/; do
+    run=$(basename "$results")
+    if [ ! -f "$1/models/$run/best.json" ]; then continue; fi
+    mkdir -p "$2/results/$run" "$2/models/$run"
+    cp "$3" "$results"*.npz "$2/results/$run"
+    cp "$3" "$1/models/$run/best.json" "$1/models/$run/log.csv" "$2/models/$run"
+  done
 }
-if [ "$1" = --keep ]; then mkdir -p "$3" && keep "$2" "$(realpath "$3")"; exit; fi
+if [ "$1" = --keep ]; then
+  keep "$2" "$3" -f
+  # Of the file with a network's first weights the name is kept: where it lay concerns nobody.
+  find "$3" -name best.json -exec sed -i 's#"init": ".*/#"init": "#' {} +
+  exit
+fi
 photos=$(realpath "$1") weights=$(realpath "$2") out=$(realpath -m "$3") kept=${4:+$(realpath -m "$4")}
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python} tamperlens=${TAMPERLENS:-.venv/bin/tamperlens}
 mkdir -p "$out"
-if [ -n "$kept" ] && [ -d "$kept/results" ]; then keep "$kept" "$out"; fi
+if [ -n "$kept" ] && [ -d "$kept/results" ]; then keep "$kept" "$out" -n; fi
 paper() { "$tamperlens" paper "$photos" --config runs/paper-standins.toml --imagenet "$weights" --out "$out" "$@"; }
 seg_cls() { for network in "$@"; do echo -n "$network-seg,$network-cls,"; done | sed 's/,$//'; }
 paper --models mesoinception4-seg,mesoinception4-cls # makes the stores, too
