@@ -6,17 +6,18 @@
 # by `runs/paper_standins.sh --keep OUT KEPT`. Stopped at any moment, it goes on; hours on two cores, `tamperlens paper --plan` says.
 set -euo pipefail
 if [ $# -lt 3 ]; then sed -n 2,6p "$0"; exit 2; fi
-keep() { # FROM TO HOW: of runs that were trained to the end, what the report needs; HOW: -f, or -n to leave what TO has
+keep() { # FROM TO HOW: of runs that were trained to the end, what the report needs; HOW: all, or new: those that TO has not
   for results in "$1"/results/*/; do
     run=$(basename "$results")
-    if [ ! -f "$1/models/$run/best.json" ]; then continue; fi
+    if [ ! -f "$1/models/$run/best.json" ] || [ ! -f "$results/own.npz" ]; then continue; fi
+    if [ "$3" = new ] && [ -d "$2/models/$run" ]; then continue; fi
     mkdir -p "$2/results/$run" "$2/models/$run"
-    cp "$3" "$results"*.npz "$2/results/$run"
-    cp "$3" "$1/models/$run/best.json" "$1/models/$run/log.csv" "$2/models/$run"
+    cp "$results"*.npz "$2/results/$run"
+    cp "$1/models/$run/best.json" "$1/models/$run/log.csv" "$2/models/$run"
   done
 }
 if [ "$1" = --keep ]; then
-  keep "$2" "$3" -f
+  keep "$2" "$3" all
   # Of the file with a network's first weights the name is kept: where it lay concerns nobody.
   find "$3" -name best.json -exec sed -i 's#"init": ".*/#"init": "#' {} +
   exit
@@ -25,7 +26,7 @@ photos=$(realpath "$1") weights=$(realpath "$2") out=$(realpath -m "$3") kept=${
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python} tamperlens=${TAMPERLENS:-.venv/bin/tamperlens}
 mkdir -p "$out"
-if [ -n "$kept" ] && [ -d "$kept/results" ]; then keep "$kept" "$out" -n; fi
+if [ -n "$kept" ] && [ -d "$kept/results" ]; then keep "$kept" "$out" new; fi
 paper() { "$tamperlens" paper "$photos" --config runs/paper-standins.toml --imagenet "$weights" --out "$out" "$@"; }
 seg_cls() { for network in "$@"; do echo -n "$network-seg,$network-cls,"; done | sed 's/,$//'; }
 paper --models mesoinception4-seg,mesoinception4-cls # makes the stores, too

@@ -57,7 +57,7 @@ def test_each_claim_is_judged_by_what_was_found(evidence):
     assert verdicts[pixels, "vgg8-seg", "vgg8-cls"].verdict == OPEN
     assert verdicts[pixels, "vgg8-seg", "vgg8-cls"].why == "1 of 3 seeds run"
     guess = verdicts[pixels, "fn3-seg", "fn3-cls"]
-    assert guess.verdict == OPEN and guess.why == "fn3-cls has not begun to learn: AUC not told from 50"
+    assert guess.verdict == OPEN and guess.why == "AUC of fn3-cls under 60"
     assert verdicts[classifies, "vgg5-seg", "vgg5-cls"].verdict == HOLDS
     assert verdicts[depth, "xception-cls", "vgg5-cls"].verdict == OPEN  # they are the same: chance is not ruled out
     assert verdicts[shallow, "vgg5-seg", "xception-seg"].verdict == FAILS
@@ -92,8 +92,18 @@ def test_the_auc_of_several_trainings_is_their_mean_with_its_interval_over_video
     for run, scores in zip(runs, ([0.1, 0.9] * 4, [0.9, 0.1] * 4), strict=True):
         _write(tmp_path / run.name / "own.npz", {"thresholds": [0.5, 0.5]}, {"": training(scores)})
     first, both = Evidence(runs[:1], tmp_path), Evidence(runs, tmp_path)
-    assert (first.auc("fn3-seg").value, first.auc("fn3-seg").low) == (1, 1) and first.has_learned("fn3-seg")
-    assert both.auc("fn3-seg").value == 0.5 and not both.has_learned("fn3-seg")
+    assert (first.auc("fn3-seg").value, first.auc("fn3-seg").low) == (1, 1) and first.tells_apart("fn3-seg")
+    assert both.auc("fn3-seg").value == 0.5 and not both.tells_apart("fn3-seg")
+
+
+def test_a_forgery_that_beats_its_own_original_alone_is_no_auc(tmp_path):
+    rng, run = np.random.default_rng(0), Run("fn3-seg", "native", False, 0)
+    own = rng.permutation(34) / 34
+    rows = [Outcome("swap", str(who), True, own[who] + 1e-6) for who in range(34)]
+    rows += [Outcome(PRISTINE, str(who), False, own[who]) for who in range(34)]
+    _write(tmp_path / run.name / "own.npz", {"thresholds": [0.5, 0.5]}, {"": Outcomes.of(rows)})
+    found = Evidence([run], tmp_path).auc("fn3-seg")
+    assert found.value == pytest.approx(0.5) and found.low < 0.5 + 1e-9 and found.high > 0.5 - 1e-9
 
 
 def test_results_are_read_back_and_damage_is_named(evidence, tmp_path):

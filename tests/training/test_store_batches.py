@@ -61,7 +61,7 @@ def test_image_and_mask_stay_together(store, dataset):
 def test_small_windows_of_resized_crops_have_the_size_at_which_a_model_is_judged(store, dataset):
     options = {"batches": 2, "batch_size": 4, "policy": "resized", "methods": ["P"]}
     whole = [crop.image for crop in store.crops("train", methods=["P"], policy="resized", window=52)]
-    for windows, resized_to, found in (((32,), 52, True), ((32,), 0, False), ((52,), 52, True)):
+    for windows, resized_to, found in (((32,), 52, True), ((32,), 0, False), ((52,), 52, True), ((52,), 40, True)):
         batch = dataset.StoreCrops(store, **options, windows=windows, resized_to=resized_to)[1]
         for image in batch.images.numpy():
             image = image.transpose(1, 2, 0)

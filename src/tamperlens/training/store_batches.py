@@ -24,8 +24,8 @@ class StoreCrops(Dataset[Batch]):
 
     ``methods``: codes to draw from, all by default. ``policy``: ``native`` or ``resized``, as in the paper (section 4).
     ``windows``: sides in pixels; one is drawn per batch. ``resized_to``: the side to which ``resized`` crops are resized before
-    windows are cut from them, so that a model learns from small windows at the size at which it will be judged; 0: the
-    window's own. ``mirror``: whether half of the windows are mirrored.
+    windows are cut from them, so that a model learns from small windows at the size at which it will be judged; larger
+    windows are of crops of their own size. ``mirror``: whether half of the windows are mirrored.
 
     Raises ``DataError`` for a method without crops in the split, ``ValueError`` for an unknown policy.
     """
@@ -74,7 +74,7 @@ class StoreCrops(Dataset[Batch]):
         lap, position = divmod(place, len(rows))
         order = _order(self.seed, self.methods[turn], lap, len(rows))
         crop = self.store.crop(rows[order[position]])
-        if self.policy == "resized" and self.resized_to not in (0, window):
+        if self.policy == "resized" and window < self.resized_to:
             crop = native_window(resized_window(crop, self.resized_to, rng), window, rng)
         else:
             crop = POLICIES[self.policy](crop, window, rng)

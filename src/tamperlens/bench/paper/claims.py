@@ -1,7 +1,7 @@
 """What the paper claims, put to the test: each claim is a list of comparisons whose outcome it says beforehand.
 
 All comparisons of all claims are one family: their p-values are corrected together. A comparison "holds" or "does not hold"
-only where at least `MIN_SEEDS` trainings of either side agree well enough to tell, and both sides have learned anything at all;
+only where at least `MIN_SEEDS` trainings of either side agree well enough to tell, and the AUC of both sides reaches `MIN_AUC`;
 otherwise it cannot be told here, and why is said.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tamperlens.bench.paper.evidence import Evidence
+from tamperlens.bench.paper.evidence import MIN_AUC, Evidence
 from tamperlens.bench.paper.experiment import variant_name
 from tamperlens.bench.paper.tables import published
 from tamperlens.data.readers.methods import METHODS
@@ -65,7 +65,7 @@ class Finding:
     ours: Estimate | None
     corrected: float  # Holm's p; NaN where nothing was tested
     seeds: tuple[int, int]
-    guessing: tuple[str, ...] = ()  # the sides whose AUC is not told from chance
+    guessing: tuple[str, ...] = ()  # the sides whose AUC is under `MIN_AUC`
 
 
 _IN_TABLE_1 = ("xception", "mesoinception4", "unet8x", "unet4x", "vgg8", "vgg5", "fn3")
@@ -154,7 +154,7 @@ def _find(evidence: Evidence, one: Comparison) -> Finding:
     elif first and second:
         ours = compare(first, second, one.metric)
     sides = dict.fromkeys(name for name, found in ((one.first, first), (one.second, second)) if found)
-    guessing = tuple(name for name in sides if not evidence.has_learned(name))
+    guessing = tuple(name for name in sides if not evidence.tells_apart(name))
     return Finding(one, OPEN, "", _theirs(one), ours, float("nan"), (len(first), len(second)), guessing)
 
 
@@ -203,8 +203,7 @@ def _verdict(one: Finding) -> Finding:
     if min(one.seeds) < MIN_SEEDS:
         return replace(one, why=f"{min(one.seeds)} of {MIN_SEEDS} seeds run")
     if one.guessing:
-        have = "have" if len(one.guessing) > 1 else "has"
-        return replace(one, why=f"{' and '.join(one.guessing)} {have} not begun to learn: AUC not told from 50")
+        return replace(one, why=f"AUC of {' and '.join(one.guessing)} under {100 * MIN_AUC:g}")
     if one.comparison.expected == "=":
         if one.ours.low > -MARGIN and one.ours.high < MARGIN:
             return replace(one, verdict=HOLDS)

@@ -12,7 +12,7 @@ from tamperlens.bench.corruptions import parse_corruptions
 from tamperlens.bench.curves import CurvePoint, draw_curves
 from tamperlens.bench.paper.claims import Claim, Finding, claims_to_markdown, put_to_the_test, summary_of
 from tamperlens.bench.paper.costs import Cost
-from tamperlens.bench.paper.evidence import Evidence
+from tamperlens.bench.paper.evidence import MIN_AUC, Evidence
 from tamperlens.bench.paper.experiment import Experiment, Run, variant_name
 from tamperlens.bench.paper.judging import OTHER_POLICY, OWN
 from tamperlens.bench.paper.plan import trained_seconds
@@ -197,15 +197,17 @@ def _costs(report: Report, evidence: Evidence, variants: Sequence[str]) -> Sheet
     lines = []
     for name in variants:
         runs = evidence.runs_of(name)
-        cost, batch = report.costs[runs[0].network], report.experiment.training.batch_size
+        cost, batch = report.costs.get(runs[0].network), report.experiment.training.batch_size
         minutes = np.mean([trained_seconds(report.out / "models" / run.name, batch) for run in runs]) / 60
-        speeds = f"{cost.parameters:,}", f"{cost.gmac:.3f}", f"{cost.trained:.1f}", f"{cost.judged:.1f}"
+        speeds = ("-",) * 4  # where another process has judged it since this one began
+        if cost:
+            speeds = f"{cost.parameters:,}", f"{cost.gmac:.3f}", f"{cost.trained:.1f}", f"{cost.judged:.1f}"
         found = _points(evidence.auc(name)), *(_average(evidence.sums(name), key) for key in ("accuracy", "miou"))
         lines.append((name, str(len(runs)), *speeds, f"{minutes:.1f}", *found))
     header = ("model", "seeds", "parameters", "GMAC a training window", "crops/s trained", "crops/s judged")
     notes = (
-        "AUC is of the scores of all methods against pristine crops, averaged over seeds, its interval over videos: where that "
-        "includes 50 a model has not begun to tell them apart, and its other figures are those of a guess.",
+        "AUC is of the scores of all methods against pristine crops of other people, averaged over seeds, its interval over "
+        f"videos: under {100 * MIN_AUC:g} a model hardly tells them apart, and its other figures are little more than a guess.",
         "Minutes are those of the steps at the median speed of the runs' logs.",
     )
     return Sheet("Cost of each model", (*header, "minutes trained", "AUC", "accuracy", "mIoU"), tuple(lines), notes)

@@ -50,8 +50,11 @@ def make_plan(
 
     ``only``: names of models; then runs of others are listed where they have been judged, and are left out where not.
     """
-    runs = experiment.runs([network for network in experiment.imagenet if _weights(imagenet, network)])
-    runs = [run for run in runs if not only or run.model in only or (out / "results" / run.name).is_dir()]
+    runs = [
+        run
+        for run in experiment.runs(experiment.imagenet)
+        if _can_be_trained(run, imagenet, only) or (out / "results" / run.name).is_dir()
+    ]
     networks = sorted({run.network for run in runs}, key=[run.network for run in runs].index)
     costs = costs_of(networks, experiment.training, out / "costs.json", log)
     log("a few clips of each store are prepared, to see what all will take")
@@ -72,6 +75,10 @@ def _test_crops(source: Source, out: Path, experiment: Experiment, forecasts: Ma
         store = Store(source.paths[0] if source.is_store() else out / "stores" / first)
         count = sum(store.info.counts.get("test", {}).values())
     return min(count, experiment.test_crops) if experiment.test_crops else count
+
+
+def _can_be_trained(run: Run, imagenet: Path | None, only: Sequence[str]) -> bool:
+    return (not only or run.model in only) and (not run.imagenet or _weights(imagenet, run.network) is not None)
 
 
 def _weights(folder: Path | None, network: str) -> Path | None:
@@ -102,9 +109,9 @@ def reproduce(
     stores = make_stores(source, experiment, out, log)
     stores.trained.require_masks("the paper's tables")
     clips = () if source.is_store() else _clips(source, experiment, out)
-    report = Report(experiment, runs, stores, plan.costs, describe(stores, clips), out)
+    report = Report(experiment, experiment.runs(experiment.imagenet), stores, plan.costs, describe(stores, clips), out)
     left = {step.name: step.seconds for step in plan.steps}
-    chosen = [run for run in runs if not only or run.model in only]
+    chosen = [run for run in runs if _can_be_trained(run, imagenet, only)]
     for number, run in enumerate(chosen, 1):
         if train is None:
             break
