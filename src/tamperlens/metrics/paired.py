@@ -22,7 +22,18 @@ from tamperlens.metrics.counts import wilson
 from tamperlens.metrics.outcomes import PRISTINE, Outcomes
 from tamperlens.types import ResultRow
 
-__all__ = ["AVERAGE", "PAIRED_METRICS", "Estimate", "Sums", "compare", "draws", "estimate_of", "holm", "seed_rows"]
+__all__ = [
+    "AVERAGE",
+    "PAIRED_METRICS",
+    "Estimate",
+    "Sums",
+    "compare",
+    "draws",
+    "estimate_of",
+    "holm",
+    "resampled",
+    "seed_rows",
+]
 
 AVERAGE = "average"  # the subset that stands for the mean over methods and, where defined, pristine, as the paper takes it
 PAIRED_METRICS = ("accuracy", "fg_iou", "bg_iou", "miou")
@@ -55,7 +66,7 @@ class Sums:
     def drawn(self, metric: str) -> Draws:
         """A metric of every subset as it is, then of every draw of groups: (1 + ROUNDS, S)."""
         if metric not in self._kept:
-            self._kept[metric] = self.figures(metric, _drawn(len(self.groups), seed=(0,)))
+            self._kept[metric] = self.figures(metric, resampled(len(self.groups), seed=(0,)))
         return self._kept[metric]
 
     def figures(self, metric: str, weights: npt.NDArray[np.int64]) -> Draws:
@@ -94,12 +105,12 @@ def draws(trainings: Sequence[Sums], metric: str, subset: str = AVERAGE, *, role
     if any(one.groups != trainings[0].groups or one.subsets != subsets for one in trainings):
         raise ValueError("the trainings were judged on different people or methods; judge them on the same test crops")
     picked = [_mean_defined(one.T) if subset == AVERAGE else one[:, subsets.index(subset)] for one in own]
-    shares = _drawn(len(trainings), seed=(1, role)) / len(trainings)
+    shares = resampled(len(trainings), seed=(1, role)) / len(trainings)
     return np.asarray((np.stack(picked, 1) * shares).sum(axis=1))
 
 
 @cache
-def _drawn(size: int, seed: tuple[int, ...]) -> npt.NDArray[np.int64]:
+def resampled(size: int, seed: tuple[int, ...]) -> npt.NDArray[np.int64]:
     """How often each of ``size`` things is taken: once each, then as drawn with replacement; (1 + ROUNDS, size)."""
     drawn = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), ROUNDS)
     return np.concatenate([np.ones((1, size), np.int64), drawn])

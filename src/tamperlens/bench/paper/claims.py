@@ -1,8 +1,8 @@
 """What the paper claims, put to the test: each claim is a list of comparisons whose outcome it says beforehand.
 
-All comparisons of all claims are one family: their p-values are corrected together. A comparison "holds" or "does not hold"
-only where at least `MIN_SEEDS` trainings of either side agree well enough to tell, and the AUC of both sides reaches `MIN_AUC`;
-otherwise it cannot be told here, and why is said.
+All comparisons that expect a difference are one family: their p-values are corrected together; those that expect none are
+read from their intervals. A comparison "holds" or "does not hold" only where at least `MIN_SEEDS` trainings of either side
+agree well enough to tell, and the AUC of both sides reaches `MIN_AUC`; otherwise it cannot be told here, and why is said.
 """
 
 from collections.abc import Iterator, Sequence

@@ -11,12 +11,11 @@ from tamperlens.bench.paper.experiment import Run
 from tamperlens.bench.paper.judging import OWN, read_outcomes
 from tamperlens.errors import DataError
 from tamperlens.metrics.outcomes import Outcomes
-from tamperlens.metrics.paired import Estimate, Sums, estimate_of, seed_rows
+from tamperlens.metrics.paired import Estimate, Sums, estimate_of, resampled, seed_rows
 from tamperlens.types import ResultRow
 
-__all__ = ["Evidence"]
+__all__ = ["MIN_AUC", "Evidence"]
 
-AUC_ROUNDS = 2000  # of the bootstrap
 MIN_AUC = 0.6  # of a model that has begun to tell pristine crops from others
 
 
@@ -76,8 +75,7 @@ class Evidence:
             size = len(pairs[0][0])
             if any(len(won) != size for won, _ in pairs):
                 raise DataError(f"{variant}: its seeds were judged on different people; judge them on the same test crops")
-            rng = np.random.default_rng(0)
-            drawn = np.concatenate([np.ones((1, size)), rng.multinomial(size, np.full(size, 1 / size), AUC_ROUNDS)])
+            drawn = resampled(size, seed=(0,))  # the same people as in every other interval
             with np.errstate(invalid="ignore"):
                 of = [((drawn @ won) * drawn).sum(axis=1) / ((drawn @ all_of) * drawn).sum(axis=1) for won, all_of in pairs]
             self._aucs[variant] = replace(estimate_of(np.mean(of, axis=0)), p=np.nan)
