@@ -174,11 +174,25 @@ def test_from_a_tree_to_the_report_killed_and_gone_on_with(tree, vgg16, tmp_path
         if weights.name == "checkpoint.safetensors" or "vgg3" in weights.parent.name:
             weights.unlink()
     tables = {path.name: path.read_text() for path in (out / "tables").glob("*.csv")}
-    # Whoever trains a few models alone reports on all that has been judged.
-    reproduction.reproduce(source_of(tree), out, SMALL, None, only=("fn3-seg",), log=said.append)  # and without weights
+    # Whoever trains a few models alone reports on all that has been judged, and that takes no weights.
+    reproduction.reproduce(source_of(tree), out, SMALL, refusing, only=("fn3-seg",), log=said.append)
+    assert tables == {path.name: path.read_text() for path in (out / "tables").glob("*.csv")}
+    reproduction.report_so_far(source_of(tree), out, SMALL)
     assert tables == {path.name: path.read_text() for path in (out / "tables").glob("*.csv")}
     reproduction.reproduce(source_of(tree), out, SMALL, refusing, imagenet=vgg16, log=said.append)
     assert tables == {path.name: path.read_text() for path in (out / "tables").glob("*.csv")}
+
+    # More steps are more to do: until then there is nothing to report. Other settings are another experiment.
+    longer = SMALL.model_copy(update={"training": TRAINING.model_copy(update={"steps": 3})})
+    more, _ = reproduction.make_plan(source_of(tree), out, longer, vgg16, said.append)
+    assert {step.state for step in more.steps} >= {"done", "step 2 of 3, judged 0 of 5"}
+    other = SMALL.model_copy(update={"training": TRAINING.model_copy(update={"learning_rate": 0.5})})
+    for trial in (
+        lambda: reproduction.report_so_far(source_of(tree), out, other),
+        lambda: reproduction.make_plan(source_of(tree), out, other, vgg16, said.append),
+    ):
+        with pytest.raises(DataError, match=r"holds a run with another learning_rate: .*best\.json"):
+            trial()
 
     text, markdown = page.read_text(), (out / "report.md").read_text()
     assert "absdiff-exact" in text and "not comparable" in text and "http" not in text.replace("http-equiv", "")
@@ -269,6 +283,10 @@ def test_the_command_says_what_is_to_be_done(tree, tmp_path):
     assert "0 of 2 steps are done" in result.output and not (tmp_path / "out" / "stores").exists()
     unknown = CliRunner().invoke(app, [*command, "--models", "vgg3-seg,fn3-seg"])
     assert unknown.exit_code == 2 and "--models: fn3-seg unknown; expected some of vgg3-seg" in " ".join(unknown.output.split())
+    both = CliRunner().invoke(app, [*command, "--report"])
+    assert both.exit_code == 2 and "give one of them" in " ".join(both.output.split())
+    early = CliRunner().invoke(app, [*command[:-1], "--report"])
+    assert early.exit_code == 2 and "is no prepared store" in " ".join(early.output.split())
     refused = CliRunner().invoke(app, ["paper", str(tree), str(tree), "--out", str(tmp_path / "out")])
     assert refused.exit_code == 2
 

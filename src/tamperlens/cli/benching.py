@@ -88,11 +88,11 @@ def paper(
         bool, typer.Option("--plan", help="Only say what is done, what is left, and the time and room it takes.")
     ] = False,
     only_report: Annotated[
-        bool, typer.Option("--report", help="Train nothing: write the report of what has been judged so far.")
+        bool, typer.Option("--report", help="Make, train and measure nothing: write the report of what has been judged so far.")
     ] = False,
     splits: Annotated[Path | None, typer.Option(help="A tree's train.json, val.json and test.json.")] = None,
     allow_custom_split: Annotated[bool, typer.Option("--allow-custom-split", help="Take other than official splits.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that prepare a tree.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that make stand-ins and prepare a tree; training is one.")] = 1,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Complete stores without clips that failed.")] = False,
     detector: Detector = "",
 ) -> None:
@@ -103,7 +103,7 @@ def paper(
     """
     try:
         from tamperlens.bench.paper.experiment import read_experiment
-        from tamperlens.bench.paper.reproduction import make_plan, reproduce
+        from tamperlens.bench.paper.reproduction import make_plan, report_so_far, reproduce
         from tamperlens.bench.paper.sources import Source
         from tamperlens.training.machine import keep_memory
         from tamperlens.training.runs import train_on_store
@@ -117,6 +117,8 @@ def paper(
         raise DataError(
             f"expected one store or tree, got {len(sources)}; several folders of photos need [standins] in --config"
         )
+    if plan and only_report:
+        raise DataError("--plan says what is left to do, --report writes what has been judged: give one of them")
     make_folder(folder)
     keep_memory()
 
@@ -127,9 +129,11 @@ def paper(
     if plan:
         log(make_plan(source, folder, experiment, imagenet, log, only)[0].to_markdown())
         return
+    if only_report:
+        log(f"report: {report_so_far(source, folder, experiment)}")
+        return
 
     def train(store: "Store", run: Path, config: "TrainConfig") -> Path:
         return train_on_store(store, run, config, out)
 
-    report = reproduce(source, folder, experiment, None if only_report else train, imagenet=imagenet, only=only, log=log)
-    log(f"report: {report}")
+    log(f"report: {reproduce(source, folder, experiment, train, imagenet=imagenet, only=only, log=log)}")

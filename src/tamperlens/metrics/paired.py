@@ -37,7 +37,7 @@ __all__ = [
 
 AVERAGE = "average"  # the subset that stands for the mean over methods and, where defined, pristine, as the paper takes it
 PAIRED_METRICS = ("accuracy", "fg_iou", "bg_iou", "miou")
-ROUNDS = 2000
+ROUNDS = 10_000  # so many that the least p, two of them, still tells something after the correction of many comparisons
 Draws = npt.NDArray[np.float64]  # (1 + ROUNDS,): the figure itself, then of every draw
 
 
@@ -73,9 +73,9 @@ class Sums:
         """A metric of every subset, with groups counted as often as ``weights`` (R, G) says: (R, S), NaN where undefined."""
         with np.errstate(divide="ignore", invalid="ignore"):
             if metric == "accuracy":
-                right, all_of = np.moveaxis(np.tensordot(weights, self.called, 1).astype(np.float64), 2, 0)
+                right, all_of = np.moveaxis(_added(weights, self.called), 2, 0)
                 return np.asarray(right / all_of)
-            tp, fp, fn, tn = np.moveaxis(np.tensordot(weights, self.counts, 1).astype(np.float64), 2, 0)
+            tp, fp, fn, tn = np.moveaxis(_added(weights, self.counts), 2, 0)
             ious = {
                 "fg_iou": np.where(tp + fn > 0, tp / (tp + fp + fn), np.nan),
                 "bg_iou": np.where(tn + fp > 0, tn / (tn + fp + fn), np.nan),
@@ -114,6 +114,11 @@ def resampled(size: int, seed: tuple[int, ...]) -> npt.NDArray[np.int64]:
     """How often each of ``size`` things is taken: once each, then as drawn with replacement; (1 + ROUNDS, size)."""
     drawn = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), ROUNDS)
     return np.concatenate([np.ones((1, size), np.int64), drawn])
+
+
+def _added(weights: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Counts of groups (G, ...), added up as often as weights (R, G) say: (R, ...); exact, as these sums are far below 2^53."""
+    return np.asarray(np.tensordot(weights.astype(np.float64), counts.astype(np.float64), 1))
 
 
 def _mean_defined(values: Draws) -> Draws:

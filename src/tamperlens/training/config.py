@@ -13,7 +13,10 @@ from tamperlens.forge.recipes import RECIPES
 from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE
 from tamperlens.models.card import paper_policy
 
-__all__ = ["TrainConfig", "read_config", "read_settings"]
+__all__ = ["TrainConfig", "changed_settings", "read_config", "read_settings"]
+
+#: What may change when a run is resumed: how long it lasts, how often it is looked at, and on how many cores.
+FREE = ("steps", "cooldown", "workers", "threads", "validate_every", "checkpoint_every")
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -89,6 +92,18 @@ class TrainConfig(BaseModel):
 def read_config(path: Path | None, **changes: Any) -> TrainConfig:
     """A run's settings: see `read_settings`."""
     return read_settings(TrainConfig, path, "TrainConfig", changes)
+
+
+def changed_settings(kept: TrainConfig, config: TrainConfig) -> list[str]:
+    """The names of settings in which two runs differ, but for those that may change when a run is resumed.
+
+    Of ``init`` the file's name counts, not where it lies.
+
+    >>> changed_settings(TrainConfig(init="a/vgg16.safetensors"), TrainConfig(init="b/vgg16.safetensors", seed=1, steps=5))
+    ['seed']
+    """
+    one, other = (each.model_copy(update={"init": Path(each.init).name}) for each in (kept, config))
+    return [name for name in TrainConfig.model_fields if name not in FREE and getattr(one, name) != getattr(other, name)]
 
 
 def read_settings(kind: type[S], path: Path | None, example: str, changes: Mapping[str, Any]) -> S:

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tamperlens.errors import DataError, ModelError
-from tamperlens.training.config import TrainConfig
+from tamperlens.training.config import TrainConfig, changed_settings
 
 __all__ = ["Progress", "append_log", "keep_settings", "read_checkpoint", "write_checkpoint"]
 
@@ -29,17 +29,11 @@ class Progress(BaseModel):
 
 
 def keep_settings(out: Path, config: TrainConfig) -> None:
-    """Write the run's settings, or refuse to resume it under others; only duration and parallelism may change."""
-    path, free = out / "config.json", {"steps", "cooldown", "workers", "threads", "validate_every", "checkpoint_every"}
-    if path.exists():
-        kept = TrainConfig.model_validate_json(path.read_text())
-        changed = [
-            name for name in TrainConfig.model_fields if name not in free and getattr(kept, name) != getattr(config, name)
-        ]
-        if changed:
-            raise DataError(
-                f"{out} holds a run with another {', '.join(changed)}: give another --out, or the settings in {path}"
-            )
+    """Write the run's settings, or refuse to resume it under others; see `changed_settings`."""
+    path = out / "config.json"
+    kept = TrainConfig.model_validate_json(path.read_text()) if path.exists() else config
+    if changed := changed_settings(kept, config):
+        raise DataError(f"{out} holds a run with another {', '.join(changed)}: give another --out, or the settings in {path}")
     path.write_text(config.model_dump_json(indent=2) + "\n")
 
 

@@ -1,8 +1,10 @@
 """What the paper claims, put to the test: each claim is a list of comparisons whose outcome it says beforehand.
 
-All comparisons that expect a difference are one family: their p-values are corrected together; those that expect none are
-read from their intervals. A comparison "holds" or "does not hold" only where at least `MIN_SEEDS` trainings of either side
-agree well enough to tell, and the AUC of both sides reaches `MIN_AUC`; otherwise it cannot be told here, and why is said.
+All comparisons that expect a difference, and of which the experiment has `MIN_SEEDS` trainings of either side, are one family:
+their p-values are corrected together, and one that has not been settled yet counts as p = 1, so no verdict gets easier by being
+early. Those that expect no difference are read from their intervals. A comparison "holds" or "does not hold" only where all
+those trainings were judged and agree well enough to tell, and the AUC of both sides reaches `MIN_AUC`; otherwise it cannot be
+told here, and why is said.
 """
 
 from collections.abc import Iterator, Sequence
@@ -61,11 +63,11 @@ class Finding:
     comparison: Comparison
     verdict: str  # HOLDS, FAILS or OPEN
     why: str  # where it is open
+    corrects: bool  # whether it is one of the family whose p-values are corrected together
     theirs: float | None  # the paper's difference, as a fraction
     ours: Estimate | None
-    corrected: float  # Holm's p; NaN where nothing was tested
     seeds: tuple[int, int]
-    guessing: tuple[str, ...] = ()  # the sides whose AUC is under `MIN_AUC`
+    corrected: float = float("nan")  # Holm's p; NaN where nothing was tested
 
 
 _IN_TABLE_1 = ("xception", "mesoinception4", "unet8x", "unet4x", "vgg8", "vgg5", "fn3")
@@ -141,8 +143,8 @@ def put_to_the_test(evidence: Evidence) -> list[tuple[Claim, list[Finding]]]:
     """Every claim with what was found; the p-values are corrected over all of them."""
     found = [(claim, [_find(evidence, one) for one in claim.comparisons]) for claim in CLAIMS]
     flat = [finding for _, findings in found for finding in findings]
-    corrected = holm([one.ours.p if one.ours and one.comparison.expected == ">" else float("nan") for one in flat])
-    judged = iter([_verdict(replace(one, corrected=p)) for one, p in zip(flat, corrected, strict=True)])
+    ps = [(one.ours.p if one.ours and not one.why else 1.0) if one.corrects else float("nan") for one in flat]
+    judged = iter([_verdict(one, p) for one, p in zip(flat, holm(ps), strict=True)])
     return [(claim, [next(judged) for _ in findings]) for claim, findings in found]
 
 
@@ -153,9 +155,24 @@ def _find(evidence: Evidence, one: Comparison) -> Finding:
         ours = _against_others(evidence, one)
     elif first and second:
         ours = compare(first, second, one.metric)
-    sides = dict.fromkeys(name for name, found in ((one.first, first), (one.second, second)) if found)
-    guessing = tuple(name for name in sides if not evidence.tells_apart(name))
-    return Finding(one, OPEN, "", _theirs(one), ours, float("nan"), (len(first), len(second)), guessing)
+    planned = min(evidence.planned(one.first), evidence.planned(one.second))
+    corrects = one.expected == ">" and planned >= MIN_SEEDS
+    return Finding(one, OPEN, _why_untested(evidence, one, ours), corrects, _theirs(one), ours, (len(first), len(second)))
+
+
+def _why_untested(evidence: Evidence, one: Comparison, ours: Estimate | None) -> str:
+    """Why nothing can be concluded whatever the figures are; empty where something can."""
+    sides = {name: len(evidence.sums(name)) for name in (one.first, one.second)}
+    if missing := [name for name, seeds in sides.items() if not seeds]:
+        return f"{' and '.join(missing)} not run"
+    if ours is None or np.isnan(ours.value) or np.isnan(ours.low):
+        return "there are too few methods or people to compare"
+    needed = max(MIN_SEEDS, min(map(evidence.planned, sides)))
+    if (seeds := min(sides.values())) < needed:
+        return f"{seeds} of {needed} seeds run"
+    if guessing := [name for name in sides if not evidence.tells_apart(name)]:
+        return f"AUC of {' and '.join(guessing)} under {100 * MIN_AUC:g}"
+    return ""
 
 
 def _against_others(evidence: Evidence, one: Comparison) -> Estimate | None:
@@ -194,25 +211,18 @@ def _theirs(one: Comparison) -> float | None:
     return (first - second) / 100 if first is not None and second is not None else None
 
 
-def _verdict(one: Finding) -> Finding:
-    missing = [name for name, count in zip((one.comparison.first, one.comparison.second), one.seeds, strict=True) if not count]
-    if missing:
-        return replace(one, why=f"{' and '.join(dict.fromkeys(missing))} not run")
-    if one.ours is None or np.isnan(one.ours.value) or np.isnan(one.ours.low):
-        return replace(one, why="there are too few methods or people to compare")
-    if min(one.seeds) < MIN_SEEDS:
-        return replace(one, why=f"{min(one.seeds)} of {MIN_SEEDS} seeds run")
-    if one.guessing:
-        return replace(one, why=f"AUC of {' and '.join(one.guessing)} under {100 * MIN_AUC:g}")
+def _verdict(one: Finding, corrected: float) -> Finding:
+    if one.why or one.ours is None:
+        return one
     if one.comparison.expected == "=":
         if one.ours.low > -MARGIN and one.ours.high < MARGIN:
             return replace(one, verdict=HOLDS)
         if one.ours.low > MARGIN or one.ours.high < -MARGIN:
             return replace(one, verdict=FAILS)
         return replace(one, why=f"the interval reaches over {100 * MARGIN:g} points")
-    if one.corrected >= LEVEL:
-        return replace(one, why="no difference is told from chance")
-    return replace(one, verdict=HOLDS if one.ours.value > 0 else FAILS)
+    if corrected >= LEVEL:
+        return replace(one, corrected=corrected, why="no difference is told from chance")
+    return replace(one, corrected=corrected, verdict=HOLDS if one.ours.value > 0 else FAILS)
 
 
 def summary_of(findings: Sequence[Finding]) -> str:

@@ -17,7 +17,7 @@ from tamperlens.models.networks import NETWORKS
 from tamperlens.training.config import TrainConfig
 from tamperlens.training.machine import layout_of
 
-__all__ = ["Cost", "cost_of", "costs_of"]
+__all__ = ["Cost", "cost_of", "costs_of", "measured_costs"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,22 @@ def costs_of(
     networks: list[str], config: TrainConfig, file: Path, log: Callable[[str], None] = lambda text: None
 ) -> dict[str, Cost]:
     """The costs of networks under these settings; what ``file`` holds of the same settings is not measured again."""
+    kept = _kept(config, file)
+    for network in networks:
+        if network not in kept["networks"]:
+            log(f"measuring a step of {network}")
+            kept["networks"][network] = asdict(cost_of(network, config))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            replace_text(file, json.dumps(kept, indent=1) + "\n", durable=True)
+    return {network: Cost(**kept["networks"][network]) for network in networks}
+
+
+def measured_costs(config: TrainConfig, file: Path) -> dict[str, Cost]:
+    """The costs that ``file`` holds of networks under these settings; nothing is measured."""
+    return {network: Cost(**cost) for network, cost in _kept(config, file)["networks"].items()}
+
+
+def _kept(config: TrainConfig, file: Path) -> dict[str, Any]:
     about = {
         "window": max(config.windows),
         "judged_window": config.judged_window,
@@ -42,15 +58,7 @@ def costs_of(
         "device": _device().type,
     }
     kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    if kept.get("about") != about:
-        kept = {"about": about, "networks": {}}
-    for network in networks:
-        if network not in kept["networks"]:
-            log(f"measuring a step of {network}")
-            kept["networks"][network] = asdict(cost_of(network, config))
-            file.parent.mkdir(parents=True, exist_ok=True)
-            replace_text(file, json.dumps(kept, indent=1) + "\n", durable=True)
-    return {network: Cost(**kept["networks"][network]) for network in networks}
+    return kept if kept.get("about") == about else {"about": about, "networks": {}}
 
 
 def _device() -> torch.device:

@@ -1,6 +1,6 @@
 """All that was judged, by variant: what tables and claims are computed from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,10 +20,11 @@ MIN_AUC = 0.6  # of a model that has begun to tell pristine crops from others
 
 
 class Evidence:
-    """The results folder of an experiment; files are read once."""
+    """The results folder of an experiment; files are read once. Of runs that are not in ``whole`` (all by default) none are."""
 
-    def __init__(self, runs: Sequence[Run], folder: Path) -> None:
+    def __init__(self, runs: Sequence[Run], folder: Path, whole: Collection[Run] | None = None) -> None:
         self.folder = folder
+        self._whole = frozenset(runs if whole is None else whole)
         self._runs: dict[str, list[Run]] = {}
         for run in runs:
             self._runs.setdefault(run.variant, []).append(run)
@@ -35,6 +36,10 @@ class Evidence:
     def variants(self) -> list[str]:
         """Those of which a run was judged on its own crops."""
         return [variant for variant in self._runs if self.sums(variant)]
+
+    def planned(self, variant: str) -> int:
+        """How many trainings of a variant the experiment has, judged or not."""
+        return len(self._runs.get(variant, ()))
 
     def runs_of(self, variant: str) -> list[Run]:
         """The runs of a variant that were judged."""
@@ -88,7 +93,7 @@ class Evidence:
     def _outcomes(self, run: Run, condition: str) -> Mapping[str, Outcomes]:
         key = run.name, condition
         if key not in self._read:
-            judged = read_outcomes(self.folder / run.name, condition)
+            judged = read_outcomes(self.folder / run.name, condition) if run in self._whole else None
             self._read[key] = {"": judged.outcomes, **judged.of_masks} if judged else {}
         return self._read[key]
 

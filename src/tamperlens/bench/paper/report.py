@@ -15,7 +15,7 @@ from tamperlens.bench.paper.costs import Cost
 from tamperlens.bench.paper.evidence import MIN_AUC, Evidence
 from tamperlens.bench.paper.experiment import Experiment, Run, variant_name
 from tamperlens.bench.paper.judging import OTHER_POLICY, OWN
-from tamperlens.bench.paper.plan import trained_seconds
+from tamperlens.bench.paper.plan import progress_of, trained_seconds
 from tamperlens.bench.paper.sources import Stores
 from tamperlens.bench.paper.tables import FROM_IMAGENET, TABLES, Sheet, lay_out, to_csv, to_html, to_latex, to_markdown
 from tamperlens.bench.store import Conditions
@@ -47,8 +47,10 @@ class Report:
 
     @property
     def evidence(self) -> Evidence:
-        """The results."""
-        return Evidence(self.runs, self.out / "results")
+        """The results; of runs that have not had all their steps there are none yet."""
+        steps = self.experiment.training.steps
+        whole = [run for run in self.runs if progress_of(self.out / "models" / run.name) == steps]
+        return Evidence(self.runs, self.out / "results", whole)
 
     def conditions(self, policy: str) -> Conditions:
         """Of the test crops."""

@@ -12,13 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from tamperlens.bench.corruptions import parse_corruptions
-from tamperlens.bench.paper.costs import costs_of
+from tamperlens.bench.paper.costs import Cost, costs_of, measured_costs
 from tamperlens.bench.paper.experiment import Experiment, Run
 from tamperlens.bench.paper.figures import draw_figures
 from tamperlens.bench.paper.judging import Question, is_judged, judge_run, questions_of
 from tamperlens.bench.paper.plan import Plan, duration, plan_of, progress_of
 from tamperlens.bench.paper.report import Report, policies_of, write_report
-from tamperlens.bench.paper.sources import Source, forecast_source, make_stores, store_jobs
+from tamperlens.bench.paper.sources import Source, Stores, forecast_source, make_stores, open_stores, store_jobs
 from tamperlens.bench.paper.statistics import describe
 from tamperlens.data.prepare.forecast import Forecast
 from tamperlens.data.prepare.run import checked_clips
@@ -30,9 +30,9 @@ from tamperlens.models.card import ModelCard
 from tamperlens.models.model import load
 from tamperlens.models.networks.imagenet import ANCESTORS
 from tamperlens.models.runtime import TorchPredictor
-from tamperlens.training.config import TrainConfig
+from tamperlens.training.config import TrainConfig, changed_settings
 
-__all__ = ["Train", "make_plan", "reproduce"]
+__all__ = ["Train", "make_plan", "report_so_far", "reproduce"]
 
 #: A store, a run's folder and its settings -> path stem of the trained model; it resumes.
 Train = Callable[[Store, Path, TrainConfig], Path]
@@ -48,13 +48,15 @@ def make_plan(
 ) -> tuple[Plan, list[Run]]:
     """What is to be done, what of it is done, and what the rest will take; also written as ``plan.md``.
 
-    ``only``: names of models; then runs of others are listed where they have been judged, and are left out where not.
+    ``only``: names of models; then runs of others are listed where they have been judged, and are left out where not. Raises
+    ``DataError`` where a run was trained with other settings.
     """
     runs = [
         run
         for run in experiment.runs(experiment.imagenet)
         if _can_be_trained(run, imagenet, only) or (out / "results" / run.name).is_dir()
     ]
+    _check_settings(out, runs, experiment)
     networks = sorted({run.network for run in runs}, key=[run.network for run in runs].index)
     costs = costs_of(networks, experiment.training, out / "costs.json", log)
     log("a few clips of each store are prepared, to see what all will take")
@@ -91,7 +93,7 @@ def reproduce(
     source: Source,
     out: Path,
     experiment: Experiment,
-    train: Train | None,
+    train: Train,
     *,
     imagenet: Path | None = None,
     only: Sequence[str] = (),
@@ -99,28 +101,25 @@ def reproduce(
 ) -> Path:
     """Everything that is left of the experiment; returns the path of ``report.html``.
 
-    ``train``: how a run is trained; None: none is, and the report is of what has been judged so far.
-    ``imagenet``: a folder with ``vgg16.safetensors`` and ``xception.safetensors`` for Table 4; models whose weights it lacks
-    begin with random ones only. ``only``: names of models to train; the report is of all that has been judged, whoever trained
-    it. The plan is told first.
+    ``train``: how a run is trained. ``imagenet``: a folder with ``vgg16.safetensors`` and ``xception.safetensors`` for Table 4;
+    models whose weights it lacks begin with random ones only. ``only``: names of models to train; the report is of all that
+    has been judged, whoever trained it. The plan is told first. Raises ``DataError`` where a run was trained with other
+    settings.
     """
     plan, runs = make_plan(source, out, experiment, imagenet, log, only)
     log(plan.to_markdown())
     stores = make_stores(source, experiment, out, log)
     stores.trained.require_masks("the paper's tables")
-    clips = () if source.is_store() else _clips(source, experiment, out)
-    report = Report(experiment, experiment.runs(experiment.imagenet), stores, plan.costs, describe(stores, clips), out)
+    report = _report(source, out, experiment, stores, plan.costs)
     left = {step.name: step.seconds for step in plan.steps}
     chosen = [run for run in runs if _can_be_trained(run, imagenet, only)]
     for number, run in enumerate(chosen, 1):
-        if train is None:
-            break
         log(
             f"{number} of {len(chosen)}: {run.name}; about {duration(sum(left[one.name] for one in chosen[number - 1 :]))} left"
         )
         folder, results, questions = out / "models" / run.name, out / "results" / run.name, _questions(report, run)
         config = experiment.settings(run, _weights(imagenet, run.network))
-        card = ModelCard.load(folder / "best.json") if (folder / "best.json").exists() else None
+        card = _card_of(folder)
         weights = (card and card.weights_sha256) or ""
         if weights and progress_of(folder) == config.steps and is_judged(results, weights, questions):
             continue
@@ -128,6 +127,41 @@ def reproduce(
         if judge_run(predictor, questions, results, log):
             write_report(report)
     return write_report(report, lambda variants: _figures(report, variants))
+
+
+def report_so_far(source: Source, out: Path, experiment: Experiment) -> Path:
+    """The report of all that has been judged; nothing is prepared, trained, judged or measured for it.
+
+    Returns the path of ``report.html``. Raises ``DataError`` as `reproduce`, and where there is no store yet.
+    """
+    _check_settings(out, experiment.runs(experiment.imagenet), experiment)
+    costs = measured_costs(experiment.training, out / "costs.json")
+    report = _report(source, out, experiment, open_stores(source, experiment, out), costs)
+    return write_report(report, lambda variants: _figures(report, variants))
+
+
+def _report(source: Source, out: Path, experiment: Experiment, stores: Stores, costs: Mapping[str, Cost]) -> Report:
+    clips = () if source.is_store() else _clips(source, experiment, out)
+    return Report(experiment, experiment.runs(experiment.imagenet), stores, costs, describe(stores, clips), out)
+
+
+def _card_of(folder: Path) -> ModelCard | None:
+    return ModelCard.load(folder / "best.json") if (folder / "best.json").exists() else None
+
+
+def _check_settings(out: Path, runs: Sequence[Run], experiment: Experiment) -> None:
+    """Refuse runs that were trained with other settings: their figures would stand under a wrong description."""
+    for run in runs:
+        card = _card_of(out / "models" / run.name)
+        if card is None or not isinstance(card.training.config, dict):
+            continue
+        kept = TrainConfig.model_validate(card.training.config)
+        weights = Path(ANCESTORS[run.network].file) if run.imagenet else None
+        if changed := changed_settings(kept, experiment.settings(run, weights)):
+            raise DataError(
+                f"{out / 'models' / run.name} holds a run with another {', '.join(changed)}: give another --out, or the "
+                "settings in its best.json"
+            )
 
 
 def _clips(source: Source, experiment: Experiment, out: Path) -> list[Clip]:

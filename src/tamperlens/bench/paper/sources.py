@@ -8,7 +8,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tamperlens.bench.paper.experiment import Experiment, Standins
@@ -26,7 +26,7 @@ from tamperlens.errors import DataError
 from tamperlens.faces import detector_for
 from tamperlens.files import replace_text
 
-__all__ = ["Source", "StoreJob", "Stores", "forecast_source", "make_stores", "store_jobs"]
+__all__ = ["Source", "StoreJob", "Stores", "forecast_source", "make_stores", "open_stores", "store_jobs"]
 
 
 @dataclass(frozen=True)
@@ -100,33 +100,57 @@ def make_stores(source: Source, experiment: Experiment, out: Path, log: Callable
     Raises ``DataError`` where the store to train on cannot be made; what else cannot be had is a note.
     """
     if source.is_store():
-        store = Store(source.paths[0])
-        return Stores(
-            {store.info.settings.compression or "as it is": store},
-            notes=("a store was given, not its tree: no other masks and compressions",),
-        )
+        return _given(source)
     tree, custom = source.tree(experiment, out), source.allow_custom_split
     if experiment.standins:
         _make_tree(source, experiment, experiment.standins, tree, log)
         custom = True
+    told: list[str] = []
+
+    def made(job: StoreJob, folder: Path) -> Store:
+        log(f"store {job.name}")
+        report = prepare(
+            tree,
+            folder,
+            job.settings,
+            detector_for("dataset", source.detector),
+            splits=source.splits,
+            allow_custom_split=custom,
+            execution=Execution(workers=source.workers, keep_going=source.keep_going, progress=_of_clips(job.name, log)),
+        )
+        told.extend(f"{job.name}: {note}" for note in report.notes)
+        return Store(folder)
+
+    stores = _gathered(experiment, out, made)
+    return replace(stores, notes=(*told, *stores.notes))
+
+
+def open_stores(source: Source, experiment: Experiment, out: Path) -> Stores:
+    """The stores as far as they have been made; see `make_stores`. Raises ``DataError`` where there is none to train on."""
+
+    def found(job: StoreJob, folder: Path) -> Store:
+        store = Store(folder)
+        if store.info.settings != job.settings:
+            raise DataError(f"{folder} was prepared with other settings; give those of the experiment that made it")
+        return store
+
+    return _given(source) if source.is_store() else _gathered(experiment, out, found)
+
+
+def _given(source: Source) -> Stores:
+    store = Store(source.paths[0])
+    notes = ("a store was given, not its tree: no other masks and compressions",)
+    return Stores({store.info.settings.compression or "as it is": store}, notes=notes)
+
+
+def _gathered(experiment: Experiment, out: Path, store_of: Callable[[StoreJob, Path], Store]) -> Stores:
+    """All stores of the experiment that can be had, and notes on the others."""
     stores: dict[str, Store] = {}
     masks: dict[str, dict[str, Masks]] = {}
     notes = []
     for job in store_jobs(experiment):
-        folder = out / "stores" / job.name
         try:
-            log(f"store {job.name}")
-            report = prepare(
-                tree,
-                folder,
-                job.settings,
-                detector_for("dataset", source.detector),
-                splits=source.splits,
-                allow_custom_split=custom,
-                execution=Execution(workers=source.workers, keep_going=source.keep_going, progress=_of_clips(job.name, log)),
-            )
-            notes += [f"{job.name}: {note}" for note in report.notes]
-            store = Store(folder)
+            store = store_of(job, out / "stores" / job.name)
         except DataError as error:
             if not stores:
                 raise
