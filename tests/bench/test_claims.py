@@ -125,6 +125,25 @@ def test_a_forgery_that_beats_its_own_original_alone_is_no_auc(tmp_path):
     assert found.value == pytest.approx(0.5) and found.low < 0.5 + 1e-9 and found.high > 0.5 - 1e-9
 
 
+def test_the_two_who_swap_faces_are_drawn_together(tmp_path):
+    """Who is hard to judge is hard in both directions of the swap: as two people they would count twice."""
+    rng, run = np.random.default_rng(0), Run("fn3-seg", "native", False, 0)
+    right = np.repeat(rng.random(40) < 0.7, 2)
+    rows = [
+        Outcome(subset, str(who), subset != PRISTINE, 0.9 * float(right[who] == (subset != PRISTINE)))
+        for who in range(80)
+        for subset in ("sDF", PRISTINE)
+    ]
+    _write(tmp_path / run.name / "own.npz", {"thresholds": [0.5, 0.5]}, {"": Outcomes.of(rows)})
+    pairs = {str(who): f"pair {who // 2}" for who in range(80)}
+    apart, together = Evidence([run], tmp_path), Evidence([run], tmp_path, pairs=pairs)
+    one, other = (
+        next(r for r in each.rows("fn3-seg") if (r.subset, r.metric) == ("sDF", "accuracy")) for each in (apart, together)
+    )
+    assert one.value == other.value and 1.3 < (other.high - other.low) / (one.high - one.low) < 1.5
+    assert together.auc("fn3-seg").value == pytest.approx(apart.auc("fn3-seg").value, abs=0.02)
+
+
 def test_results_are_read_back_and_damage_is_named(evidence, tmp_path):
     (read,) = [read_outcomes(tmp_path / "vgg8-seg.seed0", OWN)]
     assert len(read.outcomes) == 150 and read.outcomes.score_threshold == 0.5 and set(read.of_masks) == {"dssim"}

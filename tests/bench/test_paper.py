@@ -33,10 +33,10 @@ from tamperlens.errors import DataError  # noqa: E402
 from tamperlens.training.config import TrainConfig  # noqa: E402
 from tamperlens.training.runs import train_on_store  # noqa: E402
 
-PAIRS = (("000", "003"), ("001", "002"), ("004", "005"))
+PAIRS = (("000", "003"), ("001", "002"), ("004", "005"), ("006", "007"))
 METHODS = ("Deepfakes", "NeuralTextures")
 FRAMES = 4
-SPLITS = (("train", PAIRS[0]), ("val", PAIRS[2]), ("test", PAIRS[1]))
+SPLITS = {"train": PAIRS[:1], "val": PAIRS[2:3], "test": PAIRS[1::2]}
 TRAINING = TrainConfig(
     batch_size=4,
     micro_batch=4,
@@ -67,8 +67,8 @@ QUIET = Console(quiet=True)
 
 def write_splits(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for name, pair in SPLITS:
-        (folder / f"{name}.json").write_text(json.dumps([pair]))
+    for name, pairs in SPLITS.items():
+        (folder / f"{name}.json").write_text(json.dumps(pairs))
 
 
 def numbered(folder: Path, frames: Sequence, first: int, digits: int) -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tamperlens.data.store import POLICIES, Store, native_window, resized_window
@@ -77,6 +78,19 @@ def test_crops_for_evaluation_come_in_order_and_whole_or_as_windows(store):
     own = [crop for crop in whole if crop.subset == "DF"]
     assert [(w.image == c.image[14:46, 14:46]).all() for w, c in zip(windows, own, strict=True)] == [True] * 4
     assert len(list(store.crops(None))) == len(store)
+
+
+def test_people_who_swap_faces_are_pairs_unless_they_swap_with_several(store):
+    assert store.pairs("test") == {"001": "001 and 002", "002": "001 and 002"}
+    travelled = pickle.loads(pickle.dumps(store))
+    where = travelled.table.schema.get_field_index("persons")
+    persons = travelled.table["persons"].to_pylist()
+    persons[int(travelled.rows("test", "DF")[0])] = ["001", "009"]
+    travelled.table = travelled.table.set_column(where, "persons", pa.array(persons))
+    assert travelled.pairs("test") == {} and travelled.pairs("train") == store.pairs("train")
+    persons[int(travelled.rows("train")[0])] = ["007"]  # alone
+    travelled.table = travelled.table.set_column(where, "persons", pa.array(persons))
+    assert travelled.pairs("train")["007"] == "007"
 
 
 def test_a_split_without_crops_names_what_there_is(store):

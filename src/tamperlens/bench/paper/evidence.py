@@ -20,10 +20,21 @@ MIN_AUC = 0.6  # of a model that has begun to tell pristine crops from others
 
 
 class Evidence:
-    """The results folder of an experiment; files are read once. Of runs that are not in ``whole`` (all by default) none are."""
+    """The results folder of an experiment; files are read once.
 
-    def __init__(self, runs: Sequence[Run], folder: Path, whole: Collection[Run] | None = None) -> None:
+    ``whole``: the runs whose results count, all by default. ``pairs``: a group's name -> that of a larger one; crops of the two
+    who swap faces show both, so it is pairs that are independent.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        folder: Path,
+        whole: Collection[Run] | None = None,
+        pairs: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
+        self._pairs = pairs or {}
         self._whole = frozenset(runs if whole is None else whole)
         self._runs: dict[str, list[Run]] = {}
         for run in runs:
@@ -76,13 +87,13 @@ class Evidence:
         against itself, and a forgery nearly always scores above its own original.
         """
         if variant not in self._aucs:
-            pairs = [_won(table) for table in self.outcomes(variant, OWN)]
-            size = len(pairs[0][0])
-            if any(len(won) != size for won, _ in pairs):
+            counted = [_won(table) for table in self.outcomes(variant, OWN)]
+            size = len(counted[0][0])
+            if any(len(won) != size for won, _ in counted):
                 raise DataError(f"{variant}: its seeds were judged on different people; judge them on the same test crops")
             drawn = resampled(size, seed=(0,))  # the same people as in every other interval
             with np.errstate(invalid="ignore"):
-                of = [((drawn @ won) * drawn).sum(axis=1) / ((drawn @ all_of) * drawn).sum(axis=1) for won, all_of in pairs]
+                of = [((drawn @ won) * drawn).sum(axis=1) / ((drawn @ all_of) * drawn).sum(axis=1) for won, all_of in counted]
             self._aucs[variant] = replace(estimate_of(np.mean(of, axis=0)), p=np.nan)
         return self._aucs[variant]
 
@@ -94,8 +105,12 @@ class Evidence:
         key = run.name, condition
         if key not in self._read:
             judged = read_outcomes(self.folder / run.name, condition) if run in self._whole else None
-            self._read[key] = {"": judged.outcomes, **judged.of_masks} if judged else {}
+            tables = {"": judged.outcomes, **judged.of_masks} if judged else {}
+            self._read[key] = {name: self._paired(table) for name, table in tables.items()}
         return self._read[key]
+
+    def _paired(self, table: Outcomes) -> Outcomes:
+        return replace(table, groups=np.array([self._pairs.get(name, name) for name in table.groups.tolist()], np.str_))
 
 
 def _won(table: Outcomes) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

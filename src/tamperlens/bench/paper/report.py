@@ -50,7 +50,12 @@ class Report:
         """The results; of runs that have not had all their steps there are none yet."""
         steps = self.experiment.training.steps
         whole = [run for run in self.runs if progress_of(self.out / "models" / run.name) == steps]
-        return Evidence(self.runs, self.out / "results", whole)
+        return Evidence(self.runs, self.out / "results", whole, self.stores.trained.pairs("test"))
+
+    @property
+    def units(self) -> str:
+        """What is drawn again for intervals, in words."""
+        return "pairs of people who swap faces" if self.stores.trained.pairs("test") else "videos"
 
     def conditions(self, policy: str) -> Conditions:
         """Of the test crops."""
@@ -115,8 +120,8 @@ def _notes(report: Report) -> list[str]:
         f"Conditions: {report.conditions('native').describe(store)}; classification models on resized windows.",
         f"Every model was trained on {crops}, {' or '.join(map(str, training.windows))} pixels wide, with Adam at "
         f"{training.learning_rate:g}; thresholds were chosen on the validation split.",
-        f"Figures are means over seeds, {report.experiment.seeds} of {seeds} and one of all others; intervals cover videos "
-        "and, where there are several, seeds.",
+        f"Figures are means over seeds, {report.experiment.seeds} of {seeds} and one of all others; intervals cover "
+        f"{report.units} and, where there are several, seeds.",
         "In brackets: the paper's numbers, on FaceForensics++ raw and its whole training set. They are not comparable where "
         "data, crops or steps differ, and stand beside ours for orientation.",
     ]
@@ -209,7 +214,8 @@ def _costs(report: Report, evidence: Evidence, variants: Sequence[str]) -> Sheet
     header = ("model", "seeds", "parameters", "GMAC a training window", "crops/s trained", "crops/s judged")
     notes = (
         "AUC is of the scores of all methods against pristine crops of other people, averaged over seeds, its interval over "
-        f"videos: under {100 * MIN_AUC:g} a model hardly tells them apart, and its other figures are little more than a guess.",
+        f"{report.units}: under {100 * MIN_AUC:g} a model hardly tells them apart, and its other figures are little more than "
+        "a guess.",
         "Minutes are those of the steps at the median speed of the runs' logs.",
     )
     return Sheet("Cost of each model", (*header, "minutes trained", "AUC", "accuracy", "mIoU"), tuple(lines), notes)

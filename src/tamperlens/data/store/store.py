@@ -123,6 +123,19 @@ class Store:
         )
         return "; ".join(parts)
 
+    def pairs(self, split: str) -> dict[str, str]:
+        """Each person of a split -> the pair that swaps faces; a person without a partner is one alone.
+
+        Empty where some swap with several, unlike in FaceForensics++: then no small groups have nobody in common.
+        """
+        partners: dict[str, set[str]] = {}
+        for persons in self.table["persons"].take(self.rows(split)).to_pylist():
+            for person in persons:
+                partners.setdefault(person, set()).update(persons)
+        if any(len(found) > 2 for found in partners.values()):
+            return {}
+        return {person: " and ".join(sorted(found)) for person, found in partners.items()}
+
     def count_empty_masks(self) -> int:
         """Crops of manipulated clips without a marked pixel: nothing changed there, or the recipe is blind to it."""
         counted = zip(self.table["method"].to_pylist(), self.table["label"].to_pylist(), strict=True)
