@@ -23,7 +23,7 @@ SMOOTHING = 5  # frames over which a clip's landmarks are averaged
 SENSOR_NOISE = 4.0  # grey levels at most, of the camera that films a photo; without it no frame would have a camera's traces
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Camera:
     """The hand-held camera that films a photo: a slow zoom, pan and turn, a slight shake, and noise new in every frame."""
 
@@ -40,7 +40,7 @@ class Camera:
             yield noise(np.asarray(moved, np.uint8), self.noise, sensor)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Footage:
     """One person's clip: frames that are read from its file whenever they are streamed, and where the face lies in each."""
 

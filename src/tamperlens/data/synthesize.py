@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from tamperlens.data.footage import SENSOR_NOISE, Footage, footage_of
@@ -28,7 +29,7 @@ FPS = 25
 SPLIT_SHARES = {"train": 0.72, "val": 0.14, "test": 0.14}  # of the pairs, as 720 / 140 / 140 videos
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Pair:
     """Two neighbours, each of whom is target and source once: what one process writes at a time."""
 
@@ -103,11 +104,16 @@ def synthesize(
 
 def _write_all(pairs: Sequence[_Pair], workers: int) -> Iterator[tuple[_Pair, str | None]]:
     if workers > 1:
-        yield from run_processes(_write_pair, pairs, workers)
+        yield from run_processes(_write_alone, pairs, workers)
         return
     for pair in pairs:
         _write_pair(pair)
         yield pair, None
+
+
+def _write_alone(pair: _Pair) -> None:
+    cv2.setNumThreads(1)  # the processes share the cores already
+    _write_pair(pair)
 
 
 def _write_pair(pair: _Pair) -> None:
@@ -173,10 +179,10 @@ def _write_manipulated(
     seed: int,
 ) -> None:
     """One manipulated clip at every level, and its mask video (lossless, 0 and 255)."""
-    name, donor = f"{numbers[0]:03d}_{numbers[1]:03d}", source.donor
+    name = f"{numbers[0]:03d}_{numbers[1]:03d}"
 
     def forged() -> Iterator[tuple[UInt8Array, BoolArray]]:
-        standin = STANDINS[code](donor, np.random.default_rng([seed, *numbers, *code.encode()]))
+        standin = STANDINS[code](source.donor, np.random.default_rng([seed, *numbers, *code.encode()]))
         for number, image in enumerate(target.stream()):
             yield standin(image, target.landmarks[number], target.boxes[number], number / FPS)
 
