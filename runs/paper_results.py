@@ -3,8 +3,8 @@
     tamperlens paper PHOTOS --config runs/paper-standins.toml --out OUT
     python runs/paper_results.py OUT
 
-Pictures are not taken over: they show portraits. `--check` changes nothing and says whether docs/paper.md holds the claims that
-lie under results/.
+Of the pictures the curves are taken over, not those that show portraits. `--check` changes nothing and says whether
+docs/paper.md holds the claims that lie under results/.
 """
 
 import argparse
@@ -43,6 +43,8 @@ def main() -> None:
         shutil.copy(arguments.report / name, RESULTS / name)
     for table in sorted((arguments.report / "tables").glob("*.csv")):
         shutil.copy(table, RESULTS / table.name)
+    for curves in sorted((arguments.report / "figures").glob("curves-*.png")):
+        shutil.copy(curves, RESULTS / curves.name)
     claims = (RESULTS / "claims.md").read_text(encoding="utf-8")
     PAGE.write_text(page_with(PAGE.read_text(encoding="utf-8"), claims), encoding="utf-8")
     print(f"{RESULTS} and {PAGE} are those of {arguments.report}; say in results/README.md when and on what it ran")

@@ -261,7 +261,11 @@ def test_curves_carry_every_method(store, trained):
     points = robustness(TorchPredictor(model, card), store, conditions, parse_corruptions("noise:2..8"))
     assert [point.severity for point in points] == [2, 3.5, 5, 6.5, 8]
     assert {row.subset for row in points[0].rows} >= {"DF", "NT", "pristine"}
-    assert draw_curves(points).ndim == 3
+    plain = draw_curves(points)
+    assert plain.ndim == 3
+    # Figures of crops as they are stand beside them, each method's in its own panel alone.
+    assert (draw_curves(points, unchanged=points[0].rows) != plain).any()
+    assert (draw_curves(points, unchanged=[row for row in points[0].rows if row.metric == "accuracy"]) == plain).all()
 
 
 def test_two_processes_give_the_loss_curve_of_one(store, tmp_path):

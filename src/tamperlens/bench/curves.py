@@ -42,11 +42,20 @@ COLORS = ["#{:02x}{:02x}{:02x}".format(*color) for color in OKABE_ITO.values()]
 MARKERS = "os^Dv<>"  # lines differ by them too
 
 
-def draw_curves(points: Sequence[CurvePoint], *, subset: str = "") -> UInt8Array:
+def draw_curves(points: Sequence[CurvePoint], *, subset: str = "", unchanged: Sequence[ResultRow] = ()) -> UInt8Array:
     """A line of plots per corruption, one for each of `PANELS` that was measured, with intervals; RGB uint8 ``(H, W, 3)``.
 
-    A curve is of a method, or, where a ``subset`` is given, of a model on that subset and on pristine crops.
+    A curve is of a method, or, where a ``subset`` is given, of a model on that subset and on pristine crops. ``unchanged``: the
+    figures of crops as they are; each is a dotted line at its height.
     """
+
+    def shown_in(panel: Panel, row: ResultRow) -> bool:
+        of_one = not subset or row.subset in (subset, PRISTINE)
+        return row.metric == panel.metric and (row.subset == PRISTINE) == panel.of_pristine and of_one
+
+    def name_of(row: ResultRow) -> str:
+        return row.model if subset else row.subset
+
     measured = {row.metric for point in points for row in point.rows}
     panels = [panel for panel in PANELS if panel.metric in measured]
     curves: dict[str, list[CurvePoint]] = {}
@@ -57,19 +66,19 @@ def draw_curves(points: Sequence[CurvePoint], *, subset: str = "") -> UInt8Array
     axes = figure.subplots(len(curves), len(panels), squeeze=False)
     for line, (kind, curve) in zip(axes, curves.items(), strict=True):
         for axis, panel in zip(line, panels, strict=True):
-            rows = [(point.severity, row) for point in curve for row in point.rows if row.metric == panel.metric]
-            rows = [(at, row) for at, row in rows if (row.subset == PRISTINE) == panel.of_pristine]
-            if subset:
-                rows = [(at, row) for at, row in rows if row.subset in (subset, PRISTINE)]
-            shown = dict.fromkeys(row.model if subset else row.subset for _, row in rows)
+            rows = [(point.severity, row) for point in curve for row in point.rows if shown_in(panel, row)]
+            shown = dict.fromkeys(name_of(row) for _, row in rows)
             for number, label in enumerate(shown):
-                own = [(at, row) for at, row in rows if (row.model if subset else row.subset) == label]
+                own = [(at, row) for at, row in rows if name_of(row) == label]
                 at = [severity for severity, _ in own]
                 style = {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
                 axis.plot(at, [row.value for _, row in own], label=label, markersize=4, linewidth=1.5, **style)
                 axis.fill_between(
                     at, [row.low for _, row in own], [row.high for _, row in own], color=style["color"], alpha=0.12
                 )
+                for row in unchanged:
+                    if shown_in(panel, row) and name_of(row) == label:
+                        axis.axhline(row.value, color=style["color"], linestyle=":", linewidth=1.2)
             axis.set(xlabel=kind, ylabel=panel.title, ylim=(0, panel.top))
             if curve[0].severity > curve[-1].severity:
                 axis.invert_xaxis()  # the picture gets worse to the right

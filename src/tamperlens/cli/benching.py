@@ -61,7 +61,7 @@ def evaluate(
         elif map_folder:
             found.append(evaluate_maps(model, map_folder, Store(path), conditions))
         if folder and found[-1].curves:
-            write_png(folder / f"{names[path]}.curves.png", draw_curves(found[-1].curves))
+            write_png(folder / f"{names[path]}.curves.png", draw_curves(found[-1].curves, unchanged=found[-1].rows))
     text = "\n".join(one.to_markdown() for one in found)
     record = {"model": model, "results": [one.to_record() for one in found]}
     if as_json:

@@ -226,21 +226,22 @@ def _curves(report: Report, evidence: Evidence, variants: Sequence[str]) -> dict
     corruptions, pictures = parse_corruptions(report.experiment.curves), {}
     for task in ("seg", "cls"):
         models = [name for name in variants if name in report.experiment.models and parse_name(name)[1] == task]
-        points = []
-        for corruption in corruptions:
-            rows: list[ResultRow] = []
-            for name in models:
-                for table in evidence.outcomes(name, f"curve {corruption.name}")[:1]:
-                    metrics = ("auc", "fg_iou", "false_area")
-                    rows += rows_of(name, table, table.score_threshold, metrics, rounds=100)
-            if rows:
-                points.append(CurvePoint(corruption.kind, corruption.severity, rows))
-        if points:
+        measured = [(one, _of_one_seed(evidence, models, f"curve {one.name}")) for one in corruptions]
+        if points := [CurvePoint(one.kind, one.severity, rows) for one, rows in measured if rows]:
             path = report.out / "figures" / f"curves-{task}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_png(path, draw_curves(points, subset="all"))
-            pictures[f"Robustness of the {task} models, one seed, all methods together"] = path
+            write_png(path, draw_curves(points, subset="all", unchanged=_of_one_seed(evidence, models, OWN)))
+            pictures[f"Robustness of the {task} models, one seed, all methods together; dotted: all test crops as they are"] = (
+                path
+            )
     return pictures
+
+
+def _of_one_seed(evidence: Evidence, models: Sequence[str], condition: str) -> list[ResultRow]:
+    """What curves show, of each model's first seed that was judged under a condition."""
+    metrics = ("auc", "fg_iou", "false_area")
+    of = [(name, table) for name in models for table in evidence.outcomes(name, condition)[:1]]
+    return [row for name, table in of for row in rows_of(name, table, table.score_threshold, metrics, rounds=100)]
 
 
 _STYLE = """
