@@ -214,6 +214,7 @@ def test_from_a_tree_to_the_report_killed_and_gone_on_with(tree, vgg16, tmp_path
         and "xception-seg and xception-cls not run" in claims
     )
     assert "**holds**" not in claims  # of two seeds
+    assert claims.startswith(f"{len(runs)} of {len(runs)} runs have been judged.\n\n|")
     data = (out / "tables" / "table9.csv").read_text()
     assert '"NT","c23","difference inside: median"' in data and '"9 to 11"' in data
     for name in ("figure1-fn3", "figure5", "figure6-fn3", "figure6-vgg3", "curves-seg", "curves-cls"):

@@ -14,13 +14,23 @@ import numpy as np
 
 from tamperlens.bench.paper.evidence import MIN_AUC, Evidence
 from tamperlens.bench.paper.experiment import variant_name
-from tamperlens.bench.paper.tables import published
+from tamperlens.bench.paper.tables import Sheet, published
 from tamperlens.data.readers.methods import METHODS
 from tamperlens.metrics.outcomes import PRISTINE
 from tamperlens.metrics.paired import Estimate, compare, draws, estimate_of, holm
 from tamperlens.metrics.rows import to_table
 
-__all__ = ["CLAIMS", "MARGIN", "MIN_SEEDS", "Claim", "Comparison", "Finding", "claims_to_markdown", "put_to_the_test"]
+__all__ = [
+    "CLAIMS",
+    "MARGIN",
+    "MIN_SEEDS",
+    "Claim",
+    "Comparison",
+    "Finding",
+    "claims_to_markdown",
+    "comparisons",
+    "put_to_the_test",
+]
 
 MIN_SEEDS = 3
 MARGIN = 0.02  # "as good as": within two points either way
@@ -252,8 +262,14 @@ def _side(one: Finding) -> str:
 def claims_to_markdown(found: Sequence[tuple[Claim, Sequence[Finding]]]) -> str:
     """All claims with their verdicts, then every comparison with its figures in points."""
     claims = [(number, claim.where, claim.text, summary_of(own)) for number, (claim, own) in enumerate(found, 1)]
+    sheet = comparisons(found)
+    return to_table(("", "where", "claim", "here"), claims) + "\n" + to_table(sheet.header, sheet.lines)
+
+
+def comparisons(found: Sequence[tuple[Claim, Sequence[Finding]]]) -> Sheet:
+    """Every comparison with its figures in points, by the number of its claim."""
     header = ("claim", "comparison", "the paper's difference", "ours", "p", "p, corrected", "seeds", "")
-    return to_table(("", "where", "claim", "here"), claims) + "\n" + to_table(header, _lines(found))
+    return Sheet("What the claims rest on", header, tuple(_lines(found)), ())
 
 
 def _lines(found: Sequence[tuple[Claim, Sequence[Finding]]]) -> Iterator[tuple[str, ...]]:

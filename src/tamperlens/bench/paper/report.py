@@ -10,7 +10,7 @@ import numpy as np
 
 from tamperlens.bench.corruptions import parse_corruptions
 from tamperlens.bench.curves import CurvePoint, draw_curves
-from tamperlens.bench.paper.claims import Claim, Finding, claims_to_markdown, put_to_the_test, summary_of
+from tamperlens.bench.paper.claims import Claim, Finding, claims_to_markdown, comparisons, put_to_the_test, summary_of
 from tamperlens.bench.paper.costs import Cost
 from tamperlens.bench.paper.evidence import MIN_AUC, Evidence
 from tamperlens.bench.paper.experiment import Experiment, Run, variant_name
@@ -89,7 +89,8 @@ def write_report(report: Report, figures: Callable[[list[str]], Mapping[str, Pat
         for suffix, text in ((".csv", to_csv(sheet)), (".tex", to_latex(sheet))):
             replace_text(out / "tables" / f"table{number}{suffix}", text, durable=True)
     title = f"Zooming into Face Forensics: the paper's experiments on {_data_name(report.stores.trained)}"
-    claims = claims_to_markdown(found)
+    judged = sum(len(evidence.runs_of(name)) for name in variants)
+    claims = f"{judged} of {len(report.runs)} runs have been judged.\n\n{claims_to_markdown(found)}"
     replace_text(out / CLAIMS_FILE, claims, durable=True)
     sheets = [replace(sheet, notes=() if sheet.notes == tuple(notes) else sheet.notes) for sheet in sheets]  # told once for all
     tables = "\n".join(to_markdown(sheet) for sheet in sheets)
@@ -273,7 +274,7 @@ def _page(
         f"{html.escape(summary_of(own).replace('**', ''))}</li>"
         for claim, own in found
     )
-    tables = "".join(to_html(sheet) for sheet in sheets)
+    tables = "".join(to_html(sheet) for sheet in (comparisons(found), *sheets))
     return (
         f'<!doctype html>\n<html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">'
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style>\n<h1>{html.escape(title)}</h1><ul>{items}</ul>\n"
