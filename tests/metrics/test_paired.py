@@ -5,7 +5,7 @@ import pytest
 
 from tamperlens.metrics import PixelCounts
 from tamperlens.metrics.outcomes import PRISTINE, Outcome, Outcomes
-from tamperlens.metrics.paired import Sums, compare, draws, estimate_of, holm, seed_rows
+from tamperlens.metrics.paired import Sums, combined, compare, draws, estimate_of, holm, resampled, seed_rows
 from tamperlens.metrics.results import rows_of
 
 
@@ -45,7 +45,7 @@ def test_a_difference_is_found_and_none_is_not():
     none = compare(good, same, "fg_iou")
     assert none.low < 0 < none.high and none.p > 0.05
     # People differ more than models do: only pairing tells that apart.
-    alone = estimate_of(draws(good, "fg_iou"))
+    alone = estimate_of(combined((1, draws(good, "fg_iou"))))
     assert none.high - none.low < alone.high - alone.low
 
 
@@ -54,8 +54,33 @@ def test_seeds_widen_an_interval_as_people_do():
         [Sums.of(outcomes(0.7, seed)) for seed in (1, 2, 3)],
         [Sums.of(outcomes(skill, 1)) for skill in (0.5, 0.7, 0.9)],
     )
-    narrow, wide = (estimate_of(draws(one, "miou")) for one in (steady, moody))
+    narrow, wide = (estimate_of(combined((1, draws(one, "miou")))) for one in (steady, moody))
     assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
+
+
+@pytest.mark.parametrize(("people", "seeds"), [(0.0, 0.03), (0.02, 0.03), (0.06, 0.005)])
+def test_equal_models_are_seldom_told_apart_by_three_seeds(people, seeds):
+    """The interval has its 95 %, whether people or seeds differ more; of seeds drawn again it had 80."""
+    rng, weights, told = np.random.default_rng(0), resampled(17, seed=(0,)) / 17, []
+
+    def model(hard: np.ndarray) -> np.ndarray:
+        return np.stack([weights @ (hard + rng.normal(0, people, 17) + rng.normal(0, seeds)) for _ in range(3)])
+
+    for _ in range(200):
+        hard = rng.normal(0, 0.05, 17)
+        found = estimate_of(combined((1, model(hard)), (-1, model(hard))))
+        told.append(found.p < 0.05)
+        assert (found.p < 0.05) == (not found.low <= 0 <= found.high) or 0.03 < found.p < 0.07
+    assert np.mean(told) < 0.08
+
+
+def test_a_weighted_sum_is_of_means_and_its_spread_of_all_models():
+    steady, moody = np.zeros((3, 10_001)), np.repeat([[0.1], [0.2], [0.3]], 10_001, axis=1)
+    found = estimate_of(combined((1, moody), (-2, steady)))
+    # Welch's t of one model with three trainings: two degrees of freedom, 4.30 standard errors of 0.1 / sqrt(3).
+    assert found.value == pytest.approx(0.2) and found.high - found.value == pytest.approx(4.30 * 0.1 / 3**0.5, rel=0.1)
+    alone = estimate_of(combined((1, moody[:1])))
+    assert alone.low == alone.high == 0.1
 
 
 def test_what_cannot_be_compared_is_refused():

@@ -1,7 +1,9 @@
-"""Models compared on the same crops, several trainings of each: people and seeds are drawn again together.
+"""Models compared on the same crops, several trainings of each: intervals cover people and seeds.
 
-Everything is a figure of pooled counts, so a model's outcomes are first added up by group (video or person) and subset. A draw
-takes groups and, of each model, its trainings with replacement; models that are compared see the same draw of groups.
+Everything is a figure of pooled counts, so a model's outcomes are first added up by group (video or people) and subset. A draw
+takes groups with replacement, the same for all models that are compared. Trainings are too few to be drawn again: of three,
+a ninth of the draws would take the same one thrice, and equal models would be told apart far too often. Their spread is added
+to each draw as Welch's t has it, from as many degrees of freedom as seeds allow.
 
 >>> import numpy as np
 >>> from tamperlens.metrics.outcomes import Outcome, Outcomes
@@ -27,6 +29,7 @@ __all__ = [
     "PAIRED_METRICS",
     "Estimate",
     "Sums",
+    "combined",
     "compare",
     "draws",
     "estimate_of",
@@ -39,6 +42,7 @@ AVERAGE = "average"  # the subset that stands for the mean over methods and, whe
 PAIRED_METRICS = ("accuracy", "fg_iou", "bg_iou", "miou")
 ROUNDS = 10_000  # so many that the least p, two of them, still tells something after the correction of many comparisons
 Draws = npt.NDArray[np.float64]  # (1 + ROUNDS,): the figure itself, then of every draw
+ByTraining = npt.NDArray[np.float64]  # (T, 1 + ROUNDS): the same of each of a model's trainings
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,13 +94,12 @@ class Estimate:
     value: float
     low: float
     high: float
-    p: float  # two-sided, of the draws; at least 1 / (draws + 1)
+    p: float  # two-sided, of the draws; at least 2 / (draws + 1)
 
 
-def draws(trainings: Sequence[Sums], metric: str, subset: str = AVERAGE, *, role: int = 0) -> Draws:
-    """A metric of one subset, averaged over a model's trainings: as it is, then of every draw.
+def draws(trainings: Sequence[Sums], metric: str, subset: str = AVERAGE) -> ByTraining:
+    """A metric of one subset, of each of a model's trainings: as it is, then of every draw of groups.
 
-    ``role`` tells the models that are compared apart: draws of groups are the same for all, those of trainings for none.
     Raises ``ValueError`` for an unknown metric and for trainings that were not judged on the same groups.
     """
     if metric not in PAIRED_METRICS:
@@ -104,9 +107,24 @@ def draws(trainings: Sequence[Sums], metric: str, subset: str = AVERAGE, *, role
     own, subsets = [one.drawn(metric) for one in trainings], trainings[0].subsets
     if any(one.groups != trainings[0].groups or one.subsets != subsets for one in trainings):
         raise ValueError("the trainings were judged on different people or methods; judge them on the same test crops")
-    picked = [_mean_defined(one.T) if subset == AVERAGE else one[:, subsets.index(subset)] for one in own]
-    shares = resampled(len(trainings), seed=(1, role)) / len(trainings)
-    return np.asarray((np.stack(picked, 1) * shares).sum(axis=1))
+    return np.stack([_mean_defined(one.T) if subset == AVERAGE else one[:, subsets.index(subset)] for one in own])
+
+
+def combined(*terms: tuple[float, ByTraining]) -> Draws:
+    """A weighted sum of several models' means over trainings: as it is, then of every draw, with the spread of seeds in it.
+
+    ``terms``: weights and what `draws` gives, each model once. The seeds' share of the variance is the sum of w^2 s^2 / T over
+    models with several trainings, its degrees of freedom Satterthwaite's; of a single training no spread is known, and none is
+    added.
+    """
+    total = np.sum([weight * own.mean(axis=0) for weight, own in terms], axis=0)
+    several = [(weight, own[:, 0]) for weight, own in terms if len(own) > 1]
+    variances = [weight**2 * float(np.var(own, ddof=1)) / len(own) for weight, own in several]
+    if not (spread := sum(variances)) > 0:  # true of NaN, too
+        return np.asarray(total)
+    freedom = spread**2 / sum(one**2 / (len(own) - 1) for one, (_, own) in zip(variances, several, strict=True))
+    noise = np.random.default_rng(1).standard_t(freedom, ROUNDS) * np.sqrt(spread)
+    return np.asarray(total + np.concatenate([[0], noise]))
 
 
 @cache
@@ -145,7 +163,7 @@ def compare(first: Sequence[Sums], second: Sequence[Sums], metric: str, subset: 
     """
     if first[0].groups != second[0].groups:
         raise ValueError("the models were judged on different people; judge both on the same test crops")
-    return estimate_of(draws(first, metric, subset, role=0) - draws(second, metric, subset, role=1))
+    return estimate_of(combined((1, draws(first, metric, subset)), (-1, draws(second, metric, subset))))
 
 
 def holm(ps: Sequence[float]) -> list[float]:
@@ -173,7 +191,7 @@ def seed_rows(model: str, trainings: Sequence[Sums]) -> list[ResultRow]:
         crops = table.called[..., 1] if subset == AVERAGE else table.called[:, number, 1]
         groups = int((table.called[:, number, 1] > 0).sum()) if subset != AVERAGE else len(table.groups)
         for metric in PAIRED_METRICS:
-            found = estimate_of(draws(trainings, metric, subset))
+            found = estimate_of(combined((1, draws(trainings, metric, subset))))
             if np.isnan(found.value):
                 continue
             low, high = found.low, found.high

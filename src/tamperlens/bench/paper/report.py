@@ -23,7 +23,7 @@ from tamperlens.data.readers.methods import METHODS
 from tamperlens.data.store import Store
 from tamperlens.files import replace_text
 from tamperlens.media import write_png
-from tamperlens.metrics.paired import Estimate, Sums, draws, estimate_of
+from tamperlens.metrics.paired import Estimate, Sums, combined, draws, estimate_of
 from tamperlens.metrics.results import rows_of
 from tamperlens.models.card import paper_policy
 from tamperlens.models.model import parse_name
@@ -137,7 +137,7 @@ def _points(value: Estimate) -> str:
 
 
 def _average(found: Sequence[Sums], metric: str) -> str:
-    return _points(estimate_of(draws(found, metric))) if found else ""
+    return _points(estimate_of(combined((1, draws(found, metric))))) if found else ""
 
 
 def _degraded(report: Report, evidence: Evidence, variants: Sequence[str]) -> Sheet:
@@ -154,29 +154,37 @@ def _degraded(report: Report, evidence: Evidence, variants: Sequence[str]) -> Sh
     return Sheet(title, ("model", "figure", first, *conditions[1:]), tuple(lines), ())
 
 
+_CELLS = (("seg", "native"), ("seg", "resized"), ("cls", "native"), ("cls", "resized"))
+#: Weights of the cells in the paper's gap, in the task's effect on either crops, and in the policy's effect on either task.
+_PARTS = {
+    "the paper's gap": (1, 0, 0, -1),
+    "the task's part": (0.5, 0.5, -0.5, -0.5),
+    "the policy's part": (0.5, -0.5, 0.5, -0.5),
+}
+
+
 def _crossed(report: Report, evidence: Evidence) -> Sheet:
     """Task and crop policy apart: four cells of each network, and how much of the paper's gap is the policy's."""
     lines = []
     for network in report.experiment.crossed:
+        names = [variant_name(f"{network}-{task}", policy) for task, policy in _CELLS]
+        cells = [evidence.sums(name) for name in names]
+        guessing = [name for name, found in zip(names, cells, strict=True) if found and not evidence.tells_apart(name)]
         for key, metric in (("accuracy", "accuracy"), ("miou", "mIoU")):
-            cells = {
-                (task, policy): evidence.sums(variant_name(f"{network}-{task}", policy))
-                for task in ("seg", "cls")
-                for policy in ("native", "resized")
-            }
-            line = [_average(found, key) for found in cells.values()]
-            if not all(cells.values()):
-                lines.append((network, metric, *line, "", "", ""))
-                continue
-            of = {cell: draws(found, key, role=number) for number, (cell, found) in enumerate(cells.items())}
-            gap = of["seg", "native"] - of["cls", "resized"]
-            task = (of["seg", "native"] - of["cls", "native"] + of["seg", "resized"] - of["cls", "resized"]) / 2
-            line += [_points(estimate_of(one)) for one in (gap, task, gap - task)]
-            lines.append((network, metric, *line))
-    header = ("network", "figure", "seg, native", "seg, resized", "cls, native", "cls, resized")
+            parts = ["" for _ in _PARTS]
+            if all(cells) and guessing:
+                parts = [f"AUC of {' and '.join(guessing)} under {100 * MIN_AUC:g}" for _ in _PARTS]
+            elif all(cells):
+                of = [draws(found, key) for found in cells]
+                parts = [_points(estimate_of(combined(*zip(w, of, strict=True)))) for w in _PARTS.values()]
+            lines.append((network, metric, *(_average(found, key) for found in cells), *parts))
+    header = ("network", "figure", *(f"{task}, {policy}" for task, policy in _CELLS), *_PARTS)
     title = "Task and crop policy apart; the paper compares seg on native with cls on resized crops"
-    notes = ("The task's part is the mean of its effect on native and on resized crops; the policy's is the rest of the gap.",)
-    return Sheet(title, (*header, "the paper's gap", "the task's part", "the policy's part"), tuple(lines), notes)
+    notes = (
+        "The task's part is the mean of its effect on native and on resized crops, the policy's that of its effect on either "
+        "task; together they are the gap. There is none to part where a model hardly tells pristine crops from others.",
+    )
+    return Sheet(title, header, tuple(lines), notes)
 
 
 def _recipes(evidence: Evidence, variants: Sequence[str], compressions: Sequence[str]) -> Sheet:
