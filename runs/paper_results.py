@@ -35,11 +35,12 @@ def main() -> None:
         claims = (RESULTS / "claims.md").read_text(encoding="utf-8")
         fits = page_with(PAGE.read_text(encoding="utf-8"), claims) == PAGE.read_text(encoding="utf-8")
         raise SystemExit(0 if fits else f"{PAGE} does not hold the claims of {RESULTS}: run this script on the report")
-    if not (arguments.report / "claims.md").exists():
-        raise SystemExit(f"{arguments.report} holds no claims.md; give the --out of tamperlens paper")
+    names = ("claims.md", "tables.md", "costs.json")
+    if missing := [name for name in names if not (arguments.report / name).exists()]:
+        raise SystemExit(f"{arguments.report} holds no {', '.join(missing)}; give the --out of tamperlens paper")
     shutil.rmtree(RESULTS, ignore_errors=True)
     RESULTS.mkdir(parents=True)
-    for name in ("claims.md", "tables.md", "plan.md", "costs.json"):
+    for name in names:
         shutil.copy(arguments.report / name, RESULTS / name)
     for table in sorted((arguments.report / "tables").glob("*.csv")):
         shutil.copy(table, RESULTS / table.name)

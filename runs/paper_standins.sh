@@ -32,6 +32,7 @@ seg_cls() { for network in "$@"; do echo -n "$network-seg,$network-cls,"; done |
 paper --models mesoinception4-seg,mesoinception4-cls # makes the stores, too
 paper --models "$(seg_cls unet8x unet4x vgg8 vgg3)" > "$out/second.log" 2>&1 & # about half of the work
 second=$!
+trap 'kill "$second" 2>/dev/null || true' EXIT # or it would go on alone where this script is stopped
 paper --models "$(seg_cls fn3 vgg5 xception)"
 wait "$second"
 paper # the report of all

@@ -148,6 +148,8 @@ def test_from_a_tree_to_the_report_killed_and_gone_on_with(tree, vgg16, tmp_path
         trained.append(run.name)
         if len(trained) == 3:
             train(store, run, config.model_copy(update={"steps": 1}))  # killed half way
+            (run / "config.json").write_text(config.model_dump_json())
+            (run / "best.json").unlink()
             raise Killed
         return train(store, run, config)
 
@@ -182,17 +184,25 @@ def test_from_a_tree_to_the_report_killed_and_gone_on_with(tree, vgg16, tmp_path
     reproduction.reproduce(source_of(tree), out, SMALL, refusing, imagenet=vgg16, log=said.append)
     assert tables == {path.name: path.read_text() for path in (out / "tables").glob("*.csv")}
 
-    # More steps are more to do: until then there is nothing to report. Other settings are another experiment.
-    longer = SMALL.model_copy(update={"training": TRAINING.model_copy(update={"steps": 3})})
-    more, _ = reproduction.make_plan(source_of(tree), out, longer, vgg16, said.append)
-    assert {step.state for step in more.steps} >= {"done", "step 2 of 3, judged 0 of 5"}
-    other = SMALL.model_copy(update={"training": TRAINING.model_copy(update={"learning_rate": 0.5})})
+    # Other settings are another experiment, and so is a run made longer after its learning rate fell.
+    other, longer = (
+        SMALL.model_copy(update={"training": TRAINING.model_copy(update=changes)})
+        for changes in ({"learning_rate": 0.5}, {"steps": 3})
+    )
+    with pytest.raises(DataError, match=r"holds a run with another steps: "):
+        reproduction.report_so_far(source_of(tree), out, longer)
     for trial in (
         lambda: reproduction.report_so_far(source_of(tree), out, other),
         lambda: reproduction.make_plan(source_of(tree), out, other, vgg16, said.append),
     ):
         with pytest.raises(DataError, match=r"holds a run with another learning_rate: .*best\.json"):
             trial()
+    # Results that were judged under other conditions are not told of, but named.
+    fewer = SMALL.model_copy(update={"test_crops": 6})
+    reproduction.report_so_far(source_of(tree), out, fewer)
+    assert (out / "claims.md").read_text().startswith(f"0 of {len(runs)} runs have been judged.")
+    assert f"without {runs[0].name}, " in (out / "report.md").read_text().replace("*", "")
+    reproduction.report_so_far(source_of(tree), out, SMALL)
 
     text, markdown = page.read_text(), (out / "report.md").read_text()
     assert "absdiff-exact" in text and "not comparable" in text and "http" not in text.replace("http-equiv", "")
@@ -210,14 +220,22 @@ def test_from_a_tree_to_the_report_killed_and_gone_on_with(tree, vgg16, tmp_path
     claims = (out / "claims.md").read_text()
     assert (
         "**cannot be told here**" in claims
-        and "2 of 3 seeds run" in claims
+        and "of fn3-seg and fn3-cls the experiment has 2 of 3 seeds" in claims
         and "xception-seg and xception-cls not run" in claims
     )
     assert "**holds**" not in claims  # of two seeds
     assert claims.startswith(f"{len(runs)} of {len(runs)} runs have been judged.\n\n|")
     data = (out / "tables" / "table9.csv").read_text()
     assert '"NT","c23","difference inside: median"' in data and '"9 to 11"' in data
-    for name in ("figure1-fn3", "figure5", "figure6-fn3", "figure6-vgg3", "curves-seg", "curves-cls"):
+    for name in (
+        "figure1-fn3",
+        "figure5",
+        "figure6-fn3-seg",
+        "figure6-fn3-cls",
+        "figure6-vgg3-seg",
+        "curves-seg",
+        "curves-cls",
+    ):
         assert (out / "figures" / f"{name}.png").exists(), name
 
 

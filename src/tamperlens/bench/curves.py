@@ -71,7 +71,10 @@ def draw_curves(points: Sequence[CurvePoint], *, subset: str = "", unchanged: Se
             for number, label in enumerate(shown):
                 own = [(at, row) for at, row in rows if name_of(row) == label]
                 at = [severity for severity, _ in own]
-                style = {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
+                style = {
+                    "color": COLORS[number % len(COLORS)],
+                    "marker": MARKERS[(number + number // len(COLORS)) % len(MARKERS)],
+                }
                 axis.plot(at, [row.value for _, row in own], label=label, markersize=4, linewidth=1.5, **style)
                 axis.fill_between(
                     at, [row.low for _, row in own], [row.high for _, row in own], color=style["color"], alpha=0.12

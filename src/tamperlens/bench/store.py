@@ -48,15 +48,15 @@ class Conditions:
         crops = store.crops(self.split, methods=methods, policy=self.policy, window=self.window, most=self.max_crops)
         yield from zip(self.rows_of(store), crops, strict=True)
 
-    def describe(self, store: Store) -> str:
-        """One line that belongs beside every table."""
+    def describe(self, store: Store, units: str = "videos") -> str:
+        """One line that belongs beside every table; ``units``: what intervals are over."""
         crops = f"{self.policy} {self.window} x {self.window} windows" if self.policy else "whole crops"
         masks = "; ".join(store.info.recipes) or "none"
         split = f"split {self.split} of {store.info.split_set or 'no split set'}"
         labelled = store.count_label_only(self.split, self.methods or None)
         lacking = f"; {labelled} crops have a label and no mask, so their pixels are not counted" if labelled else ""
         accepted = f"; used in spite of {', '.join(store.info.settings.accept)}" if store.info.settings.accept else ""
-        return f"masks {masks}{lacking}{accepted}; {split}; {crops}; 95 % intervals over videos"
+        return f"masks {masks}{lacking}{accepted}; {split}; {crops}; 95 % intervals over {units}"
 
 
 def judge_store(predictor: Predictor, store: Store, conditions: Conditions) -> Outcomes:

@@ -31,8 +31,8 @@ def draw_figures(
     """Figures of the models with these path stems, as PNG in ``folder``; returns captions and paths.
 
     Each shows one test crop of every method, the one in the middle of its rows, whole. ``policies`` and ``window``: what each
-    model was trained on; where crops were resized, a whole crop is too. Figures 1 and 6 are drawn of every network, Figure 5 of
-    all together; a figure whose models are missing is left out.
+    model was trained on; where crops were resized, a whole crop is too. Figure 1 is drawn of every network, Figure 6 of every
+    model, Figure 5 of all together; a figure whose models are missing is left out.
     """
     crops = [store.crop(own[len(own) // 2]) for method in store.methods if len(own := store.rows("test", method))]
     names = {crop.subset: METHODS[crop.subset].name if crop.subset in METHODS else crop.subset for crop in crops}
@@ -56,19 +56,19 @@ def draw_figures(
         ]
         pictures["Figure 5. Pixel maps of the segmentation models by method"] = figure5(lines)
     manipulated = [crop for crop in crops if crop.mask.any()]
-    for shown in segmenters if manipulated else ():
-        model, _ = load(stems[f"{shown}-seg"])
+    for shown in predictors if manipulated else ():
+        model, _ = load(stems[shown])
         image, columns = manipulated[0].image, []
         for layer in _spread(layers(model)[:-1]):
             channels = strongest(activations(model, image, layer.name), KERNELS)
             gradients = guided_backprop(model, image, layer.name, channels)
             columns.append(KernelColumn(layer.name, list(zip(channels, gradients, strict=True))))
-        caption = f"Figure 6. Guided backpropagation of the {KERNELS} strongest kernels of each convolution: {shown}-seg"
+        caption = f"Figure 6. Guided backpropagation of the {KERNELS} strongest kernels of each convolution: {shown}"
         pictures[caption] = figure6(columns, image)
     paths = {}
     for caption, picture in pictures.items():
         number, _, of = caption.partition(". ")
-        network = f"-{of.rpartition(': ')[2].removesuffix('-seg')}" if ": " in of else ""
+        network = f"-{of.rpartition(': ')[2]}" if ": " in of else ""
         paths[caption] = folder / f"{number.lower().replace(' ', '')}{network}.png"
         write_png(paths[caption], picture)
     return paths

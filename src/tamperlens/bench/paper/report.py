@@ -14,7 +14,7 @@ from tamperlens.bench.paper.claims import Claim, Finding, claims_to_markdown, co
 from tamperlens.bench.paper.costs import Cost
 from tamperlens.bench.paper.evidence import MIN_AUC, Evidence
 from tamperlens.bench.paper.experiment import Experiment, Run, variant_name
-from tamperlens.bench.paper.judging import OTHER_POLICY, OWN
+from tamperlens.bench.paper.judging import OTHER_POLICY, OWN, Question, is_judged, questions_of
 from tamperlens.bench.paper.plan import progress_of, trained_seconds
 from tamperlens.bench.paper.sources import Stores
 from tamperlens.bench.paper.tables import FROM_IMAGENET, TABLES, Sheet, lay_out, to_csv, to_html, to_latex, to_markdown
@@ -25,11 +25,12 @@ from tamperlens.files import replace_text
 from tamperlens.media import write_png
 from tamperlens.metrics.paired import Estimate, Sums, combined, draws, estimate_of
 from tamperlens.metrics.results import rows_of
-from tamperlens.models.card import paper_policy
+from tamperlens.models.card import ModelCard, paper_policy
 from tamperlens.models.model import parse_name
+from tamperlens.models.networks.imagenet import ANCESTORS
 from tamperlens.types import ResultRow
 
-__all__ = ["CLAIMS_FILE", "Report", "policies_of", "write_report"]
+__all__ = ["CLAIMS_FILE", "Report", "card_of", "policies_of", "write_report"]
 
 CLAIMS_FILE = "claims.md"
 
@@ -47,10 +48,24 @@ class Report:
 
     @property
     def evidence(self) -> Evidence:
-        """The results; of runs that have not had all their steps there are none yet."""
+        """The results of runs that were judged to the end, under the conditions of this report."""
+        judged = [run for run in self.runs if self.is_judged(run)]
+        return Evidence(self.runs, self.out / "results", judged, self.stores.trained.pairs("test"))
+
+    def questions(self, run: Run) -> list[Question]:
+        """The conditions that a run is judged under."""
+        degraded = parse_corruptions(self.experiment.degraded)
+        curves = parse_corruptions(self.experiment.curves) if run.draws_curves else []
+        stores, masks = self.stores.by_compression, self.stores.masks
+        return questions_of(self.conditions(run.policy), stores, masks, degraded, curves, self.experiment.curve_crops)
+
+    def is_judged(self, run: Run) -> bool:
+        """Whether a run's weights were judged under all of them; the weights themselves need not be there."""
+        card = card_of(self.out / "models" / run.name)
         steps = self.experiment.training.steps
-        whole = [run for run in self.runs if progress_of(self.out / "models" / run.name) == steps]
-        return Evidence(self.runs, self.out / "results", whole, self.stores.trained.pairs("test"))
+        if card is None or card.weights_sha256 is None or progress_of(self.out / "models" / run.name) != steps:
+            return False
+        return is_judged(self.out / "results" / run.name, card.weights_sha256, self.questions(run))
 
     @property
     def units(self) -> str:
@@ -61,6 +76,11 @@ class Report:
         """Of the test crops."""
         window = self.experiment.training.judged_window
         return Conditions("test", policy, window, max_crops=self.experiment.test_crops or None)
+
+
+def card_of(folder: Path) -> ModelCard | None:
+    """The card of a run's model; None where there is none yet."""
+    return ModelCard.load(folder / "best.json") if (folder / "best.json").exists() else None
 
 
 def write_report(report: Report, figures: Callable[[list[str]], Mapping[str, Path]] | None = None) -> Path:
@@ -77,7 +97,7 @@ def write_report(report: Report, figures: Callable[[list[str]], Mapping[str, Pat
     sheets = [lay_out(table, of_tables, methods, notes) for table in TABLES]
     sheets += [
         _degraded(report, evidence, variants),
-        _crossed(report, evidence),
+        crossed := _crossed(report, evidence),
         _recipes(evidence, variants, report.experiment.compressions),
         _costs(report, evidence, variants),
         report.description,
@@ -90,7 +110,7 @@ def write_report(report: Report, figures: Callable[[list[str]], Mapping[str, Pat
             replace_text(out / "tables" / f"table{number}{suffix}", text, durable=True)
     title = f"Zooming into Face Forensics: the paper's experiments on {_data_name(report.stores.trained)}"
     judged = sum(len(evidence.runs_of(name)) for name in variants)
-    claims = f"{judged} of {len(report.runs)} runs have been judged.\n\n{claims_to_markdown(found)}"
+    claims = f"{judged} of {len(report.runs)} runs have been judged.\n\n{claims_to_markdown(found)}\n{to_markdown(crossed)}"
     replace_text(out / CLAIMS_FILE, claims, durable=True)
     sheets = [replace(sheet, notes=() if sheet.notes == tuple(notes) else sheet.notes) for sheet in sheets]  # told once for all
     tables = "\n".join(to_markdown(sheet) for sheet in sheets)
@@ -114,19 +134,40 @@ def _notes(report: Report) -> list[str]:
     store, training = report.stores.trained, report.experiment.training
     crops = f"{training.steps * training.batch_size:,} crops in {training.steps:,} steps of {training.batch_size}"
     tested, most = store.info.counts.get("test", {}), report.experiment.test_crops
-    seeds = ", ".join(report.experiment.seeded)
+    seeds, cooldown = ", ".join(report.experiment.seeded), f"falling to zero over the last {100 * training.cooldown:g} %"
+    small = min(training.windows) < training.judged_window
     notes = [
         f"Ours: measured on {_data_name(store)}; test crops {', '.join(f'{m} {n}' for m, n in tested.items())}"
         + (f", of which at most {most} in all were judged." if most else "."),
-        f"Conditions: {report.conditions('native').describe(store)}; classification models on resized windows.",
+        f"Conditions: {report.conditions('native').describe(store, report.units)}; classification models on resized windows.",
         f"Every model was trained on {crops}, {' or '.join(map(str, training.windows))} pixels wide, with Adam at "
-        f"{training.learning_rate:g}; thresholds were chosen on the validation split.",
+        f"{training.learning_rate:g}{f', {cooldown}' if training.cooldown else ''}, "
+        f"{'mirrored at random' if training.mirror else 'not mirrored'}; "
+        + ("resized ones are cut from crops of the judged size; " if small else "")
+        + f"thresholds were chosen on {training.validation_crops} crops of the validation split.",
         f"Figures are means over seeds, {report.experiment.seeds} of {seeds} and one of all others; intervals cover "
-        f"{report.units} and, where there are several, seeds.",
+        f"{report.units} and, where there are several, seeds: Welch's t of so few is wide.",
         "In brackets: the paper's numbers, on FaceForensics++ raw and its whole training set. They are not comparable where "
-        "data, crops or steps differ, and stand beside ours for orientation.",
+        "data, crops or steps differ, and stand beside ours for orientation. Its segmentation models of Tables 1 to 3 that are "
+        "in Table 4, too, began from ImageNet weights; ours of those tables began from random ones.",
     ]
-    return notes + [f"Not as asked for: {note}" for note in report.stores.notes]
+    return notes + [f"Not as asked for: {note}" for note in (*report.stores.notes, *_left_out(report))]
+
+
+def _left_out(report: Report) -> list[str]:
+    """What is not in the tables, beside runs that have not been begun."""
+    begun = [run.name for run in report.runs if (report.out / "results" / run.name).is_dir() and not report.is_judged(run)]
+    lacking = dict.fromkeys(
+        run.variant for run in report.runs if run.imagenet and not card_of(report.out / "models" / run.name)
+    )
+    files = {name: ANCESTORS[parse_name(name.removesuffix(FROM_IMAGENET))[0]].file for name in lacking}
+    return [
+        *([f"without {', '.join(begun)}: not judged to the end under these conditions"] if begun else []),
+        *(
+            f"{name} has not been run in full: it begins from {file} in the folder of --imagenet"
+            for name, file in files.items()
+        ),
+    ]
 
 
 def _points(value: Estimate) -> str:
@@ -240,9 +281,8 @@ def _curves(report: Report, evidence: Evidence, variants: Sequence[str]) -> dict
             path = report.out / "figures" / f"curves-{task}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             write_png(path, draw_curves(points, subset="all", unchanged=_of_one_seed(evidence, models, OWN)))
-            pictures[f"Robustness of the {task} models, one seed, all methods together; dotted: all test crops as they are"] = (
-                path
-            )
+            caption = f"Robustness of the {task} models, one seed, all methods together, against all pristine crops"
+            pictures[f"{caption}; dotted: all test crops as they are"] = path
     return pictures
 
 

@@ -4,20 +4,20 @@ A report folder holds ``tree/`` (of stand-ins), ``stores/``, ``models/<run>/`` (
 test crops), ``costs.json``, ``plan.md``, ``figures/``, and the report: ``report.html``, ``report.md``, ``tables.md``,
 ``claims.md``, ``tables/*.csv`` and ``tables/*.tex``. Started again, it goes on where it stopped: stores and runs resume, and
 what was judged is judged again only where its weights or the conditions changed. Of a run that was judged to the end its
-results, ``log.csv`` and ``best.json`` are enough: so much can be kept where checkpoints are too large.
+results, ``log.csv`` and ``best.json`` are enough for tables, claims and curves: so much can be kept where checkpoints are too
+large. Figures 1, 5 and 6 take the weights.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tamperlens.bench.corruptions import parse_corruptions
 from tamperlens.bench.paper.costs import Cost, costs_of, measured_costs
 from tamperlens.bench.paper.experiment import Experiment, Run
 from tamperlens.bench.paper.figures import draw_figures
-from tamperlens.bench.paper.judging import Question, is_judged, judge_run, questions_of
-from tamperlens.bench.paper.plan import Plan, duration, plan_of, progress_of
-from tamperlens.bench.paper.report import Report, policies_of, write_report
+from tamperlens.bench.paper.judging import judge_run
+from tamperlens.bench.paper.plan import Plan, duration, plan_of
+from tamperlens.bench.paper.report import Report, card_of, policies_of, write_report
 from tamperlens.bench.paper.sources import Source, Stores, forecast_source, make_stores, open_stores, store_jobs
 from tamperlens.bench.paper.statistics import describe
 from tamperlens.data.prepare.forecast import Forecast
@@ -26,7 +26,6 @@ from tamperlens.data.readers.clips import Clip
 from tamperlens.data.store import Store
 from tamperlens.errors import DataError
 from tamperlens.files import replace_text
-from tamperlens.models.card import ModelCard
 from tamperlens.models.model import load
 from tamperlens.models.networks.imagenet import ANCESTORS
 from tamperlens.models.runtime import TorchPredictor
@@ -117,14 +116,11 @@ def reproduce(
         log(
             f"{number} of {len(chosen)}: {run.name}; about {duration(sum(left[one.name] for one in chosen[number - 1 :]))} left"
         )
-        folder, results, questions = out / "models" / run.name, out / "results" / run.name, _questions(report, run)
-        config = experiment.settings(run, _weights(imagenet, run.network))
-        card = _card_of(folder)
-        weights = (card and card.weights_sha256) or ""
-        if weights and progress_of(folder) == config.steps and is_judged(results, weights, questions):
+        if report.is_judged(run):
             continue
-        predictor = TorchPredictor(*load(train(stores.trained, folder, config)))
-        if judge_run(predictor, questions, results, log):
+        config = experiment.settings(run, _weights(imagenet, run.network))
+        predictor = TorchPredictor(*load(train(stores.trained, out / "models" / run.name, config)))
+        if judge_run(predictor, report.questions(run), out / "results" / run.name, log):
             write_report(report)
     return write_report(report, lambda variants: _figures(report, variants))
 
@@ -145,23 +141,30 @@ def _report(source: Source, out: Path, experiment: Experiment, stores: Stores, c
     return Report(experiment, experiment.runs(experiment.imagenet), stores, costs, describe(stores, clips), out)
 
 
-def _card_of(folder: Path) -> ModelCard | None:
-    return ModelCard.load(folder / "best.json") if (folder / "best.json").exists() else None
-
-
 def _check_settings(out: Path, runs: Sequence[Run], experiment: Experiment) -> None:
-    """Refuse runs that were trained with other settings: their figures would stand under a wrong description."""
+    """Refuse runs that were begun with other settings: their figures would stand under a wrong description.
+
+    The number of steps counts, too: a run that is made longer after its learning rate fell is no longer run.
+    """
     for run in runs:
-        card = _card_of(out / "models" / run.name)
-        if card is None or not isinstance(card.training.config, dict):
-            continue
-        kept = TrainConfig.model_validate(card.training.config)
+        folder = out / "models" / run.name
         weights = Path(ANCESTORS[run.network].file) if run.imagenet else None
-        if changed := changed_settings(kept, experiment.settings(run, weights)):
+        kept, wanted = _settings_of(folder), experiment.settings(run, weights)
+        changed = changed_settings(kept, wanted) if kept else []
+        changed += [name for name in ("steps", "cooldown") if kept and getattr(kept, name) != getattr(wanted, name)]
+        if changed:
             raise DataError(
-                f"{out / 'models' / run.name} holds a run with another {', '.join(changed)}: give another --out, or the "
-                "settings in its best.json"
+                f"{folder} holds a run with another {', '.join(changed)}: give another --out, or in --config the settings "
+                "that its config.json or best.json has"
             )
+
+
+def _settings_of(folder: Path) -> TrainConfig | None:
+    """Those a run was begun with; None where it has not been."""
+    if (folder / "config.json").exists():
+        return TrainConfig.model_validate_json((folder / "config.json").read_text(encoding="utf-8"))
+    card = card_of(folder)
+    return TrainConfig.model_validate(card.training.config) if card and isinstance(card.training.config, dict) else None
 
 
 def _clips(source: Source, experiment: Experiment, out: Path) -> list[Clip]:
@@ -174,14 +177,6 @@ def _clips(source: Source, experiment: Experiment, out: Path) -> list[Clip]:
             settings = job.settings.model_copy(update={"only": ("test",)})
             found += checked_clips(source.tree(experiment, out), settings, source.splits, custom)
     return found
-
-
-def _questions(report: Report, run: Run) -> list[Question]:
-    """The conditions that a run is judged under."""
-    experiment, stores = report.experiment, report.stores
-    curves = parse_corruptions(experiment.curves) if run.draws_curves else []
-    degraded, conditions = parse_corruptions(experiment.degraded), report.conditions(run.policy)
-    return questions_of(conditions, stores.by_compression, stores.masks, degraded, curves, experiment.curve_crops)
 
 
 def _figures(report: Report, variants: Sequence[str]) -> dict[str, Path]:
