@@ -8,6 +8,7 @@ import cv2
 import pytest
 from typer.testing import CliRunner
 
+from faces_at_hand import hopper
 from trees import (
     FakeDetector,
     build_tree,
@@ -24,12 +25,13 @@ torch = pytest.importorskip("torch")
 from rich.console import Console  # noqa: E402
 
 from tamperlens.bench.paper import reproduction, sources  # noqa: E402
-from tamperlens.bench.paper.experiment import Experiment, Run, read_experiment, variant_name  # noqa: E402
+from tamperlens.bench.paper.experiment import Experiment, Run, Standins, read_experiment, variant_name  # noqa: E402
 from tamperlens.bench.paper.plan import trained_seconds  # noqa: E402
 from tamperlens.bench.paper.sources import Source, forecast_source, make_stores, store_jobs  # noqa: E402
 from tamperlens.cli.console import app  # noqa: E402
 from tamperlens.data.store import Store  # noqa: E402
 from tamperlens.errors import DataError  # noqa: E402
+from tamperlens.faces import YuNet  # noqa: E402
 from tamperlens.training.config import TrainConfig  # noqa: E402
 from tamperlens.training.runs import train_on_store  # noqa: E402
 
@@ -255,6 +257,39 @@ def test_what_preparing_takes_is_estimated_before(tree, tmp_path):
         size = sum(shard.size for shard in store.info.shards)
         assert 0.5 * size < one.size < 2 * size and one.seconds > 0, name
     assert forecast_source(source_of(tree), SMALL, tmp_path / "out") == {}
+
+
+def test_from_photos_to_the_report_by_stand_ins(tmp_path, monkeypatch):
+    """One face in six lights, forecast, forged, prepared, learned from and judged."""
+    monkeypatch.setattr(sources, "detector_for", lambda *_: YuNet(scales=(240,)))
+    for number in range(6):
+        image = (255 * (hopper() / 255.0) ** (0.7 + 0.1 * number)).astype("uint8")
+        assert cv2.imwrite(str(tmp_path / f"{number}.png"), cv2.resize(image, (204, 240))[..., ::-1])
+    experiment = SMALL.model_copy(
+        update={
+            "standins": Standins(people=6, frames=2, side=240, noise=8),
+            "methods": ("sFS", "sNT"),
+            "compressions": ("raw",),
+            "recipes": ("dssim",),
+            "accept": ("noise-floor", "noise-unknown"),
+            "models": ("fn3-seg",),
+            "seeds": 1,
+            "crossed": (),
+        }
+    )
+    source, out = Source(tuple(sorted(tmp_path.glob("*.png")))), tmp_path / "out"
+    before, _ = reproduction.make_plan(source, out, experiment, None, lambda text: None)
+    assert [step.name for step in before.steps] == ["tree", "raw", "raw-dssim", "fn3-seg.seed0"]
+    assert not (out / "tree").exists()
+    page = reproduction.reproduce(source, out, experiment, train, log=lambda text: None)
+    assert "stand-ins (sFS, sNT), which are not FaceForensics++" in page.read_text()
+    sizes = {step.name: step.size for step in before.steps}
+    for name in ("tree", "stores/raw"):
+        size = sum(path.stat().st_size for path in (out / name).rglob("*") if path.is_file())
+        assert 0.3 * size < sizes[name.rpartition("/")[2]] < 3 * size, name
+    assert (out / "claims.md").read_text().startswith("1 of 1 runs have been judged.")
+    after, _ = reproduction.make_plan(source, out, experiment, None, lambda text: None)
+    assert {step.state for step in after.steps} == {"done"}
 
 
 ONLY_C23 = SMALL.model_copy(update={"compressions": ("c23",), "recipes": ()})

@@ -25,6 +25,7 @@ from tamperlens.training.config import TrainConfig, read_config  # noqa: E402
 from tamperlens.training.loop import train  # noqa: E402
 from tamperlens.training.machine import layout_of  # noqa: E402
 from tamperlens.training.photo_batches import LiveCrops  # noqa: E402
+from tamperlens.training.run_folder import alone_in  # noqa: E402
 from tamperlens.types import LabelledCrop  # noqa: E402
 
 
@@ -178,6 +179,14 @@ def test_a_folder_with_another_run_is_refused(tmp_path) -> None:
     with pytest.raises(DataError, match="holds a run with another learning_rate"):
         train(CONFIG.model_copy(update={"learning_rate": 0.1}), Squares(), tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["learning_rate"] == 1e-3
+
+
+def test_nobody_else_trains_in_a_folder_meanwhile(tmp_path) -> None:
+    pytest.importorskip("fcntl")
+    with alone_in(tmp_path / "run"), pytest.raises(DataError, match=r"another process trains in .*run; wait"):
+        alone_in(tmp_path / "run").__enter__()
+    with alone_in(tmp_path / "run"):
+        pass
 
 
 def test_a_run_starts_from_a_saved_model_or_from_imagenet_weights(tmp_path) -> None:

@@ -3,7 +3,8 @@
 import csv
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from tamperlens.errors import DataError, ModelError
 from tamperlens.training.config import TrainConfig, changed_settings
 
-__all__ = ["Progress", "append_log", "keep_settings", "read_checkpoint", "write_checkpoint"]
+__all__ = ["Progress", "alone_in", "append_log", "keep_settings", "read_checkpoint", "write_checkpoint"]
 
 
 class Progress(BaseModel):
@@ -26,6 +27,23 @@ class Progress(BaseModel):
     learning_rate: float
     crops_per_second: float
     validation: dict[str, float] = {}
+
+
+@contextmanager
+def alone_in(out: Path) -> Iterator[None]:
+    """Keeps other processes from training in the same folder, where the system has locks; ``DataError`` where one does."""
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # Windows
+        yield
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "train.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(f"another process trains in {out}; wait for it, stop it, or give another --out") from None
+        yield
 
 
 def keep_settings(out: Path, config: TrainConfig) -> None:

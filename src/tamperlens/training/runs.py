@@ -1,7 +1,7 @@
 """From data to a trained model: a prepared store, or folders of real photos on which crops are forged on the fly."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -27,6 +27,7 @@ from tamperlens.training.loop import Progress, card_of, train
 from tamperlens.training.machine import leads
 from tamperlens.training.pair_batches import LivePairs, forged_pairs
 from tamperlens.training.photo_batches import LiveCrops
+from tamperlens.training.run_folder import alone_in
 from tamperlens.training.store_batches import StoreCrops
 from tamperlens.types import LabelledCrop
 
@@ -175,7 +176,7 @@ def _micro_batches(config: TrainConfig) -> int:
 def _train(config: TrainConfig, data: Dataset[Batch], out: Path, crops: list[LabelledCrop], console: Console) -> Path:
     """Train with a progress bar and figures on validation crops."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=console) as bar:
+    with alone_in(out) if leads() else nullcontext(), Bar(*columns, console=console) as bar:
         task = bar.add_task("training", total=config.steps)
 
         def report(progress: Progress) -> None:
