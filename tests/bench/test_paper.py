@@ -56,8 +56,7 @@ SMALL = Experiment(
     compressions=("raw", "c23"),
     every_eval=2,
     models=("fn3-seg", "fn3-cls", "vgg3-seg"),
-    seeds=2,
-    seeded=("fn3",),
+    seeds={"fn3": 2},
     crossed=("fn3",),
     imagenet=("vgg3",),
     degraded="jpeg:70",
@@ -273,7 +272,7 @@ def test_from_photos_to_the_report_by_stand_ins(tmp_path, monkeypatch):
             "recipes": ("dssim",),
             "accept": ("noise-floor", "noise-unknown"),
             "models": ("fn3-seg",),
-            "seeds": 1,
+            "seeds": {},
             "crossed": (),
         }
     )
@@ -327,7 +326,7 @@ def test_a_c40_original_in_a_c23_folder_is_refused_before_anything_is_trained(tm
 def test_the_command_says_what_is_to_be_done(tree, tmp_path):
     settings = tmp_path / "e.toml"
     settings.write_text(
-        'methods = ["DF", "NT"]\ncompressions = ["raw"]\nrecipes = []\nmodels = ["vgg3-seg"]\nseeded = []\ncrossed = []\n'
+        'methods = ["DF", "NT"]\ncompressions = ["raw"]\nrecipes = []\nmodels = ["vgg3-seg"]\nseeds = {}\ncrossed = []\n'
         "[training]\nsteps = 1\nbatch_size = 2\nmicro_batch = 2\nwindows = [32]\njudged_window = 32\nthreads = 1\n"
     )
     command = ["paper", str(tree), "--out", str(tmp_path / "out"), "--config", str(settings), "--allow-custom-split", "--plan"]
@@ -373,6 +372,6 @@ def test_the_experiments_that_are_committed_are_the_papers(tmp_path):
         experiment = read_experiment(file)
         runs = experiment.runs(from_imagenet=("vgg3", "vgg5", "vgg8"))
         assert len({run.name for run in runs}) == len(runs) and {run.model for run in runs} == set(experiment.models)
-        assert sum(run.variant == "vgg5-cls-native" for run in runs) == experiment.seeds == 3
+        assert sum(run.variant == "vgg5-cls-native" for run in runs) == experiment.seeds["vgg5"] == 3
         assert runs[0].seed == 0 and runs[-1].network.startswith("unet")
     assert variant_name("vgg5-cls", "resized") == Run("vgg5-cls", "resized", False, 1).variant == "vgg5-cls"

@@ -252,6 +252,7 @@ def _verdict(one: Finding, corrected: float) -> Finding:
     expected, difference = one.comparison.expected, one.ours.value
     if corrected >= LEVEL:
         why = "no difference is told from chance" if expected == ">" else f"the interval reaches over {100 * MARGIN:g} points"
+        why = why if one.p >= LEVEL else "told by this comparison alone, not after the correction"
         return replace(one, corrected=corrected, why=why)
     holds = {">": difference > 0, ">=": difference > -MARGIN, "=": abs(difference) < MARGIN}[expected]
     return replace(one, corrected=corrected, verdict=HOLDS if holds else FAILS)

@@ -106,8 +106,8 @@ class Experiment(_Settings):
     every_eval: Annotated[int, Field(ge=1)] = 10  # paper: every 10th
     accept: tuple[str, ...] = ()  # findings of the doctor in spite of which clips are used, as `prepare --accept` takes them
     models: tuple[str, ...] = PAPER_MODELS
-    seeds: Annotated[int, Field(ge=1)] = 3  # of the networks that claims are about, one of all others
-    seeded: tuple[str, ...] = ("vgg3", "vgg5", "fn3", "xception")
+    #: Trainings by network; of all others there is one. The paper's claims are about these four.
+    seeds: dict[str, Annotated[int, Field(ge=1)]] = {"vgg3": 3, "vgg5": 3, "fn3": 3, "xception": 3}
     crossed: tuple[str, ...] = ("vgg5", "xception", "fn3")  # both tasks on native and on resized crops
     imagenet: tuple[str, ...] = ("vgg3", "vgg5", "vgg8", "xception")  # segmentation from ImageNet weights too, where at hand
     test_crops: Annotated[int, Field(ge=0)] = 0  # judged at most, evenly spread; 0: all
@@ -119,7 +119,7 @@ class Experiment(_Settings):
     def _names_are_known(self) -> "Experiment":
         known: Sequence[tuple[str, Sequence[str], Sequence[str]]] = (
             ("models", self.models, PAPER_MODELS),
-            ("seeded", self.seeded, PAPER_NETWORKS),
+            ("seeds", tuple(self.seeds), PAPER_NETWORKS),
             ("crossed", self.crossed, PAPER_NETWORKS),
             ("imagenet", self.imagenet, tuple(ANCESTORS)),
             ("compressions", self.compressions, tuple(COMPRESSIONS)),
@@ -157,7 +157,7 @@ class Experiment(_Settings):
         for model in self.models:
             network, task = parse_name(model)
             own = paper_policy(task)
-            for seed in range(self.seeds if network in self.seeded else 1):
+            for seed in range(self.seeds.get(network, 1)):
                 found.append(Run(model, own, False, seed))
                 if network in self.crossed:
                     found.append(Run(model, "resized" if own == "native" else "native", False, seed))

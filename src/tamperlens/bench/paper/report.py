@@ -134,7 +134,8 @@ def _notes(report: Report) -> list[str]:
     store, training = report.stores.trained, report.experiment.training
     crops = f"{training.steps * training.batch_size:,} crops in {training.steps:,} steps of {training.batch_size}"
     tested, most = store.info.counts.get("test", {}), report.experiment.test_crops
-    seeds, cooldown = ", ".join(report.experiment.seeded), f"falling to zero over the last {100 * training.cooldown:g} %"
+    seeds = ", ".join(f"{count} of {network}" for network, count in report.experiment.seeds.items())
+    cooldown = f"falling to zero over the last {100 * training.cooldown:g} %"
     small = min(training.windows) < training.judged_window
     notes = [
         f"Ours: measured on {_data_name(store)}; test crops {', '.join(f'{m} {n}' for m, n in tested.items())}"
@@ -145,7 +146,7 @@ def _notes(report: Report) -> list[str]:
         f"{'mirrored at random' if training.mirror else 'not mirrored'}; "
         + ("resized ones are cut from crops of the judged size; " if small else "")
         + f"thresholds were chosen on {training.validation_crops} crops of the validation split.",
-        f"Figures are means over seeds, {report.experiment.seeds} of {seeds} and one of all others; intervals cover "
+        f"Figures are means over seeds{f', {seeds}' if seeds else ''}, one of all others; intervals cover "
         f"{report.units} and, where there are several, seeds: Welch's t of so few is wide.",
         "In brackets: the paper's numbers, on FaceForensics++ raw and its whole training set. They are not comparable where "
         "data, crops or steps differ, and stand beside ours for orientation. Its segmentation models of Tables 1 to 3 that are "
