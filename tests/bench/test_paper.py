@@ -181,6 +181,7 @@ def test_from_a_tree_to_the_report_killed_and_gone_on_with(tree, vgg16, tmp_path
     reproduction.reproduce(source_of(tree), out, SMALL, refusing, only=("fn3-seg",), log=said.append)
     assert tables == {path.name: path.read_text() for path in (out / "tables").glob("*.csv")}
     reproduction.report_so_far(source_of(tree), out, SMALL)
+    assert "Figures 1, 5 and 6 are without vgg3-seg, whose weights are not here" in (out / "report.md").read_text()
     assert tables == {path.name: path.read_text() for path in (out / "tables").glob("*.csv")}
     reproduction.reproduce(source_of(tree), out, SMALL, refusing, imagenet=vgg16, log=said.append)
     assert tables == {path.name: path.read_text() for path in (out / "tables").glob("*.csv")}

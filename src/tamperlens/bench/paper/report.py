@@ -46,11 +46,9 @@ class Report:
     description: Sheet  # of the data
     out: Path
 
-    @property
-    def evidence(self) -> Evidence:
-        """The results of runs that were judged to the end, under the conditions of this report."""
-        judged = [run for run in self.runs if self.is_judged(run)]
-        return Evidence(self.runs, self.out / "results", judged, self.stores.trained.pairs("test"))
+    def judged(self) -> list[Run]:
+        """The runs whose results count: judged to the end, under the conditions of this report."""
+        return [run for run in self.runs if self.is_judged(run)]
 
     def questions(self, run: Run) -> list[Question]:
         """The conditions that a run is judged under."""
@@ -88,8 +86,9 @@ def write_report(report: Report, figures: Callable[[list[str]], Mapping[str, Pat
 
     ``figures``: draws the pictures of these variants and returns captions and paths, which takes models; None: no pictures yet.
     """
-    evidence, out = report.evidence, report.out
-    notes = _notes(report)
+    judged, out = report.judged(), report.out
+    evidence = Evidence(report.runs, out / "results", judged, report.stores.trained.pairs("test"))
+    notes = _notes(report, judged)
     variants = evidence.variants
     own = {name: evidence.rows(name) for name in variants}
     methods = [method for method in report.stores.trained.methods if method != "P"]
@@ -109,8 +108,9 @@ def write_report(report: Report, figures: Callable[[list[str]], Mapping[str, Pat
         for suffix, text in ((".csv", to_csv(sheet)), (".tex", to_latex(sheet))):
             replace_text(out / "tables" / f"table{number}{suffix}", text, durable=True)
     title = f"Zooming into Face Forensics: the paper's experiments on {_data_name(report.stores.trained)}"
-    judged = sum(len(evidence.runs_of(name)) for name in variants)
-    claims = f"{judged} of {len(report.runs)} runs have been judged.\n\n{claims_to_markdown(found)}\n{to_markdown(crossed)}"
+    claims = (
+        f"{len(judged)} of {len(report.runs)} runs have been judged.\n\n{claims_to_markdown(found)}\n{to_markdown(crossed)}"
+    )
     replace_text(out / CLAIMS_FILE, claims, durable=True)
     sheets = [replace(sheet, notes=() if sheet.notes == tuple(notes) else sheet.notes) for sheet in sheets]  # told once for all
     tables = "\n".join(to_markdown(sheet) for sheet in sheets)
@@ -129,7 +129,7 @@ def _data_name(store: Store) -> str:
     return f"a store read as {store.info.settings.reader}"
 
 
-def _notes(report: Report) -> list[str]:
+def _notes(report: Report, judged: Sequence[Run]) -> list[str]:
     """What must be said beside every table."""
     store, training = report.stores.trained, report.experiment.training
     crops = f"{training.steps * training.batch_size:,} crops in {training.steps:,} steps of {training.batch_size}"
@@ -152,21 +152,22 @@ def _notes(report: Report) -> list[str]:
         "data, crops or steps differ, and stand beside ours for orientation. Its segmentation models of Tables 1 to 3 that are "
         "in Table 4, too, began from ImageNet weights; ours of those tables began from random ones.",
     ]
-    return notes + [f"Not as asked for: {note}" for note in (*report.stores.notes, *_left_out(report))]
+    return notes + [f"Not as asked for: {note}" for note in (*report.stores.notes, *_left_out(report, judged))]
 
 
-def _left_out(report: Report) -> list[str]:
-    """What is not in the tables, beside runs that have not been begun."""
-    begun = [run.name for run in report.runs if (report.out / "results" / run.name).is_dir() and not report.is_judged(run)]
-    lacking = dict.fromkeys(
-        run.variant for run in report.runs if run.imagenet and not card_of(report.out / "models" / run.name)
-    )
-    files = {name: ANCESTORS[parse_name(name.removesuffix(FROM_IMAGENET))[0]].file for name in lacking}
+def _left_out(report: Report, judged: Sequence[Run]) -> list[str]:
+    """What is not in the tables and figures, beside runs that have not been begun."""
+    models, done = report.out / "models", set(judged)
+    begun = [run.name for run in report.runs if run not in done and (report.out / "results" / run.name).is_dir()]
+    plain = [run for run in judged if run.seed == 0 and run.variant == run.model]
+    gone = [run.model for run in plain if not (models / run.name / "best.safetensors").exists()]
+    waiting = {run.variant: ANCESTORS[run.network].file for run in report.runs if run.imagenet and run not in done}
     return [
         *([f"without {', '.join(begun)}: not judged to the end under these conditions"] if begun else []),
+        *([f"Figures 1, 5 and 6 are without {', '.join(gone)}, whose weights are not here"] if gone else []),
         *(
             f"{name} has not been run in full: it begins from {file} in the folder of --imagenet"
-            for name, file in files.items()
+            for name, file in waiting.items()
         ),
     ]
 
