@@ -5,7 +5,7 @@ import pytest
 
 from tamperlens.metrics import PixelCounts
 from tamperlens.metrics.outcomes import PRISTINE, Outcome, Outcomes
-from tamperlens.metrics.paired import Sums, combined, compare, draws, estimate_of, holm, resampled, seed_rows
+from tamperlens.metrics.paired import Sums, combined, compare, draws, estimate_of, holm, mean_of, resampled, seed_rows
 from tamperlens.metrics.results import rows_of
 
 
@@ -81,6 +81,8 @@ def test_a_weighted_sum_is_of_means_and_its_spread_of_all_models():
     assert found.value == pytest.approx(0.2) and found.high - found.value == pytest.approx(4.30 * 0.1 / 3**0.5, rel=0.1)
     alone = estimate_of(combined((1, moody[:1])))
     assert alone.low == alone.high == 0.1
+    cut = mean_of(moody)  # 0.2 and 4.30 standard errors reach below nothing
+    assert cut.low == 0 and cut.value == pytest.approx(0.2) and 0.4 < cut.high < 0.5
 
 
 def test_what_cannot_be_compared_is_refused():

@@ -14,7 +14,7 @@ to each draw as Welch's t has it, from as many degrees of freedom as seeds allow
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
@@ -34,6 +34,7 @@ __all__ = [
     "draws",
     "estimate_of",
     "holm",
+    "mean_of",
     "resampled",
     "seed_rows",
 ]
@@ -156,6 +157,12 @@ def estimate_of(drawn: Draws) -> Estimate:
     return Estimate(value, float(low), float(high), min(1.0, 2 * tail / (len(others) + 1)))
 
 
+def mean_of(own: ByTraining) -> Estimate:
+    """A model's mean over its trainings; the interval ends where such figures do, at 0 and 1."""
+    found = estimate_of(combined((1, own)))
+    return replace(found, low=max(0.0, found.low), high=min(1.0, found.high)) if not np.isnan(found.low) else found
+
+
 def compare(first: Sequence[Sums], second: Sequence[Sums], metric: str, subset: str = AVERAGE) -> Estimate:
     """By how much the first model's figure lies above the second's, on the same crops.
 
@@ -191,7 +198,7 @@ def seed_rows(model: str, trainings: Sequence[Sums]) -> list[ResultRow]:
         crops = table.called[..., 1] if subset == AVERAGE else table.called[:, number, 1]
         groups = int((table.called[:, number, 1] > 0).sum()) if subset != AVERAGE else len(table.groups)
         for metric in PAIRED_METRICS:
-            found = estimate_of(combined((1, draws(trainings, metric, subset))))
+            found = mean_of(draws(trainings, metric, subset))
             if np.isnan(found.value):
                 continue
             low, high = found.low, found.high

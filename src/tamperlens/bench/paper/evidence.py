@@ -11,7 +11,7 @@ from tamperlens.bench.paper.experiment import Run
 from tamperlens.bench.paper.judging import OWN, read_outcomes
 from tamperlens.errors import DataError
 from tamperlens.metrics.outcomes import Outcomes
-from tamperlens.metrics.paired import Estimate, Sums, combined, estimate_of, resampled, seed_rows
+from tamperlens.metrics.paired import Estimate, Sums, mean_of, resampled, seed_rows
 from tamperlens.types import ResultRow
 
 __all__ = ["MIN_AUC", "Evidence"]
@@ -94,7 +94,7 @@ class Evidence:
             drawn = resampled(size, seed=(0,))  # the same people as in every other interval
             with np.errstate(invalid="ignore"):
                 of = [((drawn @ won) * drawn).sum(axis=1) / ((drawn @ all_of) * drawn).sum(axis=1) for won, all_of in counted]
-            self._aucs[variant] = replace(estimate_of(combined((1, np.stack(of)))), p=np.nan)
+            self._aucs[variant] = replace(mean_of(np.stack(of)), p=np.nan)
         return self._aucs[variant]
 
     def tells_apart(self, variant: str) -> bool:

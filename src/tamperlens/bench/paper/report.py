@@ -23,7 +23,7 @@ from tamperlens.data.readers.methods import METHODS
 from tamperlens.data.store import Store
 from tamperlens.files import replace_text
 from tamperlens.media import write_png
-from tamperlens.metrics.paired import Estimate, Sums, combined, draws, estimate_of
+from tamperlens.metrics.paired import Estimate, Sums, combined, draws, estimate_of, mean_of
 from tamperlens.metrics.results import rows_of
 from tamperlens.models.card import ModelCard, paper_policy
 from tamperlens.models.model import parse_name
@@ -180,7 +180,7 @@ def _points(value: Estimate) -> str:
 
 
 def _average(found: Sequence[Sums], metric: str) -> str:
-    return _points(estimate_of(combined((1, draws(found, metric))))) if found else ""
+    return _points(mean_of(draws(found, metric))) if found else ""
 
 
 def _degraded(report: Report, evidence: Evidence, variants: Sequence[str]) -> Sheet:
