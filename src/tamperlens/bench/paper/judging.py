@@ -81,9 +81,8 @@ class Judged:
 
 def judge_run(
     predictor: TorchPredictor, questions: Iterable[Question], folder: Path, log: Callable[[str], None] = lambda text: None
-) -> int:
-    """Answer each question that has no file yet, or one of another model or conditions; returns how many those were."""
-    answered = 0
+) -> None:
+    """Answer each question that has no file yet, or one of another model or conditions."""
     for question in questions:
         file, about = _file(folder, question.name), _about(predictor, question)
         if file.exists() and _kept(file) == about:
@@ -101,8 +100,6 @@ def judge_run(
                 against = LabelledCrop(crop.image, own_mask.mask, crop.subset, crop.group)
                 others[name].append(replace(outcome_of(prediction, against), label=crop.manipulated))
         _write(file, about, {"": Outcomes.of(own), **{name: Outcomes.of(rows) for name, rows in others.items()}})
-        answered += 1
-    return answered
 
 
 def is_judged(folder: Path, weights: str, questions: Iterable[Question]) -> bool:
