@@ -27,13 +27,13 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python} tamperlens=${TAMPERLENS:-.venv/bin/tamperlens}
 mkdir -p "$out"
 if [ -n "$kept" ] && [ -d "$kept/results" ]; then keep "$kept" "$out" new; fi
-paper() { "$tamperlens" paper "$photos" --config runs/paper-standins.toml --imagenet "$weights" --out "$out" "$@"; }
+command=("$tamperlens" paper "$photos" --config runs/paper-standins.toml --imagenet "$weights" --out "$out")
 seg_cls() { for network in "$@"; do echo -n "$network-seg,$network-cls,"; done | sed 's/,$//'; }
-paper --models mesoinception4-seg,mesoinception4-cls # makes the stores, too
-paper --models "$(seg_cls unet8x unet4x vgg8 vgg3)" > "$out/second.log" 2>&1 & # about half of the work
+"${command[@]}" --models mesoinception4-seg,mesoinception4-cls # makes the stores, too
+"${command[@]}" --models "$(seg_cls unet8x unet4x vgg8 vgg3)" > "$out/second.log" 2>&1 & # about half of the work
 second=$!
 trap 'kill "$second" 2>/dev/null || true' EXIT # or it would go on alone where this script is stopped
-paper --models "$(seg_cls fn3 vgg5 xception)"
+"${command[@]}" --models "$(seg_cls fn3 vgg5 xception)"
 wait "$second"
-paper # the report of all
+"${command[@]}" # the report of all
 "$python" runs/paper_results.py "$out"

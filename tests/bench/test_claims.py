@@ -125,6 +125,23 @@ def test_a_verdict_is_no_easier_for_being_early(evidence, tmp_path):
     assert planned["vgg5-seg > vgg5-cls, mIoU"] > alone["vgg5-seg > vgg5-cls, mIoU"]
 
 
+def test_nothing_is_settled_before_all_its_trainings_are_in(evidence, tmp_path):
+    """Of a network with more seeds than another, too."""
+    runs = [run for name in evidence.variants for run in evidence.runs_of(name)]
+    more = [Run("xception-seg", "native", False, seed) for seed in range(3, 6)]
+    found = [one for _, own in put_to_the_test(Evidence([*runs, *more], tmp_path)) for one in own]
+    (one,) = [one for one in found if one.comparison.label == "vgg5-seg > xception-seg, mIoU"]
+    assert one.verdict == OPEN and one.why == "xception-seg: 3 of 6 seeds run"
+
+
+def test_few_people_settle_nothing(evidence, tmp_path):
+    pairs = {str(person): f"group {person % 4}" for person in range(30)}
+    runs = [run for name in evidence.variants for run in evidence.runs_of(name)]
+    found = [one for _, own in put_to_the_test(Evidence(runs, tmp_path, pairs=pairs)) for one in own]
+    assert {one.verdict for one in found} == {OPEN}
+    assert "there are too few methods or people to compare" in {one.why for one in found}
+
+
 def test_claims_are_told_in_words(evidence):
     found = put_to_the_test(evidence)
     said = [summary_of(findings) for _, findings in found]

@@ -200,6 +200,12 @@ def test_from_a_tree_to_the_report_killed_and_gone_on_with(tree, vgg16, tmp_path
     ):
         with pytest.raises(DataError, match=r"holds a run with another learning_rate: .*best\.json"):
             trial()
+    card = out / "models" / runs[0].name / "best.json"
+    kept = card.read_text()
+    card.write_text(kept.replace(Store(out / "stores" / "raw").info.settings_hash, "0123456789ab"))
+    with pytest.raises(DataError, match="was trained on a store of the settings 0123456789ab"):
+        reproduction.report_so_far(source_of(tree), out, SMALL)
+    card.write_text(kept)
     # Results that were judged under other conditions are not told of, but named.
     fewer = SMALL.model_copy(update={"test_crops": 6})
     reproduction.report_so_far(source_of(tree), out, fewer)

@@ -5,7 +5,7 @@ import pytest
 
 from tamperlens.metrics import PixelCounts
 from tamperlens.metrics.outcomes import PRISTINE, Outcome, Outcomes
-from tamperlens.metrics.paired import Sums, combined, compare, draws, estimate_of, holm, mean_of, resampled, seed_rows
+from tamperlens.metrics.paired import Sums, combined, difference, draws, estimate_of, holm, mean_of, resampled, seed_rows
 from tamperlens.metrics.results import rows_of
 
 
@@ -40,9 +40,9 @@ def test_a_difference_is_found_and_none_is_not():
         [Sums.of(outcomes(skill, seed)) for seed in seeds]
         for skill, seeds in ((0.8, (1, 2, 3)), (0.6, (4, 5, 6)), (0.8, (7, 8, 9)))
     )
-    better = compare(good, bad, "fg_iou")
+    better = estimate_of(difference(good, bad, "fg_iou"))
     assert better.value == pytest.approx(0.18, abs=0.03) and better.low > 0.1 and better.p < 0.01
-    none = compare(good, same, "fg_iou")
+    none = estimate_of(difference(good, same, "fg_iou"))
     assert none.low < 0 < none.high and none.p > 0.05
     # People differ more than models do: only pairing tells that apart.
     alone = estimate_of(combined((1, draws(good, "fg_iou"))))
@@ -88,7 +88,7 @@ def test_a_weighted_sum_is_of_means_and_its_spread_of_all_models():
 def test_what_cannot_be_compared_is_refused():
     one, other = Sums.of(outcomes(0.7, 0)), Sums.of(outcomes(0.7, 0, people=5))
     with pytest.raises(ValueError, match="different people"):
-        compare([one], [other], "miou")
+        difference([one], [other], "miou")
     with pytest.raises(ValueError, match="different people or methods"):
         draws([one, other], "miou")
     with pytest.raises(ValueError, match=r"'auc'.*accuracy"):

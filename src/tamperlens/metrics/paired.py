@@ -9,7 +9,7 @@ to each draw as Welch's t has it, from as many degrees of freedom as seeds allow
 >>> from tamperlens.metrics.outcomes import Outcome, Outcomes
 >>> def model(right: bool) -> Sums:
 ...     return Sums.of(Outcomes.of(Outcome("swap", name, True, 0.9 if right else 0.1) for name in "abc"))
->>> compare([model(True)], [model(False)], "accuracy", "swap").value
+>>> estimate_of(difference([model(True)], [model(False)], "accuracy", "swap")).value
 1.0
 """
 
@@ -29,8 +29,9 @@ __all__ = [
     "PAIRED_METRICS",
     "Estimate",
     "Sums",
+    "check_paired",
     "combined",
-    "compare",
+    "difference",
     "draws",
     "estimate_of",
     "holm",
@@ -163,14 +164,19 @@ def mean_of(own: ByTraining) -> Estimate:
     return replace(found, low=max(0.0, found.low), high=min(1.0, found.high)) if not np.isnan(found.low) else found
 
 
-def compare(first: Sequence[Sums], second: Sequence[Sums], metric: str, subset: str = AVERAGE) -> Estimate:
-    """By how much the first model's figure lies above the second's, on the same crops.
+def difference(first: Sequence[Sums], second: Sequence[Sums], metric: str, subset: str = AVERAGE) -> Draws:
+    """By how much the first model's figure lies above the second's, on the same crops: as it is, then of every draw.
 
     Raises ``ValueError`` where they were judged on different groups.
     """
-    if first[0].groups != second[0].groups:
-        raise ValueError("the models were judged on different people; judge both on the same test crops")
-    return estimate_of(combined((1, draws(first, metric, subset)), (-1, draws(second, metric, subset))))
+    check_paired(first, second)
+    return combined((1, draws(first, metric, subset)), (-1, draws(second, metric, subset)))
+
+
+def check_paired(*models: Sequence[Sums]) -> None:
+    """Raises ``ValueError`` where models were judged on different groups: draws would pair different people."""
+    if any(own[0].groups != models[0][0].groups for own in models):
+        raise ValueError("the models were judged on different people; judge all on the same test crops")
 
 
 def holm(ps: Sequence[float]) -> list[float]:

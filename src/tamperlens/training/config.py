@@ -97,13 +97,10 @@ def read_config(path: Path | None, **changes: Any) -> TrainConfig:
 def changed_settings(kept: TrainConfig, config: TrainConfig) -> list[str]:
     """The names of settings in which two runs differ, but for those that may change when a run is resumed.
 
-    Of ``init`` the file's name counts, not where it lies.
-
-    >>> changed_settings(TrainConfig(init="a/vgg16.safetensors"), TrainConfig(init="b/vgg16.safetensors", seed=1, steps=5))
+    >>> changed_settings(TrainConfig(), TrainConfig(seed=1, steps=5))
     ['seed']
     """
-    one, other = (each.model_copy(update={"init": Path(each.init).name}) for each in (kept, config))
-    return [name for name in TrainConfig.model_fields if name not in FREE and getattr(one, name) != getattr(other, name)]
+    return [name for name in TrainConfig.model_fields if name not in FREE and getattr(kept, name) != getattr(config, name)]
 
 
 def read_settings(kind: type[S], path: Path | None, example: str, changes: Mapping[str, Any]) -> S:

@@ -113,8 +113,8 @@ def train(
                     crops_per_second=seen / (time.perf_counter() - clock),
                     validation=validation,
                 )
+                append_log(out, progress)  # first: a line that is repeated does no harm, one that is lacking would be missed
                 write_checkpoint(out, models, optimizer, done, best)
-                append_log(out, progress)
                 board.log_metrics(progress.model_dump(exclude={"step", "validation"}) | validation, done)
                 report(progress)
             fabric.barrier()

@@ -1,10 +1,10 @@
 """What the paper claims, put to the test: each claim is a list of comparisons whose outcome it says beforehand.
 
 A comparison gets a p-value, two-sided, against what would make it true or false: no difference, or a margin of `MARGIN`. All
-of which the experiment has `MIN_SEEDS` trainings of either side are one family: their p-values are corrected together, and one
-that has not been settled yet counts as p = 1, so no verdict gets easier by being early. A comparison "holds" or "does not hold"
-only where all those trainings were judged and agree well enough to tell, and the AUC of both sides reaches `MIN_AUC`; otherwise
-it cannot be told here, and why is said.
+of which the experiment has at least `MIN_SEEDS` trainings of both sides are one family: their p-values are corrected together,
+and one that has not been settled yet counts as p = 1, so no verdict gets easier by being early. A comparison "holds" or "does
+not hold" only where all trainings of both sides were judged and agree well enough to tell, and the AUC of both reaches
+`MIN_AUC`; otherwise it cannot be told here, and why is said.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from tamperlens.bench.paper.experiment import variant_name
 from tamperlens.bench.paper.tables import Sheet, published
 from tamperlens.data.readers.methods import METHODS
 from tamperlens.metrics.outcomes import PRISTINE
-from tamperlens.metrics.paired import Draws, Estimate, combined, draws, estimate_of, holm
+from tamperlens.metrics.paired import Draws, Estimate, combined, difference, draws, estimate_of, holm
 from tamperlens.metrics.rows import to_table
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 MIN_SEEDS = 3
+MIN_GROUPS = 5  # of people: of fewer, drawing again tells nothing
 MARGIN = 0.02  # "as good as": at most two points worse; "the same": within two points either way
 LEVEL = 0.05  # of the corrected p-values
 HOLDS, FAILS, OPEN = "holds", "does not hold", "cannot be told here"
@@ -173,7 +174,7 @@ def _find(evidence: Evidence, one: Comparison) -> Finding:
     if one.method and first:
         drawn = _against_others(evidence, one)
     elif first and second:
-        drawn = combined((1, draws(first, one.metric)), (-1, draws(second, one.metric)))
+        drawn = difference(first, second, one.metric)
     ours = None if drawn is None else estimate_of(drawn)
     p = float("nan") if drawn is None else _p_of(drawn, one.expected)
     corrects = min(evidence.planned(one.first), evidence.planned(one.second)) >= MIN_SEEDS
@@ -197,11 +198,11 @@ def _why_untested(evidence: Evidence, one: Comparison, ours: Estimate | None) ->
         return f"of {' and '.join(few)} the experiment has {min(map(evidence.planned, few))} of {MIN_SEEDS} seeds"
     if missing := [name for name, seeds in sides.items() if not seeds]:
         return f"{' and '.join(missing)} not run"
-    if ours is None or np.isnan(ours.value) or np.isnan(ours.low):
+    groups = min(len(evidence.sums(name)[0].groups) for name in sides)
+    if ours is None or np.isnan(ours.value) or np.isnan(ours.low) or groups < MIN_GROUPS:
         return "there are too few methods or people to compare"
-    needed = min(map(evidence.planned, sides))
-    if (seeds := min(sides.values())) < needed:
-        return f"{seeds} of {needed} seeds run"
+    if short := [name for name, seeds in sides.items() if seeds < evidence.planned(name)]:
+        return ", ".join(f"{name}: {sides[name]} of {evidence.planned(name)} seeds run" for name in short)
     if guessing := [name for name in sides if not evidence.tells_apart(name)]:
         return f"AUC of {' and '.join(guessing)} under {100 * MIN_AUC:g}"
     return ""

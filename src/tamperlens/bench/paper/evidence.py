@@ -99,7 +99,7 @@ class Evidence:
 
     def tells_apart(self, variant: str) -> bool:
         """Whether its AUC reaches `MIN_AUC`: under that, its other figures are hardly more than those of a guess."""
-        return not self.auc(variant).value < MIN_AUC
+        return self.auc(variant).value >= MIN_AUC
 
     def _outcomes(self, run: Run, condition: str) -> Mapping[str, Outcomes]:
         key = run.name, condition

@@ -127,7 +127,7 @@ def _step_of(experiment: Experiment, run: Run, cost: Cost, test_crops: int, out:
     learned, conditions = progress_of(folder), conditions_named(experiment, run, experiment.compressions)
     results = out / "results" / run.name
     judged = {name for name in conditions if (results / f"{name.replace(' ', '-')}.npz").exists()}
-    judged = judged if learned == config.steps else set()  # what was judged before more steps were asked for is judged anew
+    judged = judged if learned == config.steps else set()  # of a run that goes on they are another's
     few = min(experiment.curve_crops, test_crops)
     to_judge = sum(few if how == "few" else test_crops for name, how in conditions.items() if name not in judged)
     seconds = (config.steps - learned) * config.batch_size / cost.trained + to_judge / cost.judged

@@ -23,16 +23,14 @@ from tamperlens.data.readers.methods import METHODS
 from tamperlens.data.store import Store
 from tamperlens.files import replace_text
 from tamperlens.media import write_png
-from tamperlens.metrics.paired import Estimate, Sums, combined, draws, estimate_of, mean_of
+from tamperlens.metrics.paired import Estimate, Sums, check_paired, combined, draws, estimate_of, mean_of
 from tamperlens.metrics.results import rows_of
 from tamperlens.models.card import ModelCard, paper_policy
 from tamperlens.models.model import parse_name
 from tamperlens.models.networks.imagenet import ANCESTORS
 from tamperlens.types import ResultRow
 
-__all__ = ["CLAIMS_FILE", "Report", "card_of", "policies_of", "write_report"]
-
-CLAIMS_FILE = "claims.md"
+__all__ = ["Report", "card_of", "policies_of", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -81,10 +79,10 @@ def card_of(folder: Path) -> ModelCard | None:
     return ModelCard.load(folder / "best.json") if (folder / "best.json").exists() else None
 
 
-def write_report(report: Report, figures: Callable[[list[str]], Mapping[str, Path]] | None = None) -> Path:
+def write_report(report: Report, figures: Callable[[Sequence[Run]], Mapping[str, Path]]) -> Path:
     """Write what has been judged so far; returns the path of ``report.html``.
 
-    ``figures``: draws the pictures of these variants and returns captions and paths, which takes models; None: no pictures yet.
+    ``figures``: draws the pictures of the runs that were judged, and returns captions and paths.
     """
     judged, out = report.judged(), report.out
     evidence = Evidence(report.runs, out / "results", judged, report.stores.trained.pairs("test"))
@@ -102,7 +100,7 @@ def write_report(report: Report, figures: Callable[[list[str]], Mapping[str, Pat
         report.description,
     ]
     found = put_to_the_test(evidence)
-    pictures = {**_curves(report, evidence, variants), **(figures(variants) if figures else {})}
+    pictures = {**_curves(report, evidence, variants), **figures(judged)}
     (out / "tables").mkdir(parents=True, exist_ok=True)
     for number, sheet in enumerate(sheets, 1):
         for suffix, text in ((".csv", to_csv(sheet)), (".tex", to_latex(sheet))):
@@ -111,7 +109,7 @@ def write_report(report: Report, figures: Callable[[list[str]], Mapping[str, Pat
     claims = (
         f"{len(judged)} of {len(report.runs)} runs have been judged.\n\n{claims_to_markdown(found)}\n{to_markdown(crossed)}"
     )
-    replace_text(out / CLAIMS_FILE, claims, durable=True)
+    replace_text(out / "claims.md", claims, durable=True)
     sheets = [replace(sheet, notes=() if sheet.notes == tuple(notes) else sheet.notes) for sheet in sheets]  # told once for all
     tables = "\n".join(to_markdown(sheet) for sheet in sheets)
     replace_text(out / "tables.md", "\n".join([*(f"- {note}" for note in notes), "", tables]), durable=True)
@@ -218,6 +216,7 @@ def _crossed(report: Report, evidence: Evidence) -> Sheet:
             if all(cells) and guessing:
                 parts = [f"AUC of {' and '.join(guessing)} under {100 * MIN_AUC:g}" for _ in _PARTS]
             elif all(cells):
+                check_paired(*cells)
                 of = [draws(found, key) for found in cells]
                 parts = [_points(estimate_of(combined(*zip(w, of, strict=True)))) for w in _PARTS.values()]
             lines.append((network, metric, *(_average(found, key) for found in cells), *parts))
@@ -279,8 +278,9 @@ def _curves(report: Report, evidence: Evidence, variants: Sequence[str]) -> dict
     for task in ("seg", "cls"):
         models = [name for name in variants if name in report.experiment.models and parse_name(name)[1] == task]
         measured = [(one, _of_one_seed(evidence, models, f"curve {one.name}")) for one in corruptions]
+        path = report.out / "figures" / f"curves-{task}.png"
+        path.unlink(missing_ok=True)  # it may be of other conditions
         if points := [CurvePoint(one.kind, one.severity, rows) for one, rows in measured if rows]:
-            path = report.out / "figures" / f"curves-{task}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             write_png(path, draw_curves(points, subset="all", unchanged=_of_one_seed(evidence, models, OWN)))
             caption = f"Robustness of the {task} models, one seed, all methods together, against all pristine crops"

@@ -109,6 +109,7 @@ def reproduce(
     log(plan.to_markdown())
     stores = make_stores(source, experiment, out, log)
     stores.trained.require_masks("the paper's tables")
+    _check_store(out, runs, stores.trained)
     report = _report(source, out, experiment, stores, plan.costs)
     left = {step.name: step.seconds for step in plan.steps}
     chosen = [run for run in runs if _can_be_trained(run, imagenet, only)]
@@ -121,7 +122,7 @@ def reproduce(
         config = experiment.settings(run, _weights(imagenet, run.network))
         predictor = TorchPredictor(*load(train(stores.trained, out / "models" / run.name, config)))
         judge_run(predictor, report.questions(run), out / "results" / run.name, log)
-    return write_report(report, lambda variants: _figures(report, variants))
+    return write_report(report, lambda judged: _figures(report, judged))
 
 
 def report_so_far(source: Source, out: Path, experiment: Experiment) -> Path:
@@ -131,8 +132,10 @@ def report_so_far(source: Source, out: Path, experiment: Experiment) -> Path:
     """
     _check_settings(out, experiment.runs(experiment.imagenet), experiment)
     costs = measured_costs(experiment.training, out / "costs.json")
-    report = _report(source, out, experiment, open_stores(source, experiment, out), costs)
-    return write_report(report, lambda variants: _figures(report, variants))
+    stores = open_stores(source, experiment, out)
+    _check_store(out, experiment.runs(experiment.imagenet), stores.trained)
+    report = _report(source, out, experiment, stores, costs)
+    return write_report(report, lambda judged: _figures(report, judged))
 
 
 def _report(source: Source, out: Path, experiment: Experiment, stores: Stores, costs: Mapping[str, Cost]) -> Report:
@@ -149,12 +152,25 @@ def _check_settings(out: Path, runs: Sequence[Run], experiment: Experiment) -> N
         folder = out / "models" / run.name
         weights = Path(ANCESTORS[run.network].file) if run.imagenet else None
         kept, wanted = _settings_of(folder), experiment.settings(run, weights)
+        kept = kept and kept.model_copy(update={"init": Path(kept.init).name})  # where the weights lie does not matter
         changed = changed_settings(kept, wanted) if kept else []
         changed += [name for name in ("steps", "cooldown") if kept and getattr(kept, name) != getattr(wanted, name)]
         if changed:
             raise DataError(
                 f"{folder} holds a run with another {', '.join(changed)}: give another --out, or in --config the settings "
                 "that its config.json or best.json has"
+            )
+
+
+def _check_store(out: Path, runs: Sequence[Run], store: Store) -> None:
+    """Refuse runs that were trained on a store of other settings than the one at hand."""
+    for run in runs:
+        card = card_of(out / "models" / run.name)
+        used = card.training.store if card else None
+        if used and used.settings != store.info.settings_hash:
+            raise DataError(
+                f"{out / 'models' / run.name} was trained on a store of the settings {used.settings}, and {store.path} has "
+                f"{store.info.settings_hash}: give another --out, or the source that it was trained on"
             )
 
 
@@ -178,10 +194,10 @@ def _clips(source: Source, experiment: Experiment, out: Path) -> list[Clip]:
     return found
 
 
-def _figures(report: Report, variants: Sequence[str]) -> dict[str, Path]:
+def _figures(report: Report, judged: Sequence[Run]) -> dict[str, Path]:
     """Of the first seed of every model that was trained as the paper has it."""
-    plain = [name for name in variants if name in report.experiment.models]
-    stems = {name: report.out / "models" / f"{name}.seed0" / "best" for name in plain}
+    plain = [run for run in judged if run.seed == 0 and run.variant == run.model]
+    stems = {run.model: report.out / "models" / run.name / "best" for run in plain}
     stems = {name: stem for name, stem in stems.items() if stem.with_suffix(".safetensors").exists()}
     window = report.experiment.training.judged_window
     return draw_figures(report.stores.trained, stems, policies_of(list(stems)), window, report.out / "figures")
