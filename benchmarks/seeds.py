@@ -27,7 +27,7 @@ def drawn_again(models: list[npt.NDArray[np.float64]], rng: np.random.Generator)
         count = len(own)
         times = rng.multinomial(count, np.full(count, 1 / count), ROUNDS).T / count
         means.append((own * np.concatenate([np.full((count, 1), 1 / count), times], axis=1)).sum(axis=0))
-    return means[0] - means[1]
+    return np.asarray(means[0] - means[1])
 
 
 def main() -> None:
