@@ -14,7 +14,7 @@ import numpy as np
 
 from tamperlens.bench.paper.evidence import MIN_AUC, Evidence
 from tamperlens.bench.paper.experiment import variant_name
-from tamperlens.bench.paper.tables import Sheet, published
+from tamperlens.bench.paper.tables import FROM_IMAGENET, Sheet, published
 from tamperlens.data.readers.methods import METHODS
 from tamperlens.metrics.outcomes import PRISTINE
 from tamperlens.metrics.paired import Draws, Estimate, combined, difference, draws, estimate_of, holm
@@ -228,10 +228,10 @@ def _theirs(one: Comparison) -> float | None:
     """The paper's own difference, where it prints both figures."""
     numbers = published()
 
-    by_pixels = all(name.removesuffix("+imagenet").endswith("-seg") for name in (one.first, one.second))
+    by_pixels = all(name.removesuffix(FROM_IMAGENET).endswith("-seg") for name in (one.first, one.second))
 
     def of(variant: str, column: str) -> float | None:
-        model, imagenet = variant.removesuffix("+imagenet"), variant.endswith("+imagenet")
+        model, imagenet = variant.removesuffix(FROM_IMAGENET), variant.endswith(FROM_IMAGENET)
         # Tables 1 to 3 have segmentation models of Table 4 as they came from ImageNet weights: ours of that name did not.
         places: list[tuple[int, bool | None]] = [(4, imagenet)] if imagenet or by_pixels else []
         places += [] if imagenet else [(1, None), (2, None), (3, None)]

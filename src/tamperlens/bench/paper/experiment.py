@@ -65,8 +65,8 @@ class Run:
         return f"{self.variant}.seed{self.seed}"
 
     @property
-    def draws_curves(self) -> bool:
-        """Whether robustness curves are drawn of it: of each model as the paper has it, once."""
+    def is_drawn(self) -> bool:
+        """Whether robustness curves and figures are drawn of it: of each model as the paper has it, once."""
         return self.seed == 0 and self.variant == self.model
 
     @property

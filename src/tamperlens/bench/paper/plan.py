@@ -76,7 +76,7 @@ def conditions_named(experiment: Experiment, run: Run, compressions: Sequence[st
     """The conditions a run is judged under, and of each whether it is of all test crops or "few"."""
     found = dict.fromkeys((OWN, OTHER_POLICY, *compressions[1:]), "all")
     found |= dict.fromkeys((one.name for one in parse_corruptions(experiment.degraded)), "all")
-    if run.draws_curves:
+    if run.is_drawn:
         found |= dict.fromkeys((f"curve {one.name}" for one in parse_corruptions(experiment.curves)), "few")
     return found
 

@@ -1,8 +1,6 @@
 """The report on an experiment, computed from its results files alone: tables, claims, curves and figures."""
 
-import base64
-import html
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,14 +8,15 @@ import numpy as np
 
 from tamperlens.bench.corruptions import parse_corruptions
 from tamperlens.bench.curves import CurvePoint, draw_curves
-from tamperlens.bench.paper.claims import Claim, Finding, claims_to_markdown, comparisons, put_to_the_test, summary_of
+from tamperlens.bench.paper.claims import claims_to_markdown, put_to_the_test
 from tamperlens.bench.paper.costs import Cost
 from tamperlens.bench.paper.evidence import MIN_AUC, Evidence
 from tamperlens.bench.paper.experiment import Experiment, Run, variant_name
 from tamperlens.bench.paper.judging import OTHER_POLICY, OWN, Question, is_judged, questions_of
+from tamperlens.bench.paper.page import page_of
 from tamperlens.bench.paper.plan import progress_of, trained_seconds
 from tamperlens.bench.paper.sources import Stores
-from tamperlens.bench.paper.tables import FROM_IMAGENET, TABLES, Sheet, lay_out, to_csv, to_html, to_latex, to_markdown
+from tamperlens.bench.paper.tables import FROM_IMAGENET, TABLES, Sheet, lay_out, to_csv, to_latex, to_markdown
 from tamperlens.bench.store import Conditions
 from tamperlens.data.readers.methods import METHODS
 from tamperlens.data.store import Store
@@ -25,12 +24,12 @@ from tamperlens.files import replace_text
 from tamperlens.media import write_png
 from tamperlens.metrics.paired import Estimate, Sums, check_paired, combined, draws, estimate_of, mean_of
 from tamperlens.metrics.results import rows_of
-from tamperlens.models.card import ModelCard, paper_policy
+from tamperlens.models.card import ModelCard
 from tamperlens.models.model import parse_name
 from tamperlens.models.networks.imagenet import ANCESTORS
 from tamperlens.types import ResultRow
 
-__all__ = ["Report", "card_of", "policies_of", "write_report"]
+__all__ = ["Report", "card_of", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Report:
     def questions(self, run: Run) -> list[Question]:
         """The conditions that a run is judged under."""
         degraded = parse_corruptions(self.experiment.degraded)
-        curves = parse_corruptions(self.experiment.curves) if run.draws_curves else []
+        curves = parse_corruptions(self.experiment.curves) if run.is_drawn else []
         stores, masks = self.stores.by_compression, self.stores.masks
         return questions_of(self.conditions(run.policy), stores, masks, degraded, curves, self.experiment.curve_crops)
 
@@ -116,7 +115,7 @@ def write_report(report: Report, figures: Callable[[Sequence[Run]], Mapping[str,
     markdown = [f"# {title}", "", *(f"- {note}" for note in notes), "", "## Claims", "", claims, "## Tables", "", tables]
     markdown += [f"### {caption}\n\n![{caption}](figures/{path.name})\n" for caption, path in pictures.items()]
     replace_text(out / "report.md", "\n".join(markdown), durable=True)
-    replace_text(out / "report.html", _page(title, notes, found, sheets, pictures), durable=True)
+    replace_text(out / "report.html", page_of(title, notes, found, sheets, pictures), durable=True)
     return out / "report.html"
 
 
@@ -157,8 +156,7 @@ def _left_out(report: Report, judged: Sequence[Run]) -> list[str]:
     """What is not in the tables and figures, beside runs that have not been begun."""
     models, done = report.out / "models", set(judged)
     begun = [run.name for run in report.runs if run not in done and (report.out / "results" / run.name).is_dir()]
-    plain = [run for run in judged if run.seed == 0 and run.variant == run.model]
-    gone = [run.model for run in plain if not (models / run.name / "best.safetensors").exists()]
+    gone = [run.model for run in judged if run.is_drawn and not (models / run.name / "best.safetensors").exists()]
     waiting = {run.variant: ANCESTORS[run.network].file for run in report.runs if run.imagenet and run not in done}
     return [
         *([f"without {', '.join(begun)}: not judged to the end under these conditions"] if begun else []),
@@ -293,45 +291,3 @@ def _of_one_seed(evidence: Evidence, models: Sequence[str], condition: str) -> l
     metrics = ("auc", "fg_iou", "false_area")
     of = [(name, table) for name in models for table in evidence.outcomes(name, condition)[:1]]
     return [row for name, table in of for row in rows_of(name, table, table.score_threshold, metrics, rounds=100)]
-
-
-_STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}
-table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
-th:first-child,td:first-child,th:nth-child(2),td:nth-child(2){text-align:left}
-.scroll{overflow-x:auto} img{max-width:100%;height:auto} h2{margin-top:2.5rem}
-section p,li small{color:#444;font-size:14px;margin:.4rem 0}
-"""
-
-
-def _page(
-    title: str,
-    notes: Iterable[str],
-    found: Sequence[tuple[Claim, Sequence[Finding]]],
-    sheets: Sequence[Sheet],
-    pictures: Mapping[str, Path],
-) -> str:
-    """One file that needs no other."""
-    figures = "".join(
-        f'<section><h2>{html.escape(caption)}</h2><img alt="{html.escape(caption)}" '
-        f'src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"></section>\n'
-        for caption, path in pictures.items()
-    )
-    items = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
-    claims = "".join(
-        f"<li>{html.escape(claim.text)} <small>({html.escape(claim.where)})</small>: "
-        f"{html.escape(summary_of(own).replace('**', ''))}</li>"
-        for claim, own in found
-    )
-    tables = "".join(to_html(sheet) for sheet in (comparisons(found), *sheets))
-    return (
-        f'<!doctype html>\n<html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style>\n<h1>{html.escape(title)}</h1><ul>{items}</ul>\n"
-        f"<h2>Claims</h2><ol>{claims}</ol>\n{tables}{figures}</html>\n"
-    )
-
-
-def policies_of(variants: Sequence[str]) -> dict[str, str]:
-    """The crop policy of plain variants: the paper's for their task."""
-    return {name: paper_policy(parse_name(name)[1]) for name in variants}

@@ -17,7 +17,7 @@ from tamperlens.bench.paper.experiment import Experiment, Run
 from tamperlens.bench.paper.figures import draw_figures
 from tamperlens.bench.paper.judging import judge_run
 from tamperlens.bench.paper.plan import Plan, duration, plan_of
-from tamperlens.bench.paper.report import Report, card_of, policies_of, write_report
+from tamperlens.bench.paper.report import Report, card_of, write_report
 from tamperlens.bench.paper.sources import Source, Stores, forecast_source, make_stores, open_stores, store_jobs
 from tamperlens.bench.paper.statistics import describe
 from tamperlens.data.prepare.forecast import Forecast
@@ -196,8 +196,8 @@ def _clips(source: Source, experiment: Experiment, out: Path) -> list[Clip]:
 
 def _figures(report: Report, judged: Sequence[Run]) -> dict[str, Path]:
     """Of the first seed of every model that was trained as the paper has it."""
-    plain = [run for run in judged if run.seed == 0 and run.variant == run.model]
-    stems = {run.model: report.out / "models" / run.name / "best" for run in plain}
-    stems = {name: stem for name, stem in stems.items() if stem.with_suffix(".safetensors").exists()}
+    drawn = {run: report.out / "models" / run.name / "best" for run in judged if run.is_drawn}
+    stems = {run.model: stem for run, stem in drawn.items() if stem.with_suffix(".safetensors").exists()}
+    policies = {run.model: run.policy for run in drawn}
     window = report.experiment.training.judged_window
-    return draw_figures(report.stores.trained, stems, policies_of(list(stems)), window, report.out / "figures")
+    return draw_figures(report.stores.trained, stems, policies, window, report.out / "figures")
