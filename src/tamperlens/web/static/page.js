@@ -177,6 +177,9 @@ function listen() {
   });
   source.addEventListener("gone", event => entries.get(JSON.parse(event.data).id)?.problem("gone"));
   source.addEventListener("end", () => source.close());
+  source.addEventListener("error", () => { // a connection that breaks is made again by the browser, one that is refused is not
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => { if (source === stream) listen(); }, 3000);
+  });
 }
 
 // A reload of the page keeps its jobs, closing it forgets them.
