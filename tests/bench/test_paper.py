@@ -26,7 +26,7 @@ from rich.console import Console  # noqa: E402
 
 from tamperlens.bench.paper import reproduction, sources  # noqa: E402
 from tamperlens.bench.paper.experiment import Experiment, Run, Standins, read_experiment, variant_name  # noqa: E402
-from tamperlens.bench.paper.plan import trained_seconds  # noqa: E402
+from tamperlens.bench.paper.progress import trained_seconds  # noqa: E402
 from tamperlens.bench.paper.sources import Source, forecast_source, make_stores, store_jobs  # noqa: E402
 from tamperlens.cli.console import app  # noqa: E402
 from tamperlens.data.store import Store  # noqa: E402
@@ -205,12 +205,23 @@ def test_from_a_tree_to_the_report_killed_and_gone_on_with(tree, vgg16, tmp_path
     card.write_text(kept.replace(Store(out / "stores" / "raw").info.settings_hash, "0123456789ab"))
     with pytest.raises(DataError, match="was trained on a store of the settings 0123456789ab"):
         reproduction.report_so_far(source_of(tree), out, SMALL)
+    card.write_text(kept.replace(Store(out / "stores" / "raw").info.inputs_hash, "0123456789ab"))
+    with pytest.raises(DataError, match="was trained on other clips than those of"):
+        reproduction.report_so_far(source_of(tree), out, SMALL)
     card.write_text(kept)
     # Results that were judged under other conditions are not told of, but named.
     fewer = SMALL.model_copy(update={"test_crops": 6})
     reproduction.report_so_far(source_of(tree), out, fewer)
     assert (out / "claims.md").read_text().startswith(f"0 of {len(runs)} runs have been judged.")
     assert f"without {runs[0].name}, " in (out / "report.md").read_text().replace("*", "")
+    again, _ = reproduction.make_plan(source_of(tree), out, fewer, vgg16, said.append)
+    states = {step.name: step.state for step in again.steps}
+    assert all(states[run.name].startswith("step 2 of 2, judged ") for run in runs) and again.seconds > 0
+    # Where stores are to be made anew, what was judged counts as done until they turn out to be others.
+    (out / "stores" / "raw-dssim").rename(tmp_path / "away")
+    again, _ = reproduction.make_plan(source_of(tree), out, SMALL, vgg16, said.append)
+    assert [step.name for step in again.steps if step.state != "done"] == ["raw-dssim"]
+    (tmp_path / "away").rename(out / "stores" / "raw-dssim")
     reproduction.report_so_far(source_of(tree), out, SMALL)
 
     text, markdown = page.read_text(), (out / "report.md").read_text()

@@ -6,15 +6,17 @@ thresholds, crops and conditions; so a run that was killed while it judged goes 
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tamperlens.bench.corruptions import Corruption
+from tamperlens.bench.corruptions import Corruption, parse_corruptions
+from tamperlens.bench.paper.experiment import Experiment, Run
+from tamperlens.bench.paper.stores import Masks, Stores
 from tamperlens.bench.store import Conditions
-from tamperlens.data.store import POLICIES, Store
+from tamperlens.data.store import POLICIES
 from tamperlens.errors import DataError
 from tamperlens.files import replacing
 from tamperlens.metrics.outcomes import Outcome, Outcomes, outcome_of
@@ -25,28 +27,15 @@ __all__ = [
     "OTHER_POLICY",
     "OWN",
     "Judged",
-    "Masks",
     "Question",
-    "is_judged",
+    "answered",
     "judge_run",
+    "judged_conditions",
     "questions_of",
     "read_outcomes",
-    "same_crops",
 ]
 
 OWN, OTHER_POLICY = "own", "other policy"  # conditions: as trained on, and with the other of the paper's crop policies
-
-
-@dataclass(frozen=True)
-class Masks:
-    """The masks of another store for the same crops."""
-
-    store: Store
-    rows: Mapping[int, int]  # ours -> theirs
-
-    def of(self, row: int) -> LabelledCrop:
-        """Their crop for our row."""
-        return self.store.crop(self.rows[row])
 
 
 @dataclass(frozen=True)
@@ -54,21 +43,23 @@ class Question:
     """A condition to judge a run under."""
 
     name: str
-    store: Store
+    compression: str  # of the store whose crops are judged
     conditions: Conditions
     corruption: Corruption | None = None
-    #: Stores of the same crops whose masks were made by other recipes, by recipe, and their rows by those of `store`: the same
-    #: predictions are counted against their masks.
-    other_masks: Mapping[str, "Masks"] = field(default_factory=dict)
+    with_recipes: bool = False  # whether the same predictions are counted against other recipes' masks, too
 
-    def about(self) -> dict[str, Any]:
-        """What decides the answer, beside the model."""
-        stores = {"": self.store, **{name: masks.store for name, masks in self.other_masks.items()}}
-        return {
-            "stores": {name: [one.info.settings_hash, one.info.inputs_hash] for name, one in stores.items()},
-            "conditions": asdict(self.conditions),
-            "corruption": self.corruption.name if self.corruption else None,
-        }
+    def other_masks(self, stores: Stores) -> Mapping[str, Masks]:
+        """The masks that other recipes made of the same crops, by recipe."""
+        return stores.masks.get(self.compression, {}) if self.with_recipes else {}
+
+    def about(self, stores: Stores | None) -> dict[str, Any]:
+        """What decides the answer, beside the model; without ``stores`` all but these."""
+        decides = {"conditions": asdict(self.conditions), "corruption": self.corruption.name if self.corruption else None}
+        if stores:
+            others = {name: masks.store for name, masks in self.other_masks(stores).items()}
+            of = {"": stores.by_compression[self.compression], **others}
+            decides["stores"] = {name: [one.info.settings_hash, one.info.inputs_hash] for name, one in of.items()}
+        return decides
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,21 +71,26 @@ class Judged:
 
 
 def judge_run(
-    predictor: TorchPredictor, questions: Iterable[Question], folder: Path, log: Callable[[str], None] = lambda text: None
+    predictor: TorchPredictor,
+    questions: Iterable[Question],
+    stores: Stores,
+    folder: Path,
+    log: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Answer each question that has no file yet, or one of another model or conditions."""
     for question in questions:
-        file, about = _file(folder, question.name), _about(predictor, question)
+        file, about = _file(folder, question.name), _about(predictor, question, stores)
         if file.exists() and _kept(file) == about:
             continue
         log(f"judging under {question.name}")
+        other_masks = question.other_masks(stores)
         own: list[Outcome] = []
-        others: dict[str, list[Outcome]] = {name: [] for name in question.other_masks}
-        for row, crop in question.conditions.crops_of(question.store):
+        others: dict[str, list[Outcome]] = {name: [] for name in other_masks}
+        for row, crop in question.conditions.crops_of(stores.by_compression[question.compression]):
             image = question.corruption.apply(crop.image) if question.corruption else crop.image
             prediction = predictor(image)
             own.append(outcome_of(prediction, crop))
-            for name, masks in question.other_masks.items():
+            for name, masks in other_masks.items():
                 own_mask = _as_asked(masks.of(row), question.conditions)
                 # What is manipulated is known; a recipe that finds nothing there only empties the mask.
                 against = LabelledCrop(crop.image, own_mask.mask, crop.subset, crop.group)
@@ -102,34 +98,29 @@ def judge_run(
         _write(file, about, {"": Outcomes.of(own), **{name: Outcomes.of(rows) for name, rows in others.items()}})
 
 
-def is_judged(folder: Path, weights: str, questions: Iterable[Question]) -> bool:
-    """Whether all is answered by the model whose weights have this hash; the weights themselves need not be there."""
+def answered(folder: Path, weights: str, questions: Iterable[Question], stores: Stores | None) -> set[str]:
+    """The questions, by name, that the model whose weights have this hash has answered; the weights need not be there.
+
+    ``stores``: None where they are not all there yet; then answers on any are taken.
+    """
 
     def is_answered(question: Question) -> bool:
         kept = _kept(_file(folder, question.name)) or {}
-        asked = json.loads(json.dumps({"weights": weights} | question.about()))
-        return bool({name: value for name, value in kept.items() if name != "thresholds"} == asked)
+        asked = json.loads(json.dumps({"weights": weights} | question.about(stores)))
+        left_out = {"thresholds"} if stores else {"thresholds", "stores"}
+        return bool({name: value for name, value in kept.items() if name not in left_out} == asked)
 
-    return all(is_answered(question) for question in questions)
+    return {question.name for question in questions if is_answered(question)}
 
 
 def _as_asked(crop: LabelledCrop, conditions: Conditions) -> LabelledCrop:
     return POLICIES[conditions.policy](crop, conditions.window, None) if conditions.policy else crop
 
 
-def same_crops(store: Store, other: Store, split: str) -> dict[int, int] | None:
-    """The rows of ``other`` that are the same crops as those of a split of ``store``; None where some are not there."""
-    columns = ["clip", "frame", "left", "top", "side"]
-    theirs = {tuple(row.values()): number for number, row in enumerate(other.table.select(columns).to_pylist())}
-    own = store.table.select(columns).to_pylist()
-    found = {int(row): theirs.get(tuple(own[row].values())) for row in store.rows(split)}
-    return None if None in found.values() else {row: twin for row, twin in found.items() if twin is not None}
-
-
-def _about(predictor: TorchPredictor, question: Question) -> dict[str, Any]:
+def _about(predictor: TorchPredictor, question: Question, stores: Stores) -> dict[str, Any]:
     card = predictor.card
     model = {"weights": card.weights_sha256, "thresholds": [card.map_threshold, card.score_threshold]}
-    return json.loads(json.dumps(model | question.about()))  # type: ignore[no-any-return]
+    return json.loads(json.dumps(model | question.about(stores)))  # type: ignore[no-any-return]
 
 
 def _file(folder: Path, condition: str) -> Path:
@@ -174,26 +165,26 @@ def _table(columns: Mapping[str, Any], threshold: float) -> Outcomes:
     return Outcomes(**columns, values=values, score_threshold=float(threshold))
 
 
-def questions_of(
-    conditions: Conditions,
-    stores: Mapping[str, Store],
-    masks: Mapping[str, Mapping[str, Masks]],
-    degraded: Sequence[Corruption],
-    curves: Sequence[Corruption],
-    curve_crops: int,
-) -> list[Question]:
-    """Every condition of a run, the ones that tables need first.
+def judged_conditions(experiment: Experiment, policy: str) -> Conditions:
+    """Of the test crops, by the crop policy of a run."""
+    return Conditions("test", policy, experiment.training.judged_window, max_crops=experiment.test_crops or None)
 
-    ``stores``: by compression, the one trained on first. ``masks``: by compression and recipe, the same crops. ``curves``: of
-    at most ``curve_crops`` crops, evenly spread over methods; none where it is empty.
+
+def questions_of(experiment: Experiment, run: Run, compressions: Sequence[str]) -> list[Question]:
+    """Every condition that a run is judged under, the ones that tables need first.
+
+    ``compressions``: those there are stores of, the one trained on first. Robustness curves are of the runs that are drawn, and
+    of at most ``experiment.curve_crops`` crops, evenly spread over methods.
     """
-    (trained, own), *others = stores.items()
-    other = "resized" if conditions.policy == "native" else "native"
-    few = replace(conditions, max_crops=min(curve_crops, conditions.max_crops or curve_crops))
+    trained, *others = compressions
+    conditions, most = judged_conditions(experiment, run.policy), experiment.test_crops or experiment.curve_crops
+    other_policy = replace(conditions, policy="resized" if run.policy == "native" else "native")
+    few = replace(conditions, max_crops=min(experiment.curve_crops, most))
+    curves = parse_corruptions(experiment.curves) if run.is_drawn else []
     return [
-        Question(OWN, own, conditions, other_masks=masks.get(trained, {})),
-        Question(OTHER_POLICY, own, replace(conditions, policy=other)),
-        *(Question(name, store, conditions, other_masks=masks.get(name, {})) for name, store in others),
-        *(Question(corruption.name, own, conditions, corruption) for corruption in degraded),
-        *(Question(f"curve {corruption.name}", own, few, corruption) for corruption in curves),
+        Question(OWN, trained, conditions, with_recipes=True),
+        Question(OTHER_POLICY, trained, other_policy),
+        *(Question(name, name, conditions, with_recipes=True) for name in others),
+        *(Question(one.name, trained, conditions, one) for one in parse_corruptions(experiment.degraded)),
+        *(Question(f"curve {one.name}", trained, few, one) for one in curves),
     ]

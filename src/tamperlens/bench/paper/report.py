@@ -12,24 +12,22 @@ from tamperlens.bench.paper.claims import claims_to_markdown, put_to_the_test
 from tamperlens.bench.paper.costs import Cost
 from tamperlens.bench.paper.evidence import MIN_AUC, Evidence
 from tamperlens.bench.paper.experiment import Experiment, Run, variant_name
-from tamperlens.bench.paper.judging import OTHER_POLICY, OWN, Question, is_judged, questions_of
+from tamperlens.bench.paper.judging import OTHER_POLICY, OWN, Question, judged_conditions, questions_of
 from tamperlens.bench.paper.page import page_of
-from tamperlens.bench.paper.plan import progress_of, trained_seconds
-from tamperlens.bench.paper.sources import Stores
+from tamperlens.bench.paper.progress import left_to_judge, trained_seconds
+from tamperlens.bench.paper.stores import Stores
 from tamperlens.bench.paper.tables import FROM_IMAGENET, TABLES, Sheet, lay_out, to_csv, to_latex, to_markdown
-from tamperlens.bench.store import Conditions
 from tamperlens.data.readers.methods import METHODS
 from tamperlens.data.store import Store
 from tamperlens.files import replace_text
 from tamperlens.media import write_png
 from tamperlens.metrics.paired import Estimate, Sums, check_paired, combined, draws, estimate_of, mean_of
 from tamperlens.metrics.results import rows_of
-from tamperlens.models.card import ModelCard
 from tamperlens.models.model import parse_name
 from tamperlens.models.networks.imagenet import ANCESTORS
 from tamperlens.types import ResultRow
 
-__all__ = ["Report", "card_of", "write_report"]
+__all__ = ["Report", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -49,33 +47,16 @@ class Report:
 
     def questions(self, run: Run) -> list[Question]:
         """The conditions that a run is judged under."""
-        degraded = parse_corruptions(self.experiment.degraded)
-        curves = parse_corruptions(self.experiment.curves) if run.is_drawn else []
-        stores, masks = self.stores.by_compression, self.stores.masks
-        return questions_of(self.conditions(run.policy), stores, masks, degraded, curves, self.experiment.curve_crops)
+        return questions_of(self.experiment, run, list(self.stores.by_compression))
 
     def is_judged(self, run: Run) -> bool:
         """Whether a run's weights were judged under all of them; the weights themselves need not be there."""
-        card = card_of(self.out / "models" / run.name)
-        steps = self.experiment.training.steps
-        if card is None or card.weights_sha256 is None or progress_of(self.out / "models" / run.name) != steps:
-            return False
-        return is_judged(self.out / "results" / run.name, card.weights_sha256, self.questions(run))
+        return not left_to_judge(self.experiment, run, self.questions(run), self.stores, self.out)
 
     @property
     def units(self) -> str:
         """What is drawn again for intervals, in words."""
         return "pairs of people who swap faces" if self.stores.trained.pairs("test") else "videos"
-
-    def conditions(self, policy: str) -> Conditions:
-        """Of the test crops."""
-        window = self.experiment.training.judged_window
-        return Conditions("test", policy, window, max_crops=self.experiment.test_crops or None)
-
-
-def card_of(folder: Path) -> ModelCard | None:
-    """The card of a run's model; None where there is none yet."""
-    return ModelCard.load(folder / "best.json") if (folder / "best.json").exists() else None
 
 
 def write_report(report: Report, figures: Callable[[Sequence[Run]], Mapping[str, Path]]) -> Path:
@@ -134,10 +115,11 @@ def _notes(report: Report, judged: Sequence[Run]) -> list[str]:
     seeds = ", ".join(f"{count} of {network}" for network, count in report.experiment.seeds.items())
     cooldown = f"falling to zero over the last {100 * training.cooldown:g} %"
     small = min(training.windows) < training.judged_window
+    conditions = judged_conditions(report.experiment, "native").describe(store, report.units)
     notes = [
         f"Ours: measured on {_data_name(store)}; test crops {', '.join(f'{m} {n}' for m, n in tested.items())}"
         + (f", of which at most {most} in all were judged." if most else "."),
-        f"Conditions: {report.conditions('native').describe(store, report.units)}; classification models on resized windows.",
+        f"Conditions: {conditions}; classification models on resized windows.",
         f"Every model was trained on {crops}, {' or '.join(map(str, training.windows))} pixels wide, with Adam at "
         f"{training.learning_rate:g}{f', {cooldown}' if training.cooldown else ''}, "
         f"{'mirrored at random' if training.mirror else 'not mirrored'}; "

@@ -17,9 +17,11 @@ from tamperlens.bench.paper.experiment import Experiment, Run
 from tamperlens.bench.paper.figures import draw_figures
 from tamperlens.bench.paper.judging import judge_run
 from tamperlens.bench.paper.plan import Plan, duration, plan_of
-from tamperlens.bench.paper.report import Report, card_of, write_report
-from tamperlens.bench.paper.sources import Source, Stores, forecast_source, make_stores, open_stores, store_jobs
+from tamperlens.bench.paper.progress import card_of
+from tamperlens.bench.paper.report import Report, write_report
+from tamperlens.bench.paper.sources import Source, forecast_source, make_stores, open_stores, store_jobs
 from tamperlens.bench.paper.statistics import describe
+from tamperlens.bench.paper.stores import Stores
 from tamperlens.data.prepare.forecast import Forecast
 from tamperlens.data.prepare.run import checked_clips
 from tamperlens.data.readers.clips import Clip
@@ -62,7 +64,8 @@ def make_plan(
     forecasts = forecast_source(source, experiment, out)
     for reason in dict.fromkeys(reason for one in forecasts.values() for reason in one.failed):
         log(f"a sampled clip fails: {reason}")
-    plan = plan_of(experiment, runs, costs, forecasts, _test_crops(source, out, experiment, forecasts), out)
+    stores = None if forecasts else open_stores(source, experiment, out)
+    plan = plan_of(experiment, runs, costs, forecasts, _test_crops(source, out, experiment, forecasts), out, stores)
     replace_text(out / "plan.md", plan.to_markdown() + "\n", durable=True)
     return plan, runs
 
@@ -121,7 +124,7 @@ def reproduce(
             continue
         config = experiment.settings(run, _weights(imagenet, run.network))
         predictor = TorchPredictor(*load(train(stores.trained, out / "models" / run.name, config)))
-        judge_run(predictor, report.questions(run), out / "results" / run.name, log)
+        judge_run(predictor, report.questions(run), stores, out / "results" / run.name, log)
     return write_report(report, lambda judged: _figures(report, judged))
 
 
@@ -163,7 +166,7 @@ def _check_settings(out: Path, runs: Sequence[Run], experiment: Experiment) -> N
 
 
 def _check_store(out: Path, runs: Sequence[Run], store: Store) -> None:
-    """Refuse runs that were trained on a store of other settings than the one at hand."""
+    """Refuse runs that were trained on a store of other settings or clips than the one at hand."""
     for run in runs:
         card = card_of(out / "models" / run.name)
         used = card.training.store if card else None
@@ -171,6 +174,11 @@ def _check_store(out: Path, runs: Sequence[Run], store: Store) -> None:
             raise DataError(
                 f"{out / 'models' / run.name} was trained on a store of the settings {used.settings}, and {store.path} has "
                 f"{store.info.settings_hash}: give another --out, or the source that it was trained on"
+            )
+        if used and used.inputs and used.inputs != store.info.inputs_hash:
+            raise DataError(
+                f"{out / 'models' / run.name} was trained on other clips than those of {store.path}, or on others of the same "
+                "names: give another --out, or the source that it was trained on"
             )
 
 

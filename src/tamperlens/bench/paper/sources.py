@@ -7,12 +7,12 @@ compression and mask recipe. What is there already is not made again.
 import json
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tamperlens.bench.paper.experiment import Experiment, Standins
-from tamperlens.bench.paper.judging import Masks, same_crops
+from tamperlens.bench.paper.stores import Masks, Stores, same_crops
 from tamperlens.data.footage import files_of
 from tamperlens.data.prepare.forecast import Forecast, forecast_store
 from tamperlens.data.prepare.masks import RECIPES
@@ -26,7 +26,7 @@ from tamperlens.errors import DataError
 from tamperlens.faces import detector_for
 from tamperlens.files import replace_text
 
-__all__ = ["Source", "StoreJob", "Stores", "forecast_source", "make_stores", "open_stores", "store_jobs"]
+__all__ = ["Source", "StoreJob", "forecast_source", "make_stores", "open_stores", "store_jobs"]
 
 
 @dataclass(frozen=True)
@@ -57,20 +57,6 @@ class StoreJob:
     compression: str
     recipe: str  # "" for the compression's own
     settings: PrepareSettings
-
-
-@dataclass(frozen=True)
-class Stores:
-    """What is trained and judged on."""
-
-    by_compression: Mapping[str, Store]  # the one trained on first
-    masks: Mapping[str, Mapping[str, Masks]] = field(default_factory=dict)  # by compression and recipe
-    notes: tuple[str, ...] = ()  # what could not be had, and why
-
-    @property
-    def trained(self) -> Store:
-        """The store that is trained on."""
-        return next(iter(self.by_compression.values()))
 
 
 def store_jobs(experiment: Experiment) -> list[StoreJob]:

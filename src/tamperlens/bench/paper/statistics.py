@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tamperlens.bench.paper.sources import Stores
+from tamperlens.bench.paper.stores import Stores
 from tamperlens.bench.paper.tables import Sheet
 from tamperlens.data.readers.clips import Clip
 from tamperlens.data.readers.methods import METHODS, PRISTINE

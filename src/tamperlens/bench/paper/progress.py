@@ -1,0 +1,56 @@
+"""How far a run is, as its folder and its results tell; the weights need not be there."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tamperlens.bench.paper.experiment import Experiment, Run
+from tamperlens.bench.paper.judging import Question, answered
+from tamperlens.bench.paper.stores import Stores
+from tamperlens.models.card import ModelCard
+
+__all__ = ["card_of", "learned_steps", "left_to_judge", "trained_seconds"]
+
+
+def card_of(folder: Path) -> ModelCard | None:
+    """The card of a run's model; None where there is none yet."""
+    return ModelCard.load(folder / "best.json") if (folder / "best.json").exists() else None
+
+
+def learned_steps(folder: Path) -> int:
+    """Steps that a run folder holds a checkpoint of."""
+    rows = _log_of(folder)
+    return int(rows[-1]["step"]) if rows else 0
+
+
+def trained_seconds(folder: Path, batch_size: int) -> float:
+    """Seconds that a run's steps take at the median speed of its log: pauses, and what else the machine did, do not count."""
+    speeds = [float(row["crops_per_second"]) for row in _log_of(folder)]
+    return learned_steps(folder) * batch_size / float(np.median(speeds)) if speeds else 0.0
+
+
+def _log_of(folder: Path) -> list[dict[str, str]]:
+    """The lines of a run's log; where a killed run repeats some, the later ones."""
+    file = folder / "log.csv"
+    if not file.exists():
+        return []
+    with file.open(newline="", encoding="utf-8") as lines:
+        rows = {int(row["step"]): row for row in csv.DictReader(lines)}
+    return [rows[step] for step in sorted(rows)]
+
+
+def left_to_judge(
+    experiment: Experiment, run: Run, asked: Sequence[Question], stores: Stores | None, out: Path
+) -> list[Question]:
+    """The questions that a run has not answered; all of them where it has not been trained to the end.
+
+    ``stores``: None where they are not all there yet; then answers on any are taken.
+    """
+    folder = out / "models" / run.name
+    card = card_of(folder)
+    if card is None or card.weights_sha256 is None or learned_steps(folder) != experiment.training.steps:
+        return list(asked)
+    found = answered(out / "results" / run.name, card.weights_sha256, asked, stores)
+    return [question for question in asked if question.name not in found]
