@@ -51,7 +51,11 @@ def _run_pool(
     try:
         while True:
             while len(running) < workers and (one := next(((task,) for task in waiting), None)):
-                running[pool.submit(job, one[0])] = one[0]
+                try:
+                    running[pool.submit(job, one[0])] = one[0]
+                except BrokenProcessPool:  # a process died since the last look
+                    suspects.append(one[0])
+                    raise
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
