@@ -101,6 +101,7 @@ def test_addresses_are_told_from_paths() -> None:
         assert isinstance(place_of(text), Address) and str(place_of(text)) == os.fspath(place_of(text)) == text
     address = Address("s3://bucket/a.jpg")
     assert str(address.parent / "b.jpg") == "s3://bucket/b.jpg" and (address.name, address.stem) == ("a.jpg", "a")
+    assert place_of("file:///tmp/a%20b.jpg") == Path("/tmp/a b.jpg")
     assert place_of("file:///tmp/a.jpg") == Path("/tmp/a.jpg") and type(place_of("c:/a.jpg")) is type(Path())
 
 

@@ -114,9 +114,14 @@ def test_the_annotated_video_lasts_as_long_and_keeps_times_and_sound(examined, v
     assert min(changed) > 0.5  # a box on every frame
 
 
-def test_redrawing_a_part_and_a_silent_video_of_odd_size(tmp_path: Path, video: Path) -> None:
+def test_redrawing_a_part_and_a_silent_video_of_odd_size(tmp_path: Path, video: Path, monkeypatch) -> None:
     redraw(video, tmp_path / "part.mp4", lambda frame: frame.image, start=0.5, end=1.0)
     assert times_of(tmp_path / "part.mp4")[0] == pytest.approx(np.arange(5) / 10, abs=2e-3)
+    monkeypatch.chdir(tmp_path)
+    Path("at-10:30").mkdir()
+    redraw(video, "at-10:30/part.mp4", lambda frame: frame.image, start=0.5, end=0.8)
+    write_video("at-10:30/b.mp4", clips.face_clip(2), 25)
+    assert Path("at-10:30/part.mp4").is_file() and Path("at-10:30/b.mp4").is_file()
     write_video(tmp_path / "odd.mkv", clips.face_clip(5, 321, 241), 25)
     assert redraw(tmp_path / "odd.mkv", tmp_path / "even.mp4", lambda frame: frame.image) == ()
     with av.open(str(tmp_path / "even.mp4")) as container:

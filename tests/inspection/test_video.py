@@ -2,6 +2,7 @@ import math
 import pickle
 import struct
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -106,6 +107,23 @@ def test_a_late_part_is_found_by_the_index(tmp_path: Path) -> None:
     assert sampler.decoded < 263
 
 
+@pytest.mark.parametrize(("suffix", "codec", "format"), [("ts", "libx264", "mpegts"), ("mpg", "mpeg2video", "mpeg")])
+def test_a_late_part_of_a_video_without_an_index_is_whole(suffix: str, codec: str, format: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{suffix}"
+    with av.open(str(path), "w", format=format) as container:
+        stream = container.add_stream(codec, rate=25, options={"g": "250", "sc_threshold": "0"} if codec == "libx264" else {})
+        stream.width, stream.height, stream.pix_fmt = clips.WIDTH, clips.HEIGHT, "yuv420p"
+        stream.gop_size = 250
+        for image in clips.empty_clip(400):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    (late,) = islice(VideoSampler(path, start=8.0), 1)
+    assert late.seconds == pytest.approx(8.0, abs=0.05)
+    assert [frame.seconds for frame in VideoSampler(path, start=11.0, end=11.2)] == pytest.approx(
+        [11.0, 11.04, 11.08, 11.12, 11.16], abs=0.02
+    )
+
+
 def test_scenes_end_at_cuts(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     write_video(path, [*clips.face_clip(10), *clips.empty_clip(10), *clips.face_clip(10)], 10, codec="libx264", crf=18)
@@ -178,6 +196,7 @@ def test_one_face_is_one_track_through_the_clip(clip: Path) -> None:
     assert track.number in inspection.pictures and len(inspection.highest) == 5
     heat = heat_of(track.sightings[0])
     assert heat is not None and heat[:, :24].min() > 0.8 and heat[:, 40:].max() < 0.1
+    assert boxes_at(inspection, 30.0) == {}  # long after the last frame
     between = boxes_at(inspection, 0.5)[1]
     assert abs(between.center[0] - track.sightings[1].finding.box.center[0]) < 0.05 * between.size
 

@@ -74,9 +74,10 @@ def inspect_video(
     """Everything found in one video, or in its part between the seconds ``start`` and ``end``.
 
     A frame is judged every ``every`` seconds (`default_every` where None, 0: every frame); with ``max_frames`` less often, so
-    that as many are spread over the whole part. ``threads`` decode; with more than one, decoding and detection work ahead of
-    the model, which changes no result. Memory does not grow with the video's length, but for about a kilobyte for each face
-    judged; after `MAX_SIGHTINGS` of these the inspection ends, and says so. Raises `MediaError` where no frame can be read.
+    that as many moments are spread over the whole part; a face that comes and goes between two is judged beside them.
+    ``threads`` decode; with more than one, decoding and detection work ahead of the model, which changes no result.
+    Memory does not grow with the video's length, but for about a kilobyte for each face judged; after `MAX_SIGHTINGS` of these
+    the inspection ends, and says so. Raises `MediaError` where no frame can be read.
     """
     rule = rule or rule_of(predictor)
     every = default_every(path, start, end) if every is None else every
@@ -272,7 +273,10 @@ class _Collector:
 
 
 def boxes_at(inspection: VideoInspection, seconds: float) -> Mapping[int, FaceBox]:
-    """Where the faces are at a moment of an inspected video, by the numbers of their tracks."""
+    """Where the faces are at a moment of an inspected video, by the numbers of their tracks; none after its end."""
+    steps = np.diff(inspection.detected)
+    if len(steps) and seconds > inspection.detected[-1] + steps.max():
+        return {}
     place = float(np.interp(seconds, inspection.detected, np.arange(len(inspection.detected))))
     found = {number: box_at(path, place) for number, path in inspection.paths.items()}
     return {number: box for number, box in found.items() if box is not None}

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 from tamperlens.errors import DataError, MediaError, MissingExtra
 
@@ -33,10 +34,11 @@ class Address(PurePosixPath):
 
 
 def place_of(text: str | os.PathLike[str]) -> Path | Address:
-    """A path, or an address where the text has a scheme; ``file://`` is a path like any other."""
+    """A path, or an address where the text has a scheme; ``file://`` is a path like any other, percent-encoded or not."""
     text = os.fspath(text)
     if text.startswith("file://"):
-        return Path(text.removeprefix("file://"))
+        path = Path(text.removeprefix("file://"))
+        return path if os.path.lexists(path) else Path(unquote(os.fspath(path)))
     return Address(text) if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text) else Path(text)
 
 

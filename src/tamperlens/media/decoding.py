@@ -271,14 +271,33 @@ class VideoDecoder:
             self._display.ratio = self._ratio = ratio
 
     def _seek(self, start: float) -> bool:
+        """Goes to a place from which all pictures from second ``start`` on can be decoded."""
+        back = 1.0
         try:
-            self._container.seek(int((start - 1 + self._origin) * 1e6), backward=True)
+            while start > back and not self._is_key_between(start - back, start):
+                back *= 4
+            self._go_to(start - back if start > back else -1.0)  # the first picture is stored before it is shown
         except av.error.FFmpegError:
             self.notes.add("the index is broken: the video was read from its beginning")
             return False
         self._waiting.clear()
         self._packets = self._container.demux()
         return True
+
+    def _is_key_between(self, place: float, start: float) -> bool:
+        """Whether a key frame of second ``start`` or before follows a place: without an index, seeking goes to any packet."""
+        self._go_to(place)
+        for packet in self._container.demux(self._stream):
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            seconds = float(stamp * packet.time_base) - self._origin if stamp is not None and packet.time_base else place
+            if seconds > start:
+                return False
+            if packet.is_keyframe:
+                return True
+        return False
+
+    def _go_to(self, second: float) -> None:
+        self._container.seek(int((second + self._origin) * 1e6), backward=True)
 
     def _timed_picture(self, raw: Any, sought: bool) -> Picture:
         stored = raw.time - self._origin if self._timed and raw.time is not None else None

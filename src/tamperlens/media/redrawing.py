@@ -43,7 +43,8 @@ def redraw(
     appears complete or not at all. ``threads`` decode. Raises `MediaError` where no frame can be read.
     """
     sampler = VideoSampler(path, start=start, end=end, threads=threads)
-    with replacing(out) as temporary, av.open(os.fspath(temporary), "w", options={"movflags": "faststart"}) as container:
+    # An absolute name: FFmpeg takes a relative one with a colon for an address.
+    with replacing(out) as temporary, av.open(os.path.abspath(temporary), "w", options={"movflags": "faststart"}) as container:
         stream: Any = None
         for frame in sampler:
             if stream is None:

@@ -90,10 +90,11 @@ def write_video(
     count, size, hd = 0, (0, 0), False
     with replacing(path) as temporary:
         # Tags of any name are kept by MP4 only when asked; the index goes first so that a cut-off file is readable.
+        # FFmpeg takes a relative name with a colon for an address.
         movie = temporary.suffix.lower() in (".mp4", ".mov", ".m4v")
         flags = {"movflags": "use_metadata_tags+faststart"} if movie else {}
         stream: Any = None
-        with av.open(os.fspath(temporary), "w", options=flags) as container:
+        with av.open(os.path.abspath(temporary), "w", options=flags) as container:
             container.metadata.update(metadata or {})
             for image in images:
                 if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
