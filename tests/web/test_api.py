@@ -1,12 +1,16 @@
 """The API without workers: who may ask for what, what is refused and how, and that nothing makes it fail."""
 
+import errno
 import io
 import json
+import multiprocessing
 import re
 import socket
+import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -14,12 +18,14 @@ import schemathesis
 from starlette.testclient import TestClient
 
 from tamperlens.errors import DataError
+from tamperlens.web import supervisor as supervisor_module
+from tamperlens.web import uploads
 from tamperlens.web.app import make_app
 from tamperlens.web.guard import COOKIE, LOOPBACK
 from tamperlens.web.jobs import Job, Jobs
 from tamperlens.web.limits import Limits
-from tamperlens.web.server import Settings, read_words
-from tamperlens.web.supervisor import Supervisor
+from tamperlens.web.server import Settings, _link, _send_all, read_words
+from tamperlens.web.supervisor import Supervisor, Worker
 from tamperlens.web.uploads import shown_name
 
 TOKEN = "a-token-that-nobody-can-guess"
@@ -46,7 +52,10 @@ def client(app) -> Iterator[TestClient]:
         yield client
 
 
-def add_result(jobs: Jobs) -> Job:
+RESULT = {"page": "report.html", "record": "report.json", "overlay": "report.overlay.png"}
+
+
+def add_result(jobs: Jobs, outputs: Mapping[str, str] = RESULT) -> Job:
     """A job that is done, without an inspection."""
     identity, path = jobs.new_upload()
     path.write_bytes(JPEG)
@@ -58,7 +67,6 @@ def add_result(jobs: Jobs) -> Job:
     for name in ("report.html", "report.json", "secret.txt"):
         (folder / name).write_text(f'"{name}"')
     (folder / "report.overlay.png").symlink_to("/etc/passwd")
-    outputs = {"page": "report.html", "record": "report.json", "overlay": "report.overlay.png"}
     jobs.finish(claimed, "done", outputs=outputs, kind="photo", verdict="inconclusive", sentence="It cannot say.")
     job = jobs.get(identity)
     assert job is not None
@@ -104,6 +112,13 @@ def test_record_page_files_and_zip_of_a_result(client: TestClient, result: Job) 
     assert "script-src 'sha256-" in policy and "unsafe" not in policy and "frame-ancestors 'self'" in policy
     part = client.get(f"{address}/files/report.json", headers={"Range": "bytes=1-6"})
     assert part.status_code == 206 and part.text == "report"
+
+
+def test_a_result_whose_page_could_not_be_written_has_its_other_files(client: TestClient, jobs: Jobs) -> None:
+    job = add_result(jobs, {"record": "report.json"})
+    assert client.get(f"/api/jobs/{job.id}/page").status_code == 404
+    assert client.get(f"/api/jobs/{job.id}/files/report.json").json() == "report.json"
+    jobs.delete(job.id)
 
 
 def test_the_zip_holds_every_file(client: TestClient, jobs: Jobs, result: Job) -> None:
@@ -167,6 +182,67 @@ def test_too_many_files_of_one_client_and_of_all_are_refused(client: TestClient,
     assert client.post("/api/examples/forgery").status_code == 503
     for identity in ids:
         assert client.delete(f"/api/jobs/{identity}").status_code == 204
+
+
+def test_a_disk_without_room_for_work_makes_jobs_wait_and_ends_nothing(tmp_path, monkeypatch) -> None:
+    class Idle(Worker):
+        def __init__(self) -> None:
+            super().__init__()
+            self.connection, self.theirs = multiprocessing.Pipe()
+            self.ready = True
+            self.sent: list[bytes] = []
+
+        def send(self, order: bytes) -> None:
+            self.sent.append(order)
+
+        def kill(self) -> None:
+            self.connection.close()
+
+    worker, jobs = Idle(), Jobs(tmp_path / "jobs", Limits(workers=1))
+    supervisor = Supervisor(jobs, make_worker=lambda: worker)
+    identity, path = jobs.new_upload()
+    path.touch()
+    jobs.accept(identity, "a.jpg", 0, "")
+    monkeypatch.setattr(supervisor_module, "_REST", 0.2)
+    with monkeypatch.context() as patch:
+        patch.setattr(Jobs, "work", lambda self, job: (_ for _ in ()).throw(DataError("No space left on device")))
+        supervisor.start()
+        time.sleep(1.0)
+        waiting = jobs.get(identity)
+        assert supervisor.healthy() and waiting is not None and (waiting.state, waiting.tries) == ("queued", 0)
+    for _ in range(200):
+        if worker.sent:
+            break
+        time.sleep(0.05)
+    supervisor.stop()
+    assert len(worker.sent) == 1
+    jobs.close()
+
+
+def test_a_full_disk_while_a_file_is_received_is_told(client: TestClient, jobs: Jobs, monkeypatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(uploads, "_create", lambda path: Full())
+    answer = submit(client)
+    assert answer.status_code == 503 and "No space left on device" in answer.json()["detail"]
+
+
+def test_files_given_at_the_start_are_many_or_none(tmp_path) -> None:
+    jobs, (photo, lacking) = Jobs(tmp_path / "jobs", Limits(queue=6, per_client=2)), (tmp_path / "a.jpg", tmp_path / "b.jpg")
+    photo.write_bytes(JPEG)
+    assert len(_send_all(jobs, [photo] * 5)) == 5
+    for files in ([photo, lacking], [photo, photo]):  # one cannot be read; the second is one too many
+        with pytest.raises(DataError):
+            _send_all(jobs, files)
+        assert jobs.unfinished() == 5
+    jobs.close()
+
+
+def test_the_link_brings_the_files_given_at_the_start(tmp_path) -> None:
+    assert _link(Settings(), 1, ["a", "b"]) == "http://127.0.0.1:1/#jobs=a,b"
+    assert _link(Settings(token="t" * 20), 1, ["a", "b"]) == "http://127.0.0.1:1/login#jobs=a,b"
 
 
 def test_a_server_whose_workers_do_not_start_says_so(tmp_path) -> None:

@@ -59,6 +59,28 @@ def test_a_folder_that_cannot_be_used_is_refused_in_words(tmp_path) -> None:
         Jobs(tmp_path / "file" / "jobs", Limits())
 
 
+def test_a_folder_with_somebody_elses_files_is_refused_and_left_alone(tmp_path) -> None:
+    precious = [tmp_path / "results" / "experiment" / "table.csv", tmp_path / "work" / "thesis.v2"]
+    for path in precious:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    mode = tmp_path.stat().st_mode
+    with pytest.raises(DataError, match=r"is no folder of this server, and .* give a new or empty folder with --folder"):
+        Jobs(tmp_path, Limits())
+    assert all(path.exists() for path in precious) and tmp_path.stat().st_mode == mode
+
+
+def test_what_somebody_puts_into_the_folders_is_not_tidied_away(jobs: Jobs) -> None:
+    foreign = [jobs.folder / part / name for part in ("results", "work") for name in ("notes", "thesis.v2")]
+    foreign += [jobs.folder / part / "holiday.jpg" for part in ("uploads", "incoming")]
+    for path in foreign:
+        path.mkdir()
+        os.utime(path, (0, 0))
+    jobs.recover()
+    jobs.sweep()
+    assert all(path.exists() for path in foreign)
+
+
 def test_two_servers_share_a_folder_and_no_job_is_done_twice(jobs: Jobs) -> None:
     other = Jobs(jobs.folder, jobs.limits)
     ids = {accepted(one).id for one in (jobs, other) for _ in range(10)}
@@ -152,6 +174,15 @@ def test_results_are_deleted_after_their_time(tmp_path) -> None:
     assert not folder.exists()
     assert not any(b"a.jpg" in path.read_bytes() for path in jobs.folder.glob("jobs.sqlite*"))  # the name is gone, too
     jobs.close()
+
+
+def test_a_job_that_was_not_begun_waits_again_without_counting_it(jobs: Jobs) -> None:
+    accepted(jobs)
+    for _ in range(MAX_TRIES + 1):
+        claimed = jobs.claim()
+        assert claimed is not None and claimed.tries == 1
+        jobs.put_back(claimed)
+    assert jobs.unfinished() == 1
 
 
 def test_a_full_queue_and_a_greedy_client_are_told_apart(tmp_path) -> None:

@@ -13,12 +13,13 @@ give their files are text in the database and never part of a path.
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ __all__ = ["ENDED", "MAX_TRIES", "Full", "Job", "Jobs"]
 
 ENDED = ("done", "failed", "cancelled")
 MAX_TRIES = 3  # a file that takes its worker, or the whole server, down so often is given up
+_ID = re.compile(r"[\w-]{22}", re.ASCII)  # of a job; what is called otherwise was put there by somebody else
+_TRY = re.compile(r"[\w-]{22}\.([0-9a-f]+)\.\d+", re.ASCII)  # at a job, by a server: the name of its folder in work/
 _STALE = 3600.0  # seconds after which an upload that nobody finished is swept away
 
 _TABLE = """
@@ -89,6 +92,7 @@ class Jobs:
         self.folder, self.limits = folder, limits
         self.server = secrets.token_hex(8)
         self._lock = threading.RLock()
+        _check_own(folder)
         _make_private(folder)
         for part in ("servers", "incoming", "uploads", "work", "results"):
             _make_private(folder / part)
@@ -103,11 +107,7 @@ class Jobs:
     def close(self) -> None:
         """Gives back what this server had in work, and lets go of the folder."""
         with self._transaction() as database:
-            database.execute(
-                "UPDATE jobs SET state = 'queued', server = '', stage = '', progress = 0, tries = tries - 1 "
-                "WHERE state = 'running' AND server = ?",
-                (self.server,),
-            )
+            self._wait_again(database, "server = ?", (self.server,))
         with self._lock:
             self._database.close()
         (self.folder / "servers" / f"{self.server}.lock").unlink(missing_ok=True)
@@ -267,6 +267,20 @@ class Jobs:
                 (job.id, self.server),
             )
 
+    def put_back(self, job: Job) -> None:
+        """A job that was not begun waits again, as if it had not been claimed."""
+        shutil.rmtree(self._work(job), ignore_errors=True)
+        with self._transaction() as database:
+            self._wait_again(database, "id = ? AND server = ?", (job.id, self.server))
+
+    @staticmethod
+    def _wait_again(database: sqlite3.Connection, which: str, values: Sequence[str]) -> None:
+        database.execute(
+            "UPDATE jobs SET state = 'queued', server = '', stage = '', progress = 0, tries = tries - 1 "
+            f"WHERE state = 'running' AND {which}",
+            values,
+        )
+
     def stopping(self) -> set[str]:
         """Jobs of this server that somebody cancelled."""
         with self._lock:
@@ -303,7 +317,7 @@ class Jobs:
             finally:
                 os.close(lock)
         for folder in (self.folder / "work").iterdir():
-            if not (self.folder / "servers" / f"{folder.name.split('.')[1]}.lock").exists():
+            if (tried := _TRY.fullmatch(folder.name)) and not (self.folder / "servers" / f"{tried[1]}.lock").exists():
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _end_abandoned(self, database: sqlite3.Connection, job: Job, state: str, status: int, error: str) -> None:
@@ -326,11 +340,11 @@ class Jobs:
             with self._lock:  # or their names stay in the log of changes
                 self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         for folder in (self.folder / "results").iterdir():
-            if folder.name not in kept and self._gone(folder.name):
+            if _ID.fullmatch(folder.name) and folder.name not in kept and self._gone(folder.name):
                 shutil.rmtree(folder, ignore_errors=True)
         for part, wanted, age in (("uploads", needed, 60.0), ("incoming", set[str](), _STALE)):
             for file in (self.folder / part).iterdir():
-                if file.name in wanted:
+                if file.name in wanted or not _ID.fullmatch(file.name):
                     continue
                 try:  # one that is younger may be about to be accepted
                     if now - file.stat().st_mtime > age or file.name in gone:
@@ -347,7 +361,7 @@ class Jobs:
         total, own = database.execute(waiting, (client,)).fetchone()
         if total >= self.limits.queue:
             raise Full(self.limits.refuse_queue(), 503)
-        if (own or 0) >= self.limits.per_client:
+        if client and (own or 0) >= self.limits.per_client:  # files given at the start have no client
             raise Full(self.limits.refuse_client(), 429)
 
     def _drop_upload(self, identity: str) -> None:
@@ -369,6 +383,22 @@ class Jobs:
 
 def _job(row: sqlite3.Row) -> Job:
     return Job(**{**dict(row), "outputs": json.loads(row["outputs"])})
+
+
+def _check_own(folder: Path) -> None:
+    """`DataError` where somebody else's files lie in what would be this program's folders: it would tidy them away."""
+    if (folder / "jobs.sqlite").exists():
+        return
+    for part in ("incoming", "uploads", "work", "results"):
+        try:
+            others = next((folder / part).iterdir(), None)
+        except OSError:  # none there, or one that `_make_private` has words for
+            continue
+        if others is not None:
+            raise DataError(
+                f"{folder} is no folder of this server, and {others} lies where it would keep and delete files of its own; "
+                "give a new or empty folder with --folder"
+            )
 
 
 def _make_private(folder: Path) -> None:

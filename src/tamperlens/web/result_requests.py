@@ -27,19 +27,22 @@ def add_results(api: FastAPI, jobs: Jobs) -> None:
     def record(identity: Identity) -> Response:
         """The record, by the schema that `tamperlens schema` prints."""
         job = _finished_job(jobs, identity)
-        return FileResponse(_file(jobs, job, job.outputs["record"]), media_type="application/json")
+        return FileResponse(_file(jobs, job, job.outputs.get("record", "")), media_type="application/json")
 
     @api.get("/api/jobs/{identity}/page", status_code=307, responses=refusals, tags=["results"])
     def page(identity: Identity) -> RedirectResponse:
         """The casefile's page."""
-        return RedirectResponse(f"/api/jobs/{identity}/files/{quote(_finished_job(jobs, identity).outputs['page'])}")
+        job = _finished_job(jobs, identity)
+        if "page" not in job.outputs:
+            raise HTTPException(404, "the page could not be written; the record says why")
+        return RedirectResponse(f"/api/jobs/{identity}/files/{quote(job.outputs['page'])}")
 
     @api.get("/api/jobs/{identity}/files/{name}", responses=refusals, tags=["results"])
     def file(identity: Identity, name: str) -> FileResponse:
         """One file of the casefile; `files` of the job names them. Parts of it may be asked for (Range)."""
         job = _finished_job(jobs, identity)
         path = _file(jobs, job, name)
-        if name != job.outputs["page"]:
+        if name != job.outputs.get("page"):
             return FileResponse(path)
         policy = content_policy(elsewhere=("frame-ancestors 'self'",))
         return FileResponse(path, headers={"content-security-policy": policy, "x-frame-options": "SAMEORIGIN"})

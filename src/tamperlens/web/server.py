@@ -109,7 +109,7 @@ def serve(settings: Settings, files: Sequence[Path], say: Callable[[str], None],
             limits = replace(limits, workers=limits.workers or ray_cores(ray))
             make_worker = partial(ClusterWorker, ray, limits, settings.model)
         jobs = Jobs(settings.folder, limits)
-        first = [_send(jobs, path) for path in files]
+        first = _send_all(jobs, files)
         supervisor = Supervisor(jobs, settings.model, make_worker)
         away = settings.host not in LOOPBACK
         app = make_app(jobs, supervisor, words, hosts=hosts, addresses=away, token=settings.token, https=settings.https)
@@ -128,7 +128,8 @@ def serve(settings: Settings, files: Sequence[Path], say: Callable[[str], None],
         def ready() -> None:
             say(f"tamperlens is at {link}")
             if settings.token:
-                say("it asks for the token once; a link that brings it along: the address above, then #token=TOKEN")
+                mark = "&" if first else "#"
+                say(f"it asks for the token once; a link that brings it along: the address above, then {mark}token=TOKEN")
             if open_browser:  # some wait until they are closed
                 threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
 
@@ -144,7 +145,7 @@ def _link(settings: Settings, port: int, first: Sequence[str]) -> str:
     """Where a browser on this machine finds the page, with the jobs that were sent at the start."""
     shown = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
-    return address + ("login" if settings.token else "") + (f"#jobs={','.join(first)}" if first and not settings.token else "")
+    return address + ("login" if settings.token else "") + (f"#jobs={','.join(first)}" if first else "")
 
 
 class _Server(uvicorn.Server):
@@ -182,6 +183,19 @@ def _is_six(host: str) -> bool:
         return ipaddress.ip_address(host).version == 6
     except ValueError:
         return False
+
+
+def _send_all(jobs: Jobs, files: Sequence[Path]) -> list[str]:
+    """The ids of all files' jobs; where one cannot be taken, none is."""
+    sent: list[str] = []
+    try:
+        for path in files:
+            sent.append(_send(jobs, path))
+    except DataError:
+        for identity in sent:
+            jobs.delete(identity)
+        raise
+    return sent
 
 
 def _send(jobs: Jobs, path: Path) -> str:

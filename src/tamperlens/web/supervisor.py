@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from tamperlens.errors import DataError
 from tamperlens.web.jobs import Job, Jobs
 from tamperlens.web.limits import Limits
 from tamperlens.web.worker import work
@@ -17,6 +18,7 @@ from tamperlens.web.worker import work
 __all__ = ["WORN", "Supervisor", "Worker", "WorkerProcess"]
 
 _BEAT = 1.0  # seconds between two looks at the clock, where nothing happens
+_REST = 5.0  # seconds without new work after there was no room for any
 _SWEEP = 5.0  # seconds between two rounds of tidying
 WORN = 200  # jobs after which a worker is replaced: what decoders leak does not add up
 _CRASHED = "the program crashed on this file, or had no memory left, each time it was tried; it may be damaged"
@@ -86,7 +88,7 @@ class Supervisor(threading.Thread):
         self._stop_asked = False
         self._waker, self._wake = os.pipe()
         os.set_blocking(self._wake, False)
-        self._swept, self._deaths = 0.0, 0
+        self._swept, self._deaths, self._resting = 0.0, 0, 0.0
 
     def wake(self) -> None:
         """There is something to do: a job came, or one was cancelled."""
@@ -143,12 +145,19 @@ class Supervisor(threading.Thread):
             self._workers.append(self._make_worker())
 
     def _assign(self) -> None:
+        if time.monotonic() < self._resting:
+            return
         for worker in list(self._workers):
             if worker.ready and worker.job is None and (job := self.jobs.claim()) is not None:
                 try:
                     worker.order(job, self.jobs)
                 except OSError:  # it died while it had nothing to do
                     self._bury(worker)
+                except DataError as error:  # there is no room for its work: there may be soon
+                    _log.warning("a job waits: %s", error)
+                    worker.job, self._resting = None, time.monotonic() + _REST
+                    self.jobs.put_back(job)
+                    return
 
     def _hear(self, connection: Any) -> None:
         worker = next(worker for worker in self._workers if worker.connection is connection)

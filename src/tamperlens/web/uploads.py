@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -43,12 +44,16 @@ async def receive(request: Request, path: Path, most: int, message: str) -> int:
             if size > most:
                 raise HTTPException(413, message, {"connection": "close"})
             await run_in_threadpool(file.write, chunk)
+        await run_in_threadpool(file.flush)
     except TimeoutError as error:
         raise HTTPException(408, f"nothing came for {_IDLE:g} seconds; send the file again", {"connection": "close"}) from error
+    except OSError as error:
+        raise HTTPException(503, f"the file cannot be kept here ({error.strerror}); try again later") from error
     except ClientDisconnect as error:
         raise HTTPException(400, "the upload broke off; send the file again") from error
     finally:
-        await run_in_threadpool(file.close)
+        with suppress(OSError):  # told already
+            await run_in_threadpool(file.close)
     return size
 
 
@@ -57,7 +62,7 @@ def _create(path: Path) -> BinaryIO:
 
 
 def sniff(path: Path, name: str) -> None:
-    """Refuses by first bytes what is surely no photo or video; the rest is for the worker to find out."""
+    """Refuses by first bytes what no photo or video begins with; the rest is for the worker to find out."""
     with path.open("rb") as file:
         head = file.read(4096)
     if not head:

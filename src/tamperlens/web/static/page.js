@@ -79,10 +79,11 @@ class Entry {
       link.setAttribute("aria-label", say("of_file", { action: link.textContent, name: this.name }));
       link.hidden = false;
     }
+    announce(`${this.name}: ${words[job.verdict]}. ${job.sentence}`);
+    if (!job.files.page) return; // it could not be written; the record says why
     this.page = `/api/jobs/${job.id}/files/${encodeURIComponent(job.files.page)}`;
     this.part(".show").hidden = false;
     this.label(".show", words.show);
-    announce(`${this.name}: ${words[job.verdict]}. ${job.sentence}`);
     if (entries.size === 1) this.toggle();
   }
 
@@ -113,12 +114,18 @@ class Entry {
 
   async end() {
     this.abort.abort();
-    if (this.id === null || ENDED.includes(this.state)) {
-      if (this.id !== null) fetch(`/api/jobs/${this.id}`, { method: "DELETE" }).catch(() => {});
-      this.remove();
-    } else {
-      await fetch(`/api/jobs/${this.id}/cancel`, { method: "POST" }).catch(() => {});
+    const ended = this.id === null || ENDED.includes(this.state), address = `/api/jobs/${this.id}`;
+    if (this.id !== null) {
+      const asked = ended ? fetch(address, { method: "DELETE" }) : fetch(`${address}/cancel`, { method: "POST" });
+      const answer = await asked.catch(() => null);
+      if (!answer?.ok && answer?.status !== 404) {
+        const text = this.part(".text");
+        if (!text.textContent.endsWith(words.no_connection)) text.textContent += ` ${words.no_connection}`;
+        announce(`${this.name}: ${words.no_connection}`);
+        return;
+      }
     }
+    if (ended) this.remove();
   }
 
   remove() {
@@ -152,7 +159,7 @@ async function post(entry, address, options = {}) {
   try {
     const answer = await fetch(address, { method: "POST", signal: entry.abort.signal, ...options });
     const body = await answer.json().catch(() => ({ detail: answer.statusText }));
-    if (!answer.ok) {
+    if (!answer.ok || !body.id) {
       entry.problem("failed", body.detail);
       return;
     }
@@ -165,34 +172,61 @@ async function post(entry, address, options = {}) {
 
 // ----------------------------------------------------------------------------------------------------- how far they are
 
+const AT_ONCE = 200; // jobs that one stream tells of
+const AGAIN = 3000; // milliseconds
+let refused = 0; // streams in a row
+
 function listen() {
   stream?.close();
-  const ids = [...entries.values()].filter(entry => !ENDED.includes(entry.state)).map(entry => entry.id);
-  if (!ids.length) return;
-  stream = new EventSource(`/api/events?${ids.map(id => `job=${id}`).join("&")}`); // one for all: browsers open only a few
-  const source = stream;
+  const waiting = [...entries.values()].filter(entry => !ENDED.includes(entry.state)).slice(0, AT_ONCE);
+  if (!waiting.length) return;
+  // One for all: browsers open only a few.
+  const source = stream = new EventSource(`/api/events?${waiting.map(entry => `job=${entry.id}`).join("&")}`);
+  source.addEventListener("open", () => { refused = 0; });
   source.addEventListener("job", event => {
     const job = JSON.parse(event.data);
     entries.get(job.id)?.update(job);
   });
   source.addEventListener("gone", event => entries.get(JSON.parse(event.data).id)?.problem("gone"));
-  source.addEventListener("end", () => source.close());
-  source.addEventListener("error", () => { // a connection that breaks is made again by the browser, one that is refused is not
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => { if (source === stream) listen(); }, 3000);
+  source.addEventListener("end", listen); // to those beyond the first
+  source.addEventListener("error", () => {
+    refused += 1;
+    if (refused > 2) for (const entry of waiting) if (!ENDED.includes(entry.state)) entry.tell(words.no_connection);
+    // A connection that breaks is made again by the browser, one that is refused is not.
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => listenAgain(source, waiting[0].id), AGAIN);
   });
 }
 
-// A reload of the page keeps its jobs, closing it forgets them.
-function remember() {
-  sessionStorage.setItem("jobs", JSON.stringify([...entries.keys()]));
+async function listenAgain(source, id) {
+  const answer = await fetch(`/api/jobs/${id}`).catch(() => null);
+  if (answer?.status === 401) location.assign("/login"); // its token is no longer known here
+  else if (source === stream) listen();
 }
 
-async function recall() {
+// A reload of the page keeps its jobs, closing it forgets them.
+let unseen = new Set(); // of jobs that the server could not be asked about yet
+
+function remember() {
+  sessionStorage.setItem("jobs", JSON.stringify([...entries.keys(), ...unseen]));
+}
+
+function recall() {
   const given = new URLSearchParams(location.hash.slice(1)).get("jobs");
   history.replaceState(null, "", "/");
-  const ids = new Set([...JSON.parse(sessionStorage.getItem("jobs") ?? "[]"), ...(given ? given.split(",") : [])]);
-  const found = await Promise.all([...ids].map(id => fetch(`/api/jobs/${encodeURIComponent(id)}`).then(answer => answer.ok ? answer.json() : null)));
-  for (const job of found) if (job) new Entry(job.name).accepted(job);
+  return ask([...new Set([...JSON.parse(sessionStorage.getItem("jobs") ?? "[]"), ...(given ? given.split(",") : [])])]);
+}
+
+async function ask(ids) {
+  unseen = new Set(ids);
+  const answers = await Promise.all(ids.map(id => fetch(`/api/jobs/${encodeURIComponent(id)}`).catch(() => null)));
+  for (const [place, answer] of answers.entries()) {
+    if (answer?.ok || answer?.status === 404) unseen.delete(ids[place]);
+    if (!answer?.ok) continue;
+    const job = await answer.json();
+    new Entry(job.name).accepted(job);
+  }
+  remember();
+  if (unseen.size) setTimeout(() => ask([...unseen]), AGAIN);
   listen();
 }
 
