@@ -212,7 +212,7 @@ class VideoRule:
     aggregation: str  # a key of AGGREGATIONS in inspection/verdict.py
     score_threshold: float  # a face whose score reaches it is called manipulated
     doubt_threshold: float  # a face whose score reaches it, but not score_threshold, is inconclusive
-    min_frames: int = 3  # a face with fewer judged frames is inconclusive
+    min_frames: int = 3  # a face with fewer judged frames is judged like a picture, by its highest
 
 
 @dataclass(frozen=True)
@@ -228,11 +228,11 @@ class Sighting:
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """One face followed through a video until it leaves, is lost or the scene ends."""
+    """One face followed through a video until it leaves or is lost; over a cut where it still looks the same."""
 
     number: int  # from 1, in the order of appearance
     verdict: Verdict
-    score: float | None  # of all its judged frames together; None where there are too few
+    score: float | None  # of all its judged frames together, of few their highest; None where none could be judged
     reasons: tuple[str, ...]
     sightings: tuple[Sighting, ...]  # in the order of time, at least one
     raised: tuple[tuple[float, float], ...]  # first and last second of each run of frames that reach the doubt threshold

@@ -198,6 +198,12 @@ def test_a_folder_gives_an_index_and_is_resumed(photo, tmp_path) -> None:
     assert (tmp_path / "out" / "hopper.html").stat().st_mtime_ns == written
 
 
+def test_names_of_files_that_are_left_out_do_not_control_the_terminal(photo, tmp_path) -> None:
+    (tmp_path / "a\x1b[2J\nerror: b\u202e.txt").write_text("text")
+    _, _, err = run("inspect", tmp_path)
+    assert "left out 1 file (text)" in err and r"a\x1b[2J\nerror: b" in err and not {"\x1b", "\u202e"} & set(err)
+
+
 def test_a_video_in_the_table_and_as_json(tmp_path) -> None:
     path = clips.write_clip(tmp_path / "a.mp4", clips.face_clip(12), np.arange(12) / 10)
     code, out, err = run("inspect", path, "--every", 0.3)

@@ -26,7 +26,7 @@ from tamperlens.inspection.casefile.record import (
     parse_record,
     path_of,
 )
-from tamperlens.inspection.casefile.words import alarms_in_words, command_of, rate_in_words
+from tamperlens.inspection.casefile.words import alarms_in_words, command_of, rate_in_words, sentence_of
 from tamperlens.inspection.examiner import Examiner
 from tamperlens.inspection.verify import compare, verify
 from tamperlens.models.card import AlarmRate
@@ -92,12 +92,22 @@ def test_the_command_repeats_the_settings(examined, photo: Path) -> None:
     odd = record.model_copy(update={"path": "/tmp/a\\udce9'\x1b\n.jpg", "settings": Settings(end=2.0)})
     assert command_of(odd) == r"tamperlens inspect $'/tmp/a\xe9\x27\x1b\x0a.jpg' --to 2.0"
     assert command_of(record.model_copy(update={"path": "-x.jpg"})).startswith("tamperlens inspect ./-x.jpg")
+    computed = record.model_copy(update={"path": "a.jpg", "settings": Settings(runtime="openvino", precision="bf16")})
+    assert command_of(computed) == "tamperlens inspect a.jpg --runtime openvino --precision bf16"
+    assert len(command_of(record.model_copy(update={"path": 200 * "顔" + ".jpg"}))) > 200  # no file has so long a name
 
 
 def test_text_that_no_file_can_hold_is_spelled_out(examined, photo: Path) -> None:
     record = examined[1][photo].model_copy(update={"settings": Settings(model="m\udce9.onnx"), "versions": {"a\udce9": "1"}})
     text = json.dumps(dump(record))
     assert parse_record(text.encode()).settings.model == "m\\udce9.onnx" and "\\\\udce9" in text
+
+
+def test_more_faces_than_are_named_are_counted(examined, photo: Path) -> None:
+    record = examined[1][photo]
+    face = record.faces[0].model_copy(update={"verdict": "manipulated"})
+    many = record.model_copy(update={"faces": [face] * 12, "verdict": "manipulated"})
+    assert "in faces 1, 2, 3, 4, 5, 6, 7, 8 and 4 more of this photo" in sentence_of(many)
 
 
 # -------------------------------------------------------------------------------------------------------- false-alarm rates

@@ -2,9 +2,11 @@
 
 import csv
 import errno
+import html
 import json
 import os
 import re
+import shlex
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -389,6 +391,24 @@ def test_finished_files_are_not_done_again(tmp_path: Path, monkeypatch, examiner
     (out / "a.mask.png").unlink()
     with pytest.raises(BaseException, match="inspected again"):
         examine(examiner, out, photo)
+
+
+def test_a_report_that_is_written_over_because_the_file_changed_is_told_of(tmp_path: Path, examiner) -> None:
+    photo, out = plain(tmp_path / "a.png"), tmp_path / "out"
+    first, again = (examine(examiner, out, photo)[photo] for _ in range(2))
+    assert again == first
+    plain(photo, 91)
+    changed = examine(examiner, out, photo)[photo]
+    told = f"an earlier report on other content at this path was written over (SHA-256 {first.file.sha256[:12]}...)"
+    assert told in changed.reasons and changed.outputs == first.outputs
+
+
+def test_the_page_s_commands_can_be_given_to_a_shell(tmp_path: Path, examiner) -> None:
+    photo, out = plain(tmp_path / "a; touch pwned.png"), tmp_path / "out"
+    examine(examiner, out, photo)
+    page = html.unescape((out / "a; touch pwned.html").read_text())
+    (command,) = re.findall(r"^tamperlens verify .*?(?=</pre>|$)", page, re.M)
+    assert shlex.split(command) == ["tamperlens", "verify", "a; touch pwned.json"]
 
 
 # -------------------------------------------------------------------------------------------------------------------- sound

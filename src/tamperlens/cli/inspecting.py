@@ -59,7 +59,7 @@ def inspect(
     start: Annotated[float, typer.Option("--from", min=0, help="Of videos, begin at this second.")] = 0,
     end: Annotated[float, typer.Option("--to", min=0, help="Of videos, end before this second; 0: at their end.")] = 0,
     max_frames: Annotated[
-        int, typer.Option(min=0, help="Of a video, judge at most so many frames, evenly spread; 0: any.")
+        int, typer.Option(min=0, help="Of a video, judge at most so many moments, evenly spread; 0: any.")
     ] = 0,
     annotated: Annotated[bool, typer.Option(help="With --out, write videos anew with what was found.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one for many files.")] = 1,
@@ -113,7 +113,7 @@ def inspect(
     examiner = Examiner(settings, folder, annotated=annotated, threads=threads)
     found = find_files([place_of(source) for source in sources], folder)
     for sentence in found.sentences():
-        errors.print(sentence, markup=False)
+        errors.print(spelled_out(sentence), markup=False)
     stems = casefile_stems(found.files, folder if isinstance(folder, Path) else None)
     paths = own.share(found.files)
     rows: list[Row] = []

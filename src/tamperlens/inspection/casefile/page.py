@@ -18,7 +18,7 @@ from tamperlens.files import unturned
 from tamperlens.inspection.casefile.annotate import painter
 from tamperlens.inspection.casefile.record import PhotoRecord, Thresholds, VideoRecord
 from tamperlens.inspection.casefile.timeline import AXIS, clock, draw_timeline, legend
-from tamperlens.inspection.casefile.words import WORDS, alarms_in_words, rate_in_words, sentence_of
+from tamperlens.inspection.casefile.words import WORDS, alarms_in_words, quoted, rate_in_words, sentence_of
 from tamperlens.inspection.photo import cut_out
 from tamperlens.media import fit_within
 from tamperlens.types import FacePicture, Inspection, UInt8Array, VideoInspection
@@ -60,6 +60,7 @@ def render_page(inspection: Inspection | VideoInspection, record: PhotoRecord | 
         "faces": sorted(ordered[:MAX_SHOWN], key=lambda view: view.number),
         "hidden": max(0, len(views) - MAX_SHOWN),
         "command": command,
+        "verify": f"tamperlens verify {quoted(record.outputs['record'])}" if "record" in record.outputs else "",
         "clock": clock,
         "policy": content_policy(),
     }

@@ -8,6 +8,7 @@ A new figure needs a field here and a line in the class's ``of``; `verify` compa
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -81,7 +82,7 @@ class Settings(_Part):
     )
     start: float = Field(default=0.0, description="second at which inspection of a video begins")
     end: float | None = Field(default=None, description="second before which it ends; null: the video's end")
-    max_frames: int | None = Field(default=None, description="judged frames of a video at most; null: any number")
+    max_frames: int | None = Field(default=None, description="judged moments of a video at most; null: any number")
     detector: str = Field(default="", description="the face detector's name; empty: the default one")
     runtime: Annotated[Runtime, _EXPLAINS] = Field(
         default="auto", description="what should run the model; auto: the fastest that gives the model card's numbers"
@@ -136,7 +137,7 @@ class Track(_Part):
 
     face: int = Field(ge=1, description="numbers the file's faces in the order of appearance")
     verdict: VerdictName
-    score: Share | None = Field(description="of all judged frames together; null where they are too few")
+    score: Share | None = Field(description="of all judged frames together, of few the highest; null where there is none")
     first: Seconds = Field(description="second of its first judged frame")
     last: Seconds
     raised: list[Annotated[list[Seconds], Field(min_length=2, max_length=2)]] = Field(
@@ -355,7 +356,7 @@ def parse_record(values: dict[str, Any] | str | bytes) -> Record:
 def path_of(record: Record) -> Path | Address:
     """Where a record's file was. Bytes of its name that are no text are spelled out in records, as in ``caf\\udce9.jpg``."""
     path = place_of(record.path)
-    if isinstance(path, Address) or path.exists():
+    if isinstance(path, Address) or os.path.exists(path):  # False of names too long for any file
         return path
     return Path(re.sub(r"\\udc([89a-f][0-9a-f])", lambda found: chr(0xDC00 + int(found[1], 16)), record.path))
 

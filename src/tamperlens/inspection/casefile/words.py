@@ -8,8 +8,9 @@ from tamperlens.inspection.casefile.record import Face, PhotoRecord, Rates, Trac
 from tamperlens.inspection.casefile.timeline import clock
 from tamperlens.types import Verdict
 
-__all__ = ["WORDS", "alarms_in_words", "command_of", "rate_in_words", "sentence_of"]
+__all__ = ["WORDS", "alarms_in_words", "command_of", "quoted", "rate_in_words", "sentence_of"]
 
+_NAMED = 8  # faces that are named
 WORDS = {verdict.value: verdict.words for verdict in Verdict}
 
 
@@ -30,7 +31,8 @@ def _faces_in_words(record: PhotoRecord | VideoRecord) -> str:
         (track,) = (track for track in record.tracks if track.verdict == "manipulated")
         first, last = (track.raised[0][0], track.raised[-1][1]) if track.raised else (track.first, track.last)
         return f"face {track.face} (from {clock(first)} to {clock(last)})"
-    return "the one face" if len(faces) == 1 else f"face{'s' if len(numbers) > 1 else ''} {', '.join(numbers[:8])}"
+    more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
+    return "the one face" if len(faces) == 1 else f"face{'s' if len(numbers) > 1 else ''} {', '.join(numbers[:_NAMED])}{more}"
 
 
 def rate_in_words(rates: Rates) -> str:
@@ -70,10 +72,12 @@ def command_of(record: PhotoRecord | VideoRecord) -> str:
         words += [option, f"{value}"] if value is not None else []
     for option, value in (("--to", asked.end), ("--max-frames", asked.max_frames), ("--detector", asked.detector or None)):
         words += [option, f"{value}"] if value is not None else []
-    return " ".join(["tamperlens inspect", _quoted(os.fspath(path_of(record))), *map(shlex.quote, words)])
+    for option, given, usual in (("--runtime", asked.runtime, "auto"), ("--precision", asked.precision, "float32")):
+        words += [option, given] if given != usual else []
+    return " ".join(["tamperlens inspect", quoted(os.fspath(path_of(record))), *map(shlex.quote, words)])
 
 
-def _quoted(path: str) -> str:
+def quoted(path: str) -> str:
     """A path as a shell takes it; bytes that are no text, and letters that control a terminal, are spelled out for bash."""
     path = f"./{path}" if path.startswith("-") else path
     if path.isprintable():

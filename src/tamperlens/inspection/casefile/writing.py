@@ -96,11 +96,13 @@ def write_casefile(
     What cannot be written is named in ``not_written`` and in the reasons, and keeps nothing else back. No exception of
     writing gets out.
     """
+    before = record_at(folder, stem)
     try:
-        stem = _claimed(folder, stem, record.path)
+        own = _claimed(folder, stem, record.path)
     except OSError as error:
         return unwritten(record, readable(folder), error)
-    parts = _Parts(folder, stem, _displaced(folder, stem, Path(inspection.path)))
+    notes = [*_displaced(folder, own, Path(inspection.path)), *(_replaced(before, record) if own == stem else ())]
+    parts = _Parts(folder, own, notes)
     if isinstance(inspection, VideoInspection):
         asked = record.settings
         end = math.inf if asked.end is None else asked.end
@@ -255,6 +257,13 @@ def _claimed(folder: Path, stem: str, path: str) -> str:
 def _remove_remains(folder: Path, stem: str) -> None:
     """Remove what a run that was killed left of a casefile's unfinished files."""
     remove_remains(folder, lambda name: _stem_in(name) == stem)
+
+
+def _replaced(before: Record | None, record: Inspected) -> list[str]:
+    """A word on a report that was written over: the file changed, or another one had the same relative path."""
+    if before is None or isinstance(before, FailureRecord) or before.file.sha256 == record.file.sha256:
+        return []
+    return [f"an earlier report on other content at this path was written over (SHA-256 {before.file.sha256[:12]}...)"]
 
 
 def _displaced(folder: Path, stem: str, path: Path) -> list[str]:
