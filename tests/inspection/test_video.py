@@ -1,6 +1,7 @@
 import math
 import pickle
 import struct
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -18,11 +19,11 @@ from tamperlens.faces import FaceTracks, detector_for
 from tamperlens.forge.whole import forge_face
 from tamperlens.inspection import video
 from tamperlens.inspection.casefile import timeline
-from tamperlens.inspection.verdict import AGGREGATIONS, judge_track, judge_tracks, rule_of, video_verdict
+from tamperlens.inspection.verdict import AGGREGATIONS, judge_tracks, rule_of, video_verdict
 from tamperlens.inspection.video import boxes_at, default_every, heat_of, inspect_video
 from tamperlens.media import VideoSampler, moves, write_video
 from tamperlens.models.runtime import load
-from tamperlens.types import FaceBox, FaceFinding, Sighting, Verdict, VideoInspection, VideoRule
+from tamperlens.types import FaceBox, FaceFinding, FaceTrack, Sighting, Verdict, VideoInspection, VideoRule
 
 RULE = VideoRule("median", 0.6, 0.4, 3)
 DETECTOR = detector_for("video")
@@ -232,6 +233,11 @@ def test_no_face_is_inconclusive(tmp_path: Path) -> None:
     assert inspection.verdict is Verdict.INCONCLUSIVE and "no face was found in 10 frames" in inspection.reasons[0]
 
 
+def judge_track(sightings: Sequence[Sighting], rule: VideoRule) -> FaceTrack:
+    (track,) = judge_tracks({1: sightings}, rule)
+    return track
+
+
 @pytest.mark.parametrize(
     ("scores", "verdict"),
     [([0.6] * 3, "manipulated"), ([0.59] * 3, "inconclusive"), ([0.39] * 3, "no_evidence"), ([0.9] * 2, "inconclusive")],
@@ -239,7 +245,7 @@ def test_no_face_is_inconclusive(tmp_path: Path) -> None:
 def test_a_tracks_score_decides_at_the_rules_thresholds(scores: list[float], verdict: str) -> None:
     findings = [FaceFinding(box(), Verdict.NO_EVIDENCE, score, 0.1, ("a reason",)) for score in scores]
     seen = [Sighting(k, k, finding) for k, finding in enumerate(findings)]
-    track = judge_track(1, seen, RULE)
+    track = judge_track(seen, RULE)
     assert track.verdict == verdict
     assert ("authentic" in track.reasons[0]) == (verdict == "no_evidence")
 
@@ -249,7 +255,7 @@ def test_a_face_that_most_frames_show_too_badly_is_inconclusive(poor: int, verdi
     blurred = FaceFinding(box(), Verdict.INCONCLUSIVE, 0.1, 0.1, ("it is blurred",), too_poor=True)
     raised = FaceFinding(box(), Verdict.INCONCLUSIVE, 0.1, 0.1, ("the score is raised",))  # says nothing about the picture
     seen = [Sighting(k, k, raised if k >= poor else blurred) for k in range(5)]
-    track = judge_track(1, seen, RULE)
+    track = judge_track(seen, RULE)
     said = "3 of 5 frames are too poor, as at second 0.0: it is blurred"
     assert track.verdict == verdict and (said in track.reasons[0]) == (poor == 3)
 
@@ -277,15 +283,15 @@ def test_no_judged_frame_is_without_influence() -> None:
 
 def test_a_forgery_in_a_part_of_a_face_s_time_is_not_drowned() -> None:
     def verdict(*scores: float) -> str:
-        return judge_track(1, sightings(*scores), RULE).verdict
+        return judge_track(sightings(*scores), RULE).verdict
 
     calm = [0.1] * 10
     assert verdict(*calm, 0.7, 0.8, 0.7, *calm) is Verdict.INCONCLUSIVE
-    assert "second 10.0 to 12.0 by itself reaches 0.700" in judge_track(1, sightings(*calm, 0.7, 0.8, 0.7), RULE).reasons[0]
+    assert "second 10.0 to 12.0 by itself reaches 0.700" in judge_track(sightings(*calm, 0.7, 0.8, 0.7), RULE).reasons[0]
     assert verdict(*calm, 0.7, 0.8, *calm, 0.7, *calm) is Verdict.NO_EVIDENCE  # not three in a row
     assert verdict(*calm, 0.5, 0.5, 0.5, *calm) is Verdict.NO_EVIDENCE  # by itself it would be inconclusive
     quick = [replace(seen, seconds=seen.seconds / 25) for seen in sightings(*calm, 0.7, 0.8, 0.7, *calm)]
-    assert judge_track(1, quick, RULE).verdict is Verdict.NO_EVIDENCE  # a tenth of a second
+    assert judge_track(quick, RULE).verdict is Verdict.NO_EVIDENCE  # a tenth of a second
 
 
 def test_a_face_cut_into_pieces_is_judged_as_a_whole() -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -64,6 +65,11 @@ def violations(frame: Any) -> list[str]:
     return [f"{breach['id']}: {node['html']}" for breach in found["violations"] for node in breach["nodes"]]
 
 
+def refuse(route: Any) -> None:
+    """A busy server's answer."""
+    route.fulfill(status=503, content_type="application/problem+json", body="{}")
+
+
 def until(true: Callable[[], Any]) -> Any:
     for _ in range(PATIENCE // 50):
         if found := true():
@@ -97,19 +103,30 @@ def test_an_entry_tells_how_far_its_file_is(open_page, files) -> None:
 
 def test_a_stream_that_is_refused_is_asked_for_again(open_page, files) -> None:
     """A browser gives up a stream that is answered with an error: the entry would never end."""
-    page, refused = open_page(tolerated="503 (Service Unavailable)"), []
-
-    def busy(route: Any) -> None:
-        if len(refused) == 2:
-            route.continue_()
-            return
-        refused.append(route.request.url)
-        route.fulfill(status=503, content_type="application/problem+json", body="{}")
-
-    page.route("**/api/events?*", busy)
+    page, refused = open_page(tolerated="503 (Service Unavailable)"), [True]
+    page.route("**/api/events?*", lambda route: refuse(route) if refused else route.continue_())
     page.set_input_files("#files", [files["face.jpg"]])
+    until(lambda: "The server does not answer" in entry(page, "face.jpg").inner_text())
+    refused.clear()
     entry(page, "face.jpg").locator(BADGE).wait_for()
-    assert len(refused) == 2
+    assert "does not answer" not in entry(page, "face.jpg").inner_text()
+
+
+def test_a_reload_and_a_delete_while_the_server_is_busy_lose_nothing(open_page, files) -> None:
+    page, refused = open_page(tolerated="503 (Service Unavailable)"), [True]
+    page.set_input_files("#files", [files["no face.png"]])
+    photo = entry(page, "no face.png")
+    photo.locator(BADGE).wait_for()
+    page.route(re.compile("/api/jobs/[^/]+$"), lambda route: refuse(route) if refused else route.continue_())
+    photo.get_by_role("button", name="Delete").click()
+    until(lambda: "The server does not answer" in photo.inner_text())
+    page.reload()
+    assert page.locator(".job").count() == 0
+    page.reload()
+    refused.clear()
+    photo.locator(BADGE).wait_for()
+    photo.get_by_role("button", name="Delete").click()
+    until(lambda: page.locator(".job").count() == 0)
 
 
 def test_five_files_at_once_with_progress_verdicts_reports_and_downloads(open_page, files, tmp_path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from tamperlens.errors import ModelError
 from tamperlens.types import FaceFinding, FaceTrack, FloatArray, Predictor, Sighting, Verdict, VideoRule
 
-__all__ = ["AGGREGATIONS", "DEFAULT_AGGREGATION", "judge_track", "judge_tracks", "rule_of", "video_verdict"]
+__all__ = ["AGGREGATIONS", "DEFAULT_AGGREGATION", "judge_tracks", "rule_of", "video_verdict"]
 
 #: Ways to make one score of a face's judged frames, float (N,) in [0, 1], those first on which single frames have least
 #: influence; compared by bench/video_rule.py.
@@ -60,12 +60,6 @@ def judge_tracks(
         words = f"; the {len(short)} faces that are seen in fewer than {rule.min_frames} frames reach {together:.3f} together"
         tracks = [_raise(track, words, rule) if track.number in short else track for track in tracks]
     return tuple(tracks)
-
-
-def judge_track(number: int, sightings: Sequence[Sighting], rule: VideoRule) -> FaceTrack:
-    """One face of a video as one finding; see `judge_tracks`."""
-    (track,) = judge_tracks({number: sightings}, rule)
-    return track
 
 
 def _judge_track(number: int, sightings: Sequence[Sighting], rule: VideoRule, confirm: Confirm) -> FaceTrack:

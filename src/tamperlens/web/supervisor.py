@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from tamperlens.errors import DataError
-from tamperlens.web.jobs import Job, Jobs
+from tamperlens.web.jobs import MAX_TRIES, Job, Jobs
 from tamperlens.web.limits import Limits
 from tamperlens.web.worker import work
 
@@ -197,6 +197,7 @@ class Supervisor(threading.Thread):
         worker.kill()
         if worker.job is not None:
             self.jobs.give_back(worker.job, _CRASHED)
+            _log.info("job %s: its worker died, try %d of %d", worker.job.id[:6], worker.job.tries, MAX_TRIES)
 
     def _fail(self, reason: str) -> None:
         if not self.failure:
@@ -218,6 +219,7 @@ class Supervisor(threading.Thread):
                 self.jobs.finish(job, "cancelled")
             else:
                 self.jobs.finish(job, "failed", error=self.jobs.limits.refuse_time(), status=422)
+            _log.info("job %s %s", job.id[:6], "cancelled" if job.id in stopping else "took too long")
 
 
 def _found(news: dict[str, Any]) -> dict[str, Any]:
