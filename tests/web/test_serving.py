@@ -79,6 +79,7 @@ def test_limits_that_only_a_decoder_knows_end_in_a_word_and_its_status(server, f
 
 
 def test_a_job_in_work_is_cancelled_by_ending_its_process(server, files) -> None:
+    ended(server, server.ask("/api/jobs", files["no face.png"].read_bytes())["id"])  # until one is ready
     workers = server.workers()
     for worker in workers:
         os.kill(worker, signal.SIGSTOP)  # as one that hangs in a decoder
