@@ -36,7 +36,7 @@ from tamperlens.training.config import TrainConfig
 from tamperlens.training.pair_batches import forged_pairs
 from tamperlens.types import Frame, LabelledCrop, UInt8Array
 
-__all__ = ["DOUBT", "FALSE_ALARMS", "About", "kept_as", "people_of", "read_about", "ship", "worst_source"]
+__all__ = ["DOUBT", "FALSE_ALARMS", "About", "kept_as", "people_of", "read_about", "recipes_of", "ship", "worst_source"]
 
 Control = Callable[[UInt8Array], UInt8Array]
 Say = Callable[[str], None]
@@ -112,7 +112,11 @@ def ship(
     work.mkdir(exist_ok=True)
     predictor, _ = _exported(model, raw, work / "raw.onnx")
     judged = [predictor(crop.image) for crop in crops]
-    tau = model.map_threshold = best_map_threshold([prediction.pixel_map for prediction in judged], crops)
+    tau = best_map_threshold([prediction.pixel_map for prediction in judged], crops)
+    if tau != model.map_threshold:  # which is inside the file, and on which seg's scores depend (Eq. 6)
+        model.map_threshold = tau
+        predictor, _ = _exported(model, raw, work / "raw.onnx")
+        judged = [predictor(crop.image) for crop in crops]
     ways = {share: _outcomes(crops, [peak(p.pixel_map, share) if share else p.score for p in judged]) for share in PEAK_SHARES}
     for share, own in ways.items():
         say(f"validation AUC of the score by {f'the surest {share:.1%} of pixels' if share else 'the task'}: {_auc(own):.3f}")
@@ -120,7 +124,7 @@ def ship(
     if _auc(ways[peak_share]) < _auc(ways[None]) + CLEARLY:
         peak_share = None  # what the task learned to say
     outcomes, calibration = ways[peak_share], fit_calibration(ways[peak_share])
-    # With the map threshold inside: the file that ships.
+    # With the way to score in the card: what ships.
     predictor, difference = _exported(model, raw.model_copy(update={"peak_share": peak_share}), work / "raw.onnx")
     by_source = photo_outcomes(predictor, _by_source(people["val"], folders, photos_per_source), controls, work, say)
     thresholds = []
@@ -225,6 +229,13 @@ def _by_source(photos: Iterable[FacePhoto], folders: Sequence[Path], most: int) 
 
 def _trained(config: TrainConfig) -> tuple[str, ...]:
     return config.families or (tuple(RECIPES) if config.pairs else ())
+
+
+def recipes_of(card: ModelCard) -> tuple[str, ...]:
+    """The recipes of the pairs that a model learned from; none where it learned from families of single crops."""
+    config = card.training.config
+    pairs = isinstance(config, dict) and config.get("pairs")
+    return tuple(name for name in card.families.trained if name in RECIPES) if pairs else ()
 
 
 def _validation_crops(config: TrainConfig, photos: Sequence[FacePhoto], count: int) -> Iterable[LabelledCrop]:
