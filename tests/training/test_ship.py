@@ -1,7 +1,9 @@
 """From a run to a shipped model: thresholds by source, and the whole way on three people."""
 
 import copy
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -126,6 +128,48 @@ def test_the_calibration_is_of_scores_at_the_map_threshold_that_ships(tmp_path, 
     ships = runtime.TorchPredictor(model, card.model_copy(update={"calibration": None}))
     assert model.map_threshold != 0.5
     assert list(found[0].scores) == pytest.approx([ships(image).score for image in images])
+
+
+@pytest.mark.parametrize("where", ["photos", "--control"])
+def test_folders_that_are_missing_or_share_a_name_are_refused(where: str, tmp_path) -> None:
+    photos = [tmp_path / "a" / "photos", tmp_path / "b" / "photos"]
+    for folder in photos:
+        folder.mkdir(parents=True)
+    run = finished(tmp_path / "run")
+
+    def shipped(*folders: Path) -> str:
+        given = [str(folder) for folder in folders]
+        given = (
+            given if where == "photos" else [str(photos[0]), *(word for name in given for word in ("--control", f"{name}=3"))]
+        )
+        about = ["--about", str(ROOT / "runs" / "data.toml"), "--only", "photos"]
+        done = CliRunner().invoke(app, ["ship", str(run), *given, "--out", str(tmp_path / "out"), *about])
+        assert done.exit_code == 2
+        return " ".join(done.output.split())
+
+    assert "are both called photos" in shipped(*photos)
+    assert "misspelt is no folder" in shipped(tmp_path / "misspelt")
+
+
+def test_the_commit_is_of_the_projects_checkout_or_none(tmp_path, monkeypatch) -> None:
+    asked = []
+
+    def git(command, cwd, **_) -> SimpleNamespace:
+        asked.append(cwd)
+        return SimpleNamespace(stdout=f"{top}\n" if "--show-toplevel" in command else "abc\n")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(subprocess, "run", git)
+    top = ROOT
+    assert shipping._commit() == "abc" and set(asked) == {ROOT / "src" / "tamperlens"}
+    top = tmp_path  # somebody else's repository, which holds the virtual environment
+    assert shipping._commit() == ""
+
+    def lacks(*_, **__) -> None:
+        raise FileNotFoundError("git")
+
+    monkeypatch.setattr(subprocess, "run", lacks)
+    assert shipping._commit() == ""
 
 
 def people(folder: Path, split: str, count: int) -> None:

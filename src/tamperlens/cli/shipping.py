@@ -35,6 +35,7 @@ def ship(
     try:
         from tamperlens.bench import groups, measure, video_rule
         from tamperlens.bench.held_out import CONTROLS, DELIVERIES
+        from tamperlens.data.portraits import sources_of
         from tamperlens.models.card import CardRow
         from tamperlens.models.model import load as load_model
         from tamperlens.models.runtime import OnnxPredictor
@@ -44,6 +45,8 @@ def ship(
 
     if unknown := sorted({*(only or ())} - {*STEPS}):
         raise DataError(f"--only: {', '.join(unknown)} unknown; expected some of {', '.join(STEPS)}")
+    others = [(Path(name), int(border or 0)) for name, _, border in (text.partition("=") for text in controls or ())]
+    control_folders = sources_of(path for path, _ in others)
     make_folder(folder)
     steps = only or STEPS
 
@@ -81,15 +84,14 @@ def ship(
         keep()
     if "photos" in steps:
         own = {
-            path.name: [Path(p.path) for p in people["test"] if Path(p.path).is_relative_to(path)][:per_source]
-            for path in photos
+            name: [Path(p.path) for p in people["test"] if Path(p.path).is_relative_to(path)][:per_source]
+            for name, path in sources_of(photos).items()
         }
         rows += measure.measure_photos(
             predictor, {f"{name}, test people": held for name, held in own.items() if held}, changes, say=say
         )
-        others = [(Path(name), int(border or 0)) for name, _, border in (text.partition("=") for text in controls or ())]
-        held = {path.name: measure.photos_in(path, per_source) for path, _ in others}
-        borders = {path.name: border for path, border in others}
+        held = {name: measure.photos_in(path, per_source) for name, path in control_folders.items()}
+        borders = {name: border for name, (_, border) in zip(control_folders, others, strict=True)}
         rows += measure.measure_photos(predictor, held, measure.OTHER_CONTROLS, borders, say=say)
         keep()
     if "groups" in steps and labels:

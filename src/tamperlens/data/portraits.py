@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE, make_sam
 from tamperlens.media import read_photo
 from tamperlens.types import FaceBox, FaceDetector, FloatArray, LabelledCrop, UInt8Array
 
-__all__ = ["FacePhoto", "by_split", "find_face_photos", "forged_crops", "load_portrait", "split_of"]
+__all__ = ["FacePhoto", "by_split", "find_face_photos", "forged_crops", "load_portrait", "sources_of", "split_of"]
 
 WIDE = 2.8  # kept around a face, in face sizes: the x2 crop and room to move it
 MAX_KEPT_SIDE = 1000  # pixels
@@ -33,6 +34,26 @@ class FacePhoto:
     person: str  # folder/name: one value per person, the unit of every split; the first folder of those that hold the name
     box: tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels
     landmarks: tuple[tuple[float, float], ...]  # five x, y
+
+
+def _source_name(folder: Path) -> str:
+    """The folder's own name, however it is given: as ``.``, or by a link, which keeps the name of the link."""
+    return Path(os.path.abspath(folder)).name
+
+
+def sources_of(folders: Iterable[Path]) -> dict[str, Path]:
+    """Folders of photos by name; `DataError` where one is missing, or where two have one name and could not be told apart."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise DataError(f"{folder} is no folder; give folders of real photos")
+        if (name := _source_name(folder)) in found:
+            raise DataError(
+                f"{found[name]} and {folder} are both called {name}, and results of photos stand under their folder's name: "
+                "give each folder once, and rename one where they differ"
+            )
+        found[name] = folder
+    return found
 
 
 def _name_of(path: Path, root: Path) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tamperlens.data import seeds
-from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
+from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops, sources_of
 from tamperlens.errors import DataError
 from tamperlens.faces import detector_for
 from tamperlens.forge import FAMILIES
@@ -80,7 +80,8 @@ def _plain(error: Exception) -> str:
 
 
 def people_of(folders: Sequence[Path], cache: Path | None = None) -> dict[str, list[FacePhoto]]:
-    """The photos of ``train``, ``val`` and ``test`` people in these folders."""
+    """The photos of ``train``, ``val`` and ``test`` people in these folders; `DataError` as `sources_of`."""
+    sources_of(folders)
     return by_split(find_face_photos(folders, detector_for("portrait"), cache))
 
 
@@ -150,7 +151,7 @@ def ship(
                     "data": about.data,
                     "photos": {split: len(own) for split, own in people.items()},
                     "date": date.today().isoformat(),
-                    "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
+                    "commit": _commit(),
                     "thresholds": f"score thresholds at {FALSE_ALARMS:.0%} (manipulated) and {DOUBT:.0%} (inconclusive) false "
                     f"alarms of the worst of {len(by_source)} sources ({', '.join(by_source)}), on photos of validation people "
                     f"inspected whole, each counted by its highest score: {', '.join(controls)}; Platt scaling, the map "
@@ -222,7 +223,10 @@ def photo_outcomes(
 
 def _by_source(photos: Iterable[FacePhoto], folders: Sequence[Path], most: int) -> dict[str, list[FacePhoto]]:
     """At most so many photos of each folder, drawn by a fixed seed."""
-    own = {folder.name: [photo for photo in photos if Path(photo.path).is_relative_to(folder)] for folder in folders}
+    own = {
+        name: [photo for photo in photos if Path(photo.path).is_relative_to(folder)]
+        for name, folder in sources_of(folders).items()
+    }
     rng = np.random.default_rng(seeds.CHOSEN_PHOTOS)
     return {name: [held[i] for i in sorted(rng.permutation(len(held))[:most])] for name, held in own.items() if held}
 
@@ -242,6 +246,20 @@ def _validation_crops(config: TrainConfig, photos: Sequence[FacePhoto], count: i
     if config.pairs:
         return forged_pairs(photos, _trained(config), count, sides=SIDES, seed=seeds.THRESHOLDS)
     return forged_crops(photos, config.families, count, sides=SIDES, seed=seeds.THRESHOLDS, compressed=config.compressed)
+
+
+def _commit() -> str:
+    """The commit that this package's source is at; empty where it is no checkout of the project, or git is not installed."""
+    package = Path(__file__).resolve().parents[1]
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=package, capture_output=True, text=True).stdout.strip()
+
+    try:
+        top = git("rev-parse", "--show-toplevel")  # a virtual environment may lie in somebody else's repository
+        return git("rev-parse", "HEAD") if top and Path(top, "src", package.name).resolve() == package else ""
+    except OSError:
+        return ""
 
 
 def _exported(model: Model, card: ModelCard, path: Path) -> tuple[OnnxPredictor, float]:
