@@ -1,7 +1,9 @@
 """From a run to a shipped model: thresholds by source, and the whole way on three people."""
 
 import copy
+import json
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +22,7 @@ from typer.testing import CliRunner
 
 from tamperlens.bench import measure
 from tamperlens.cli import app
-from tamperlens.data.portraits import split_of
+from tamperlens.data.portraits import FacePhoto, by_split, split_of
 from tamperlens.models import model as models
 from tamperlens.models import runtime
 from tamperlens.models.card import CardRow, Families, ModelCard, Training
@@ -28,6 +30,7 @@ from tamperlens.models.runtime import load
 from tamperlens.training import ship as shipping
 from tamperlens.training.config import TrainConfig
 from tamperlens.training.loop import card_of
+from tamperlens.training.run_folder import LearnedFrom, keep_settings, splits_learned
 from tamperlens.training.ship import About, read_about, worst_source
 from tamperlens.types import LabelledCrop
 
@@ -172,6 +175,33 @@ def test_the_commit_is_of_the_projects_checkout_or_none(tmp_path, monkeypatch) -
     assert shipping._commit() == ""
 
 
+@pytest.mark.parametrize("old", [False, True])
+def test_photos_that_were_in_another_split_are_refused(old: bool, tmp_path, monkeypatch) -> None:
+    def photos_in(folder: str) -> list[FacePhoto]:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        found = []
+        for number in range(12):
+            path = tmp_path / folder / f"p{number}.jpg"
+            path.write_text(f"photo {number}")
+            found.append(FacePhoto(str(path), f"{folder}/p{number}", (0, 0, 1, 1), ()))
+        return found
+
+    learned = photos_in("photos")
+    run = tmp_path / "run"
+    run.mkdir()
+    if old:
+        kept = json.dumps({"stamp": "", "photos": [asdict(photo) for photo in learned]})
+        (run / "faces.json").write_text(kept)
+    else:
+        keep_settings(run, TrainConfig(), LearnedFrom.people(by_split(learned)))
+    monkeypatch.setattr(shipping, "find_face_photos", lambda folders, *_: photos_in(folders[0].name))
+    assert shipping.people_of([tmp_path / "photos"], run) == by_split(learned)
+    (tmp_path / "others").mkdir()
+    with pytest.raises(DataError, match=r"photos, such as .* are in another split than when .*run learned from them"):
+        shipping.people_of([tmp_path / "others"], run)  # the same photos under another name
+    assert not old or (run / "faces.json").read_text() == kept
+
+
 def people(folder: Path, split: str, count: int) -> None:
     """Photos of so many people of a split: one face in several lights."""
     names = [name for name in (f"p{number}" for number in range(400)) if split_of(f"{folder.name}/{name}") == split][:count]
@@ -194,6 +224,7 @@ def test_the_whole_way_from_photos_to_a_shipped_model(tmp_path) -> None:
     run = CliRunner().invoke
     trained = run(app, ["train", str(photos), "--config", str(tmp_path / "run.toml"), "--out", str(tmp_path / "run")])
     assert trained.exit_code == 0, trained.output
+    assert set().union(*splits_learned(tmp_path / "run").values()) == {"train", "val", "test"}
     arguments = [
         "ship", str(tmp_path / "run"), str(photos), "--out", str(tmp_path / "out"), "--about", str(tmp_path / "about.toml"),
         "--labels", str(tmp_path / "labels.csv"), "--per-family", "1", "--per-source", "1", "--clips", "2",

@@ -62,7 +62,7 @@ def ship(
         )  # fmt: skip
     else:
         stem = folder / load_model(run / "best")[1].name
-    people = shipping.people_of(photos, run / "faces.json")
+    people = shipping.people_of(photos, run)
     predictor = OnnxPredictor(stem.with_suffix(".onnx"), threads=1)
     card, rows = predictor.card, list[CardRow]()
 

@@ -19,7 +19,17 @@ from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE, make_sam
 from tamperlens.media import read_photo
 from tamperlens.types import FaceBox, FaceDetector, FloatArray, LabelledCrop, UInt8Array
 
-__all__ = ["FacePhoto", "by_split", "find_face_photos", "forged_crops", "load_portrait", "sources_of", "split_of"]
+__all__ = [
+    "FacePhoto",
+    "by_split",
+    "find_face_photos",
+    "fingerprint",
+    "forged_crops",
+    "kept_photos",
+    "load_portrait",
+    "sources_of",
+    "split_of",
+]
 
 WIDE = 2.8  # kept around a face, in face sizes: the x2 crop and room to move it
 MAX_KEPT_SIDE = 1000  # pixels
@@ -97,7 +107,7 @@ def find_face_photos(
     homes: dict[str, str] = {}  # the first folder that holds a name: the same name in a later one is the same person
     for folder in folders:
         for path in sorted(path for path, root in roots.items() if root == folder):
-            homes.setdefault(_name_of(path, folder), folder.name)
+            homes.setdefault(_name_of(path, folder), _source_name(folder))
     stamp = hashlib.sha256("\n".join(f"{path} {path.stat().st_size}" for path in paths).encode()).hexdigest()
     if cache and (kept := _cached_photos(cache, stamp)):
         return kept
@@ -124,11 +134,24 @@ def find_face_photos(
     return photos
 
 
-def _cached_photos(cache: Path, stamp: str) -> list[FacePhoto]:
-    """The list in ``cache``; empty where it is of other files, missing or broken."""
+def kept_photos(cache: Path) -> list[FacePhoto]:
+    """The list that `find_face_photos` left in ``cache``, of whatever files; empty where it is missing or broken."""
+    return _cached_photos(cache)
+
+
+def fingerprint(photo: FacePhoto) -> str:
+    """Tells a photo from others wherever it lies and whatever it is called: a hash of its size and its first 64 KiB."""
+    with open(photo.path, "rb") as file:
+        start = file.read(1 << 16)
+        size = os.fstat(file.fileno()).st_size
+    return hashlib.sha256(size.to_bytes(8, "big") + start).hexdigest()[:16]
+
+
+def _cached_photos(cache: Path, stamp: str | None = None) -> list[FacePhoto]:
+    """The list in ``cache``; empty where it is of other files than the stamp's, missing or broken."""
     try:
         kept = json.loads(cache.read_text())
-        rows = kept["photos"] if kept["stamp"] == stamp else []
+        rows = kept["photos"] if stamp in (None, kept["stamp"]) else []
         return [
             FacePhoto(row["path"], row["person"], tuple(row["box"]), tuple(tuple(point) for point in row["landmarks"]))
             for row in rows

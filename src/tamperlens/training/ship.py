@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tamperlens.data import seeds
-from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops, sources_of
+from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, fingerprint, forged_crops, sources_of
 from tamperlens.errors import DataError
 from tamperlens.faces import detector_for
 from tamperlens.forge import FAMILIES
@@ -34,6 +34,7 @@ from tamperlens.models.model import Model, load, save
 from tamperlens.models.runtime import OnnxPredictor
 from tamperlens.training.config import TrainConfig
 from tamperlens.training.pair_batches import forged_pairs
+from tamperlens.training.run_folder import FACES, splits_learned
 from tamperlens.types import Frame, LabelledCrop, UInt8Array
 
 __all__ = ["DOUBT", "FALSE_ALARMS", "About", "kept_as", "people_of", "read_about", "recipes_of", "ship", "worst_source"]
@@ -79,10 +80,30 @@ def _plain(error: Exception) -> str:
     return str(error)
 
 
-def people_of(folders: Sequence[Path], cache: Path | None = None) -> dict[str, list[FacePhoto]]:
-    """The photos of ``train``, ``val`` and ``test`` people in these folders; `DataError` as `sources_of`."""
+def people_of(folders: Sequence[Path], run: Path) -> dict[str, list[FacePhoto]]:
+    """The photos of ``train``, ``val`` and ``test`` people in these folders, from which ``run`` learned.
+
+    Raises `DataError` as `sources_of`, and where a photo was in another split as the run learned: thresholds would be chosen,
+    and figures measured, on people that it knows.
+    """
     sources_of(folders)
-    return by_split(find_face_photos(folders, detector_for("portrait"), cache))
+    learned, own = run / FACES, run / "shipping" / FACES
+    if learned.exists() and not own.exists():  # training's list stays as it is: it tells who was in which split
+        own.parent.mkdir(exist_ok=True)
+        shutil.copyfile(learned, own)
+    people, before = by_split(find_face_photos(folders, detector_for("portrait"), own)), splits_learned(run)
+    moved = [
+        photo
+        for split, photos in people.items()
+        for photo in photos
+        if before and split not in before.get(fingerprint(photo), (split,))
+    ]
+    if moved:
+        raise DataError(
+            f"{len(moved)} photos, such as {moved[0].path} of {moved[0].person}, are in another split than when {run} learned "
+            "from them: people are told by the name of their folder, so give the folders under the names that were trained on"
+        )
+    return people
 
 
 def ship(
@@ -104,7 +125,7 @@ def ship(
     """
     model, card = load(run / "best")
     config = TrainConfig.model_validate(card.training.config)
-    people = people_of(folders, run / "faces.json")
+    people = people_of(folders, run)
     crops = list(_validation_crops(config, people["val"], crops_per_family))
     raw = card.model_copy(
         update={"calibration": None, "doubt_threshold": None, "peak_share": None, "max_side": config.max_side}
