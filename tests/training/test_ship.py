@@ -200,6 +200,7 @@ def test_photos_that_were_in_another_split_are_refused(old: bool, tmp_path, monk
     with pytest.raises(DataError, match=r"photos, such as .* are in another split than when .*run learned from them"):
         shipping.people_of([tmp_path / "others"], run)  # the same photos under another name
     assert not old or (run / "faces.json").read_text() == kept
+    assert not (run / "shipping" / "faces.json").exists()  # the next try begins with training's list again
 
 
 def people(folder: Path, split: str, count: int) -> None:

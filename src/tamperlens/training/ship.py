@@ -99,6 +99,7 @@ def people_of(folders: Sequence[Path], run: Path) -> dict[str, list[FacePhoto]]:
         if before and split not in before.get(fingerprint(photo), (split,))
     ]
     if moved:
+        own.unlink(missing_ok=True)  # the next try begins with training's list again
         raise DataError(
             f"{len(moved)} photos, such as {moved[0].path} of {moved[0].person}, are in another split than when {run} learned "
             "from them: people are told by the name of their folder, so give the folders under the names that were trained on"
