@@ -31,7 +31,7 @@ from tamperlens.metrics.thresholds import best_map_threshold, fit_calibration, o
 from tamperlens.models.card import Families, ModelCard, Origin
 from tamperlens.models.export import to_onnx
 from tamperlens.models.model import Model, load, save
-from tamperlens.models.runtime import OnnxPredictor
+from tamperlens.models.runtime import CardPredictor, OnnxPredictor
 from tamperlens.training.config import TrainConfig
 from tamperlens.training.pair_batches import forged_pairs
 from tamperlens.training.run_folder import FACES, splits_learned
@@ -133,12 +133,12 @@ def ship(
     )
     work = run / "shipping"
     work.mkdir(exist_ok=True)
-    predictor, _ = _exported(model, raw, work / "raw.onnx")
+    predictor, difference = _exported(model, raw, work / "raw.onnx")
     judged = [predictor(crop.image) for crop in crops]
     tau = best_map_threshold([prediction.pixel_map for prediction in judged], crops)
     if tau != model.map_threshold:  # which is inside the file, and on which seg's scores depend (Eq. 6)
         model.map_threshold = tau
-        predictor, _ = _exported(model, raw, work / "raw.onnx")
+        predictor, difference = _exported(model, raw, work / "raw.onnx")
         judged = [predictor(crop.image) for crop in crops]
     ways = {share: _outcomes(crops, [peak(p.pixel_map, share) if share else p.score for p in judged]) for share in PEAK_SHARES}
     for share, own in ways.items():
@@ -147,9 +147,8 @@ def ship(
     if _auc(ways[peak_share]) < _auc(ways[None]) + CLEARLY:
         peak_share = None  # what the task learned to say
     outcomes, calibration = ways[peak_share], fit_calibration(ways[peak_share])
-    # With the way to score in the card: what ships.
-    predictor, difference = _exported(model, raw.model_copy(update={"peak_share": peak_share}), work / "raw.onnx")
-    by_source = photo_outcomes(predictor, _by_source(people["val"], folders, photos_per_source), controls, work, say)
+    ships = CardPredictor(raw.model_copy(update={"peak_share": peak_share}), predictor.engine)
+    by_source = photo_outcomes(ships, _by_source(people["val"], folders, photos_per_source), controls, work, say)
     thresholds = []
     for rate in (FALSE_ALARMS, DOUBT):
         threshold, source = worst_source(by_source, rate)
@@ -201,13 +200,13 @@ def worst_source(outcomes: Mapping[str, Outcomes], rate: float) -> tuple[float, 
     return points[source], source
 
 
-def kept_as(what: str, predictor: OnnxPredictor) -> str:
+def kept_as(what: str, predictor: CardPredictor) -> str:
     """The name of the file that keeps what a model's scores of photos or clips came out as: other scores, another file."""
     return f"{what}.{predictor.name.split()[-1]}.{predictor.card.peak_share or 'task'}.jsonl"
 
 
 def photo_outcomes(
-    predictor: OnnxPredictor,
+    predictor: CardPredictor,
     sources: Mapping[str, Sequence[FacePhoto]],
     controls: Mapping[str, Control],
     work: Path,
