@@ -35,6 +35,7 @@ from tamperlens.models.model import load  # noqa: E402
 from tamperlens.models.runtime import TorchPredictor  # noqa: E402
 from tamperlens.training.config import TrainConfig, read_config  # noqa: E402
 from tamperlens.training.machine import share  # noqa: E402
+from tamperlens.training.run_folder import LearnedFrom, keep_settings, kept_source  # noqa: E402
 from tamperlens.training.runs import train_on_store  # noqa: E402
 from tamperlens.types import Prediction  # noqa: E402
 
@@ -68,6 +69,15 @@ def store(tmp_path_factory) -> Store:
 @pytest.fixture(scope="module")
 def trained(store, tmp_path_factory) -> Path:
     return train_on_store(store, tmp_path_factory.mktemp("run"), CONFIG, QUIET)
+
+
+def test_a_run_says_what_store_it_learned_from_and_is_not_resumed_on_another(store, trained, tmp_path) -> None:
+    assert kept_source(trained.parent) == LearnedFrom(settings=store.info.settings_hash, inputs=store.info.inputs_hash)
+    run = tmp_path / "run"
+    run.mkdir()
+    keep_settings(run, CONFIG, LearnedFrom(settings=store.info.settings_hash, inputs="others"))
+    with pytest.raises(DataError, match="holds a run that learned from other clips"):
+        train_on_store(store, run, CONFIG, QUIET)
 
 
 class Truth:

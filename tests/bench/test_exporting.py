@@ -12,7 +12,7 @@ from typer.testing import CliRunner  # noqa: E402
 from tamperlens.bench import exporting  # noqa: E402
 from tamperlens.bench.exporting import export_model, sample_crops  # noqa: E402
 from tamperlens.cli import app  # noqa: E402
-from tamperlens.errors import ModelError  # noqa: E402
+from tamperlens.errors import DataError, ModelError  # noqa: E402
 from tamperlens.models.card import ModelCard, Quantised  # noqa: E402
 from tamperlens.models.model import Model, save  # noqa: E402
 from tamperlens.models.quantise import quantise  # noqa: E402
@@ -64,6 +64,16 @@ def test_numbers_that_differ_are_refused_and_nothing_is_left(model, tmp_path, mo
     with pytest.raises(ModelError, match=r"differ by 0\.01 in pixel maps"):
         export_model(model, "onnx", tmp_path, say=lambda _: None)
     assert not list(tmp_path.iterdir())
+
+
+def test_folders_for_int8_that_are_missing_or_share_a_name_are_refused(model, tmp_path) -> None:
+    folders = [tmp_path / "a" / "photos", tmp_path / "b" / "photos"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    with pytest.raises(DataError, match="are both called photos"):
+        export_model(model, "onnx", tmp_path, folders)
+    with pytest.raises(DataError, match="misspelt is no folder"):
+        export_model(model, "onnx", tmp_path, [folders[0], tmp_path / "misspelt"])
 
 
 def test_int8_weights_are_int8_and_maps_near(traced, tmp_path) -> None:

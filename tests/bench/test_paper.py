@@ -137,6 +137,16 @@ def vgg16(tmp_path_factory) -> Path:
     return folder
 
 
+def test_damaged_settings_of_a_run_are_told_in_words(tmp_path) -> None:
+    out = tmp_path / "out"
+    for run in SMALL.runs(SMALL.imagenet):
+        folder = out / "models" / run.name
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text('{"model": "fn3')
+    with pytest.raises(DataError, match=r"config\.json are damaged"):
+        reproduction.report_so_far(source_of(tmp_path), out, SMALL)
+
+
 class Killed(Exception):
     pass
 

@@ -25,7 +25,7 @@ from tamperlens.training.config import TrainConfig, read_config  # noqa: E402
 from tamperlens.training.loop import train  # noqa: E402
 from tamperlens.training.machine import layout_of  # noqa: E402
 from tamperlens.training.photo_batches import LiveCrops  # noqa: E402
-from tamperlens.training.run_folder import alone_in  # noqa: E402
+from tamperlens.training.run_folder import LearnedFrom, alone_in, keep_settings, kept_source  # noqa: E402
 from tamperlens.types import LabelledCrop  # noqa: E402
 
 
@@ -51,6 +51,11 @@ def test_photos_without_a_readable_face_are_left_out_and_the_list_is_kept(photos
     empty.mkdir()
     with pytest.raises(DataError, match=r"no face of 64 pixels or more .* \(0 photos read\)"):
         find_face_photos([empty], never)
+
+
+def test_a_folder_has_the_same_people_however_it_is_given(photos, monkeypatch) -> None:
+    monkeypatch.chdir(Path(photos[0].path).parent)
+    assert [photo.person for photo in find_face_photos([Path(".")], YuNet(scales=(480,)))] == [one.person for one in photos]
 
 
 def test_a_person_is_in_one_split_whatever_the_photo() -> None:
@@ -179,6 +184,39 @@ def test_a_folder_with_another_run_is_refused(tmp_path) -> None:
     with pytest.raises(DataError, match="holds a run with another learning_rate"):
         train(CONFIG.model_copy(update={"learning_rate": 0.1}), Squares(), tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["learning_rate"] == 1e-3
+
+
+def test_a_run_is_not_resumed_on_anything_else(photos, tmp_path) -> None:
+    for name in ("store", "photos", "before"):
+        (tmp_path / name).mkdir()
+    store = LearnedFrom(settings="a", inputs="b")
+    keep_settings(tmp_path / "store", CONFIG, store)
+    keep_settings(tmp_path / "store", CONFIG, store)
+    assert kept_source(tmp_path / "store") == store
+    for other, words in (
+        (LearnedFrom(settings="c", inputs="b"), "settings a, not c"),
+        (LearnedFrom(settings="a", inputs="c"), "other clips"),
+    ):
+        with pytest.raises(DataError, match=f"{words}.*: give another --out"):
+            keep_settings(tmp_path / "store", CONFIG, other)
+    keep_settings(tmp_path / "photos", CONFIG, LearnedFrom.people({"train": photos[:2], "val": photos[2:]}))
+    keep_settings(tmp_path / "photos", CONFIG, LearnedFrom.people({"val": photos[2:], "train": photos[1::-1]}))
+    with pytest.raises(DataError, match="other photos: 1 are missing or changed, 1 were in another split"):
+        keep_settings(tmp_path / "photos", CONFIG, LearnedFrom.people({"train": photos[1:2], "test": photos[2:]}))
+    keep_settings(tmp_path / "before", CONFIG)
+    keep_settings(tmp_path / "before", CONFIG, store)  # a run of earlier versions, which does not say what it learned from
+    assert kept_source(tmp_path / "before") is None
+
+
+def test_settings_that_are_damaged_are_told_in_words_and_equal_ones_left_alone(tmp_path) -> None:
+    path = tmp_path / "config.json"
+    keep_settings(tmp_path, CONFIG)
+    before = path.stat()
+    keep_settings(tmp_path, CONFIG)
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    path.write_text(path.read_text()[:40])
+    with pytest.raises(DataError, match=r"config\.json are damaged .* give another --out"):
+        keep_settings(tmp_path, CONFIG)
 
 
 def test_nobody_else_trains_in_a_folder_meanwhile(tmp_path) -> None:

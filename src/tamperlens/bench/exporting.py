@@ -10,7 +10,7 @@ import numpy as np
 
 from tamperlens.bench.held_out import delivered
 from tamperlens.data import seeds
-from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
+from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops, sources_of
 from tamperlens.errors import DataError, ModelError
 from tamperlens.faces import crop_face, detector_for, largest_face
 from tamperlens.forge import FAMILIES
@@ -58,8 +58,9 @@ def export_model(
 
     ``int8``: folders of real photos; the model is quantised, calibrated on their train people, and judged before and after on
     ``per_family`` crops a family of their test people. Raises `ModelError`, and leaves nothing, where a float32 file differs
-    from PyTorch on crops of a real photo.
+    from PyTorch on crops of a real photo; `DataError` where a folder of ``int8`` is missing, or two have one name.
     """
+    sources_of(int8)
     stem = WEIGHTS / str(model) if str(model) in shipped_models() else Path(model)
     network, card = load(stem)
     original = TorchPredictor(network, card)

@@ -50,29 +50,46 @@ class Clips:
 
 
 def judged_clips(photos: Sequence[FacePhoto], predictor: Predictor, clips: Clips, kept: Path | None) -> list[JudgedClip]:
-    """The clips of a split's people that have enough judged frames; scores are kept in the file ``kept`` (JSON lines)."""
-    chosen = [photos[place] for place in np.random.default_rng(seeds.CHOSEN_PHOTOS).permutation(len(photos))[: clips.people]]
+    """The clips of a split's people, of one photo each, that have enough judged frames.
+
+    Scores are kept in the file ``kept`` (JSON lines). Raises `DataError` where ``photos`` are of fewer than two people.
+    """
+    own: dict[str, FacePhoto] = {}  # person -> the first photo drawn
+    for place in np.random.default_rng(seeds.CHOSEN_PHOTOS).permutation(len(photos)):
+        own.setdefault(photos[place].person, photos[place])
+    chosen = list(own.values())[: clips.people]
+    if len(chosen) < 2:
+        raise DataError(
+            f"{len(photos)} photos of {len(own)} people of a split are too few for clips, which put one person's face on "
+            "another's; give photos of more people, or leave the step video out"
+        )
     judged = [clip for clip in _judged(chosen, predictor, clips, kept) if len(clip[2]) >= MIN_FRAMES]
     return judged + _forged_in_part(judged)
 
 
 def _judged(people: Sequence[FacePhoto], predictor: Predictor, clips: Clips, kept: Path | None) -> Iterator[JudgedClip]:
-    known = {}
+    known: dict[tuple[object, ...], list[float]] = {}
     if kept and kept.exists():
-        known = {(row[0], row[1]): row[2] for row in map(json.loads, kept.read_text().splitlines())}
+        rows = [json.loads(line) for line in kept.read_text().splitlines()]
+        known = {
+            tuple(row["clip"]): row["scores"] for row in rows if isinstance(row, dict)
+        }  # earlier versions wrote lists, by person
     detector, methods = detector_for("video"), list(STANDINS)
     for number, photo in enumerate(people):
         rng = np.random.default_rng([seeds.CLIPS, number])
         kinds = [PRISTINE]
         if number < clips.forged_people:
             kinds += [methods[number % len(methods)], methods[(number + 1) % len(methods)]]
-        if all((photo.person, kind) in known for kind in kinds):
-            yield from ((photo.person, kind, np.array(known[photo.person, kind])) for kind in kinds)
+        other = people[(number + 1) % len(people)]
+        # All that a clip depends on: the same person's may be made of other photos, settings or draws another time.
+        keys = {kind: (photo.path, other.path, number, clips.frames, clips.longest, kind) for kind in kinds}
+        if all(key in known for key in keys.values()):
+            yield from ((photo.person, kind, np.array(known[key])) for kind, key in keys.items())
             continue
         try:
             target, donor = (
                 footage_of(Path(one.path), detector_for("portrait"), count=clips.frames, longest=clips.longest, rng=rng)
-                for one in (photo, people[(number + 1) % len(people)])
+                for one in (photo, other)
             )
         except DataError:
             continue
@@ -85,12 +102,12 @@ def _judged(people: Sequence[FacePhoto], predictor: Predictor, clips: Clips, kep
             scores = (
                 [seen.finding.score for seen in max(tracks, key=lambda track: len(track.sightings)).sightings] if tracks else []
             )
-            row = (photo.person, kind, [score for score in scores if score is not None])
+            row = {"clip": keys[kind], "scores": [score for score in scores if score is not None]}
             if kept:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 with kept.open("a") as file:
                     file.write(json.dumps(row) + "\n")
-            yield photo.person, kind, np.array(row[2])
+            yield photo.person, kind, np.array(row["scores"])
 
 
 def _images(target: Footage, donor: Footage, method: str, number: int) -> Iterator[UInt8Array]:

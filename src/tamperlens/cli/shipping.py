@@ -35,6 +35,8 @@ def ship(
     try:
         from tamperlens.bench import groups, measure, video_rule
         from tamperlens.bench.held_out import CONTROLS, DELIVERIES
+        from tamperlens.data.portraits import sources_of
+        from tamperlens.models.card import CardRow
         from tamperlens.models.model import load as load_model
         from tamperlens.models.runtime import OnnxPredictor
         from tamperlens.training import ship as shipping
@@ -43,6 +45,8 @@ def ship(
 
     if unknown := sorted({*(only or ())} - {*STEPS}):
         raise DataError(f"--only: {', '.join(unknown)} unknown; expected some of {', '.join(STEPS)}")
+    others = [(Path(name), int(border or 0)) for name, _, border in (text.partition("=") for text in controls or ())]
+    control_folders = sources_of(path for path, _ in others)
     make_folder(folder)
     steps = only or STEPS
 
@@ -58,9 +62,13 @@ def ship(
         )  # fmt: skip
     else:
         stem = folder / load_model(run / "best")[1].name
-    people = shipping.people_of(photos, run / "faces.json")
+    people = shipping.people_of(photos, run)
     predictor = OnnxPredictor(stem.with_suffix(".onnx"), threads=1)
-    card, rows = predictor.card, []
+    card, rows = predictor.card, list[CardRow]()
+
+    def keep() -> None:
+        card.with_results(rows).save(stem.with_suffix(".json"))  # after each step: a later one may fail
+
     if "video" in steps:
         kept = run / "shipping" / shipping.kept_as("clips", predictor)
         made = video_rule.Clips(people=clips, forged_people=max(2, clips // 4))
@@ -68,22 +76,25 @@ def ship(
         tested = video_rule.judged_clips(people["test"], predictor, made, kept)
         rows += video_rule.measure_video_rule(tested, rule, predictor.name, say)
         card = card.model_copy(update={"video": rule})
+        keep()
     if "forgeries" in steps:
         rows += measure.measure_forgeries(predictor, people, per_family, delivery or list(DELIVERIES), say)
-        rows += measure.measure_recipes(predictor, people["test"], card.families.trained, per_family, say)
+        if recipes := shipping.recipes_of(card):
+            rows += measure.measure_recipes(predictor, people["test"], recipes, per_family, say)
+        keep()
     if "photos" in steps:
         own = {
-            path.name: [Path(p.path) for p in people["test"] if Path(p.path).is_relative_to(path)][:per_source]
-            for path in photos
+            name: [Path(p.path) for p in people["test"] if Path(p.path).is_relative_to(path)][:per_source]
+            for name, path in sources_of(photos).items()
         }
         rows += measure.measure_photos(
             predictor, {f"{name}, test people": held for name, held in own.items() if held}, changes, say=say
         )
-        others = [(Path(name), int(border or 0)) for name, _, border in (text.partition("=") for text in controls or ())]
-        held = {path.name: measure.photos_in(path, per_source) for path, _ in others}
-        borders = {path.name: border for path, border in others}
+        held = {name: measure.photos_in(path, per_source) for name, path in control_folders.items()}
+        borders = {name: border for name, (_, border) in zip(control_folders, others, strict=True)}
         rows += measure.measure_photos(predictor, held, measure.OTHER_CONTROLS, borders, say=say)
+        keep()
     if "groups" in steps and labels:
         rows += groups.measure_groups(predictor, people["test"], groups.read_labels(labels), say=say)
-    card.with_results(rows).save(stem.with_suffix(".json"))
+        keep()
     say(f"{stem}.onnx with its card {stem}.json")

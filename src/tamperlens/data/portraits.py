@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +19,17 @@ from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE, make_sam
 from tamperlens.media import read_photo
 from tamperlens.types import FaceBox, FaceDetector, FloatArray, LabelledCrop, UInt8Array
 
-__all__ = ["FacePhoto", "by_split", "find_face_photos", "forged_crops", "load_portrait", "split_of"]
+__all__ = [
+    "FacePhoto",
+    "by_split",
+    "find_face_photos",
+    "fingerprint",
+    "forged_crops",
+    "kept_photos",
+    "load_portrait",
+    "sources_of",
+    "split_of",
+]
 
 WIDE = 2.8  # kept around a face, in face sizes: the x2 crop and room to move it
 MAX_KEPT_SIDE = 1000  # pixels
@@ -33,6 +44,26 @@ class FacePhoto:
     person: str  # folder/name: one value per person, the unit of every split; the first folder of those that hold the name
     box: tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels
     landmarks: tuple[tuple[float, float], ...]  # five x, y
+
+
+def _source_name(folder: Path) -> str:
+    """The folder's own name, however it is given: as ``.``, or by a link, which keeps the name of the link."""
+    return Path(os.path.abspath(folder)).name
+
+
+def sources_of(folders: Iterable[Path]) -> dict[str, Path]:
+    """Folders of photos by name; `DataError` where one is missing, or where two have one name and could not be told apart."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise DataError(f"{folder} is no folder; give folders of real photos")
+        if (name := _source_name(folder)) in found:
+            raise DataError(
+                f"{found[name]} and {folder} are both called {name}, and results of photos stand under their folder's name: "
+                "give each folder once, and rename one where they differ"
+            )
+        found[name] = folder
+    return found
 
 
 def _name_of(path: Path, root: Path) -> str:
@@ -76,7 +107,7 @@ def find_face_photos(
     homes: dict[str, str] = {}  # the first folder that holds a name: the same name in a later one is the same person
     for folder in folders:
         for path in sorted(path for path, root in roots.items() if root == folder):
-            homes.setdefault(_name_of(path, folder), folder.name)
+            homes.setdefault(_name_of(path, folder), _source_name(folder))
     stamp = hashlib.sha256("\n".join(f"{path} {path.stat().st_size}" for path in paths).encode()).hexdigest()
     if cache and (kept := _cached_photos(cache, stamp)):
         return kept
@@ -103,11 +134,24 @@ def find_face_photos(
     return photos
 
 
-def _cached_photos(cache: Path, stamp: str) -> list[FacePhoto]:
-    """The list in ``cache``; empty where it is of other files, missing or broken."""
+def kept_photos(cache: Path) -> list[FacePhoto]:
+    """The list that `find_face_photos` left in ``cache``, of whatever files; empty where it is missing or broken."""
+    return _cached_photos(cache)
+
+
+def fingerprint(photo: FacePhoto) -> str:
+    """Tells a photo from others wherever it lies and whatever it is called: a hash of its size and its first 64 KiB."""
+    with open(photo.path, "rb") as file:
+        start = file.read(1 << 16)
+        size = os.fstat(file.fileno()).st_size
+    return hashlib.sha256(size.to_bytes(8, "big") + start).hexdigest()[:16]
+
+
+def _cached_photos(cache: Path, stamp: str | None = None) -> list[FacePhoto]:
+    """The list in ``cache``; empty where it is of other files than the stamp's, missing or broken."""
     try:
         kept = json.loads(cache.read_text())
-        rows = kept["photos"] if kept["stamp"] == stamp else []
+        rows = kept["photos"] if stamp in (None, kept["stamp"]) else []
         return [
             FacePhoto(row["path"], row["person"], tuple(row["box"]), tuple(tuple(point) for point in row["landmarks"]))
             for row in rows

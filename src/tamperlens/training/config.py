@@ -13,7 +13,7 @@ from tamperlens.forge.recipes import RECIPES
 from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE
 from tamperlens.models.card import paper_policy
 
-__all__ = ["TrainConfig", "changed_settings", "read_config", "read_settings"]
+__all__ = ["TrainConfig", "changed_settings", "kept_config", "read_config", "read_settings"]
 
 #: What may change when a run is resumed: how long it lasts, how often it is looked at, and on how many cores.
 FREE = ("steps", "cooldown", "workers", "threads", "validate_every", "checkpoint_every")
@@ -103,6 +103,23 @@ def changed_settings(kept: TrainConfig, config: TrainConfig) -> list[str]:
     return [name for name in TrainConfig.model_fields if name not in FREE and getattr(kept, name) != getattr(config, name)]
 
 
+def kept_config(path: Path) -> TrainConfig:
+    """The settings that a run's ``config.json`` holds; `DataError` where the file is damaged."""
+    try:
+        return TrainConfig.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"the run's settings {path} cannot be read ({error.strerror}); give another --out") from error
+    except ValidationError as error:
+        raise DataError(
+            f"the run's settings {path} are damaged ({_wrong(error)}); put back those that it began with, which are in "
+            "best.json, too, or give another --out"
+        ) from error
+
+
+def _wrong(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'the file'}: {item['msg']}" for item in error.errors())
+
+
 def read_settings(kind: type[S], path: Path | None, example: str, changes: Mapping[str, Any]) -> S:
     """Settings from a TOML file, with ``changes`` on top unless empty; `DataError` names the file and what is wrong in it.
 
@@ -116,5 +133,4 @@ def read_settings(kind: type[S], path: Path | None, example: str, changes: Mappi
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"the settings {path} are not TOML ({error}); correct that line") from error
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise DataError(f"the settings {path or 'given'} are not valid ({wrong}); see {example}") from error
+        raise DataError(f"the settings {path or 'given'} are not valid ({_wrong(error)}); see {example}") from error

@@ -1,7 +1,7 @@
 """Training: the paper's settings as defaults, one loop on Lightning Fabric, checkpoints that resume exactly.
 
-A run folder holds ``config.json``, ``log.csv`` and the same for TensorBoard, ``checkpoint.safetensors`` (weights, optimizer
-moments, step), and the best model by validation mIoU as ``best.safetensors`` with its card.
+A run folder holds ``config.json``, ``learned_from.json``, ``log.csv`` and the same for TensorBoard, ``checkpoint.safetensors``
+(weights, optimizer moments, step), and the best model by validation mIoU as ``best.safetensors`` with its card.
 """
 
 import copy
@@ -21,7 +21,14 @@ from tamperlens.training.batch import Batch
 from tamperlens.training.config import TrainConfig
 from tamperlens.training.initial import initial_model, part_of
 from tamperlens.training.machine import layout_of, quiet_worker, share, start_fabric
-from tamperlens.training.run_folder import Progress, append_log, keep_settings, read_checkpoint, write_checkpoint
+from tamperlens.training.run_folder import (
+    LearnedFrom,
+    Progress,
+    append_log,
+    keep_settings,
+    read_checkpoint,
+    write_checkpoint,
+)
 
 __all__ = ["Progress", "TrainConfig", "card_of", "train"]
 
@@ -33,11 +40,13 @@ def train(
     *,
     validate: Callable[[Model], dict[str, float]] = lambda model: {},
     report: Callable[[Progress], None] = lambda progress: None,
+    source: LearnedFrom | None = None,
 ) -> Path:
     """Train ``config.model`` on ``data`` (item i is micro batch i) in the folder ``out``; continues a run that is there.
 
     ``validate`` maps a model in eval mode to figures, of which "miou" (else "auc") chooses the best, without it the last.
-    Returns the path stem of the kept model. Raises `DataError` when ``out`` holds a run of other settings.
+    ``source``: what ``data`` is made of. Returns the path stem of the kept model. Raises `DataError` when ``out`` holds a run
+    of other settings, or one that learned from something else.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -50,7 +59,7 @@ def train(
     averaged = _Average(model, config.average) if config.average else None
     with fabric.rank_zero_first():
         out.mkdir(parents=True, exist_ok=True)
-        keep_settings(out, config)
+        keep_settings(out, config, source)
     forward, optimizer = fabric.setup(model, optimizer)
     forward.mark_forward_method("logit_map")
     models = {"model": model} | ({"average": averaged.model} if averaged else {})

@@ -4,19 +4,33 @@ import csv
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from tamperlens.data.portraits import FacePhoto, by_split, fingerprint, kept_photos
 from tamperlens.errors import DataError, ModelError
-from tamperlens.training.config import TrainConfig, changed_settings
+from tamperlens.files import replace_text
+from tamperlens.training.config import TrainConfig, changed_settings, kept_config
 
-__all__ = ["Progress", "alone_in", "append_log", "keep_settings", "read_checkpoint", "write_checkpoint"]
+__all__ = [
+    "LearnedFrom",
+    "Progress",
+    "alone_in",
+    "append_log",
+    "keep_settings",
+    "kept_source",
+    "read_checkpoint",
+    "splits_learned",
+    "write_checkpoint",
+]
+
+FACES, SOURCE = "faces.json", "learned_from.json"
 
 
 class Progress(BaseModel):
@@ -46,13 +60,80 @@ def alone_in(out: Path) -> Iterator[None]:
         yield
 
 
-def keep_settings(out: Path, config: TrainConfig) -> None:
-    """Write the run's settings, or refuse to resume it under others; see `changed_settings`."""
-    path = out / "config.json"
-    kept = TrainConfig.model_validate_json(path.read_text()) if path.exists() else config
-    if changed := changed_settings(kept, config):
+class LearnedFrom(BaseModel):
+    """What a run learns from: a prepared store, by its hashes, or photos, by what tells them from others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    settings: str = ""  # hash of the store's settings
+    inputs: str = ""  # hash of its clips, their splits and sizes; empty where the store does not say
+    photos: dict[str, dict[str, list[str]]] = {}  # split -> person -> fingerprints
+
+    @classmethod
+    def people(cls, people: Mapping[str, Sequence[FacePhoto]]) -> "LearnedFrom":
+        """Of the photos of each split's people; photos that are no longer there are left out."""
+        photos: dict[str, dict[str, list[str]]] = {split: {} for split in people}
+        for split, own in people.items():
+            for photo in own:
+                with suppress(FileNotFoundError):
+                    photos[split].setdefault(photo.person, []).append(fingerprint(photo))
+        return cls(photos=photos)
+
+    def splits(self) -> dict[str, set[str]]:
+        """The splits of each photo, by fingerprint: more than one where copies of it are called different people."""
+        found: dict[str, set[str]] = {}
+        for split, own in self.photos.items():
+            for mark in (mark for marks in own.values() for mark in marks):
+                found.setdefault(mark, set()).add(split)
+        return found
+
+    def other_than(self, kept: "LearnedFrom") -> str:
+        """In words, what this is that ``kept`` is not; empty where both are the same."""
+        if self.settings != kept.settings:
+            return f"a store of the settings {kept.settings or '(none)'}, not {self.settings or '(none)'}"
+        if self.inputs and kept.inputs and self.inputs != kept.inputs:
+            return "other clips, or others of the same names"
+        new, old = self.splits(), kept.splits()
+        counts = {
+            "are missing or changed": len(old.keys() - new.keys()),
+            "are new": len(new.keys() - old.keys()),
+            "were in another split": sum(new[mark] != old[mark] for mark in new.keys() & old.keys()),
+        }
+        return "other photos: " + ", ".join(f"{n} {what}" for what, n in counts.items() if n) if any(counts.values()) else ""
+
+
+def kept_source(run: Path) -> LearnedFrom | None:
+    """What the run in this folder learned from; None where it does not say, as those of earlier versions."""
+    path = run / SOURCE
+    try:
+        return LearnedFrom.model_validate_json(path.read_bytes()) if path.exists() else None
+    except (OSError, ValidationError) as error:
+        raise DataError(f"{path}, which says what the run learned from, is damaged ({error}); give another --out") from error
+
+
+def splits_learned(run: Path) -> dict[str, set[str]]:
+    """The splits in which a run had each photo, by fingerprint; of a run of before as far as its list of faces tells."""
+    kept = kept_source(run)
+    return (kept or LearnedFrom.people(by_split(kept_photos(run / FACES)))).splits()
+
+
+def keep_settings(out: Path, config: TrainConfig, source: LearnedFrom | None = None) -> None:
+    """Write the run's settings and what it learns from, or refuse to resume it under others; see `changed_settings`.
+
+    A run of earlier versions, which does not say what it learned from, is resumed as it is.
+    """
+    path, begun = out / "config.json", (out / "config.json").exists()
+    if changed := changed_settings(kept_config(path), config) if begun else []:
         raise DataError(f"{out} holds a run with another {', '.join(changed)}: give another --out, or the settings in {path}")
-    path.write_text(config.model_dump_json(indent=2) + "\n")
+    if source and begun:
+        kept = kept_source(out)
+        if kept and (other := source.other_than(kept)):
+            raise DataError(f"{out} holds a run that learned from {other}: give another --out, or what it began with")
+    elif source:
+        replace_text(out / SOURCE, source.model_dump_json(exclude_defaults=True) + "\n")
+    text = config.model_dump_json(indent=2) + "\n"
+    if not begun or path.read_text(encoding="utf-8") != text:
+        replace_text(path, text)
 
 
 def write_checkpoint(out: Path, models: Mapping[str, nn.Module], optimizer: Any, step: int, best: float) -> None:

@@ -27,7 +27,7 @@ from tamperlens.training.loop import Progress, card_of, train
 from tamperlens.training.machine import leads
 from tamperlens.training.pair_batches import LivePairs, forged_pairs
 from tamperlens.training.photo_batches import LiveCrops
-from tamperlens.training.run_folder import alone_in
+from tamperlens.training.run_folder import LearnedFrom, alone_in
 from tamperlens.training.store_batches import StoreCrops
 from tamperlens.types import LabelledCrop
 
@@ -58,14 +58,16 @@ def train_on_photos(folders: list[Path], out: Path, config: TrainConfig, console
 def train_on_people(people: Mapping[str, Sequence[FacePhoto]], out: Path, config: TrainConfig, console: Console) -> Path:
     """Train on photos of ``train`` people, judged by those of ``val`` people; returns the path stem of the best model.
 
-    Raises `DataError` where there are none of either.
+    Raises `DataError` where there are none of either, and where ``out`` holds a run of other photos.
     """
     console.print(", ".join(f"{split} {len(own)} photos" for split, own in people.items()), markup=False)
     if not people["train"] or not people["val"]:
         count = sum(len(own) for own in people.values())
         raise DataError(f"{count} photos are too few to hold people apart for validation; give more people")
+    source = LearnedFrom.people(people)
     if config.pairs:
-        return _train(config, _pairs(config, people["train"]), out, list(_validation_pairs(config, people["val"])), console)
+        pairs = _pairs(config, people["train"])
+        return _train(config, pairs, out, list(_validation_pairs(config, people["val"])), console, source)
     data = LiveCrops(
         people["train"],
         config.families,
@@ -86,7 +88,7 @@ def train_on_people(people: Mapping[str, Sequence[FacePhoto]], out: Path, config
         seed=seeds.VALIDATION,
         compressed=config.compressed,
     )
-    return _train(config, data, out, list(crops), console)
+    return _train(config, data, out, list(crops), console, source)
 
 
 def _pairs(config: TrainConfig, photos: Sequence[FacePhoto]) -> LivePairs:
@@ -109,7 +111,8 @@ def _validation_pairs(config: TrainConfig, photos: Sequence[FacePhoto]) -> Itera
 def train_on_store(store: Store, out: Path, config: TrainConfig, console: Console) -> Path:
     """Train on a prepared store in the run folder ``out``, then choose thresholds on its validation split.
 
-    Returns the path stem of the best model. The paper's setting (section 4): all methods mixed.
+    Returns the path stem of the best model. The paper's setting (section 4): all methods mixed. Raises `DataError` where
+    ``out`` holds a run on another store.
     """
     methods = list(config.methods) or None
     if parse_name(config.model)[1] == "seg":
@@ -130,7 +133,8 @@ def train_on_store(store: Store, out: Path, config: TrainConfig, console: Consol
             "val", methods=methods, policy=config.crop_policy, window=config.judged_window, most=config.validation_crops
         )
     )
-    stem = _train(config, data, out, crops, console)
+    source = LearnedFrom(settings=store.info.settings_hash, inputs=store.info.inputs_hash)
+    stem = _train(config, data, out, crops, console, source)
     if not leads():
         return stem
     model, card = load(stem)
@@ -174,7 +178,9 @@ def _micro_batches(config: TrainConfig) -> int:
     return config.steps * max(1, config.batch_size // config.micro_batch)
 
 
-def _train(config: TrainConfig, data: Dataset[Batch], out: Path, crops: list[LabelledCrop], console: Console) -> Path:
+def _train(
+    config: TrainConfig, data: Dataset[Batch], out: Path, crops: list[LabelledCrop], console: Console, source: LearnedFrom
+) -> Path:
     """Train with a progress bar and figures on validation crops."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with alone_in(out) if leads() else nullcontext(), Bar(*columns, console=console) as bar:
@@ -186,7 +192,10 @@ def _train(config: TrainConfig, data: Dataset[Batch], out: Path, crops: list[Lab
                 figures = " ".join(f"{name} {value:.3f}" for name, value in progress.validation.items())
                 bar.console.print(f"step {progress.step}: {figures}", markup=False)
 
-        return train(config, data, out, validate=lambda model: validation_figures(model, config, crops), report=report)
+        def validate(model: Model) -> dict[str, float]:
+            return validation_figures(model, config, crops)
+
+        return train(config, data, out, validate=validate, report=report, source=source)
 
 
 def validation_figures(model: Model, config: TrainConfig, crops: Sequence[LabelledCrop]) -> dict[str, float]:

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tamperlens.data import seeds
-from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
+from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, fingerprint, forged_crops, sources_of
 from tamperlens.errors import DataError
 from tamperlens.faces import detector_for
 from tamperlens.forge import FAMILIES
@@ -31,12 +31,13 @@ from tamperlens.metrics.thresholds import best_map_threshold, fit_calibration, o
 from tamperlens.models.card import Families, ModelCard, Origin
 from tamperlens.models.export import to_onnx
 from tamperlens.models.model import Model, load, save
-from tamperlens.models.runtime import OnnxPredictor
+from tamperlens.models.runtime import CardPredictor, OnnxPredictor
 from tamperlens.training.config import TrainConfig
 from tamperlens.training.pair_batches import forged_pairs
+from tamperlens.training.run_folder import FACES, splits_learned
 from tamperlens.types import Frame, LabelledCrop, UInt8Array
 
-__all__ = ["DOUBT", "FALSE_ALARMS", "About", "kept_as", "people_of", "read_about", "ship", "worst_source"]
+__all__ = ["DOUBT", "FALSE_ALARMS", "About", "kept_as", "people_of", "read_about", "recipes_of", "ship", "worst_source"]
 
 Control = Callable[[UInt8Array], UInt8Array]
 Say = Callable[[str], None]
@@ -79,9 +80,31 @@ def _plain(error: Exception) -> str:
     return str(error)
 
 
-def people_of(folders: Sequence[Path], cache: Path | None = None) -> dict[str, list[FacePhoto]]:
-    """The photos of ``train``, ``val`` and ``test`` people in these folders."""
-    return by_split(find_face_photos(folders, detector_for("portrait"), cache))
+def people_of(folders: Sequence[Path], run: Path) -> dict[str, list[FacePhoto]]:
+    """The photos of ``train``, ``val`` and ``test`` people in these folders, from which ``run`` learned.
+
+    Raises `DataError` as `sources_of`, and where a photo was in another split as the run learned: thresholds would be chosen,
+    and figures measured, on people that it knows.
+    """
+    sources_of(folders)
+    learned, own = run / FACES, run / "shipping" / FACES
+    if learned.exists() and not own.exists():  # training's list stays as it is: it tells who was in which split
+        own.parent.mkdir(exist_ok=True)
+        shutil.copyfile(learned, own)
+    people, before = by_split(find_face_photos(folders, detector_for("portrait"), own)), splits_learned(run)
+    moved = [
+        photo
+        for split, photos in people.items()
+        for photo in photos
+        if before and split not in before.get(fingerprint(photo), (split,))
+    ]
+    if moved:
+        own.unlink(missing_ok=True)  # the next try begins with training's list again
+        raise DataError(
+            f"{len(moved)} photos, such as {moved[0].path} of {moved[0].person}, are in another split than when {run} learned "
+            "from them: people are told by the name of their folder, so give the folders under the names that were trained on"
+        )
+    return people
 
 
 def ship(
@@ -103,16 +126,20 @@ def ship(
     """
     model, card = load(run / "best")
     config = TrainConfig.model_validate(card.training.config)
-    people = people_of(folders, run / "faces.json")
+    people = people_of(folders, run)
     crops = list(_validation_crops(config, people["val"], crops_per_family))
     raw = card.model_copy(
         update={"calibration": None, "doubt_threshold": None, "peak_share": None, "max_side": config.max_side}
     )
     work = run / "shipping"
     work.mkdir(exist_ok=True)
-    predictor, _ = _exported(model, raw, work / "raw.onnx")
+    predictor, difference = _exported(model, raw, work / "raw.onnx")
     judged = [predictor(crop.image) for crop in crops]
-    tau = model.map_threshold = best_map_threshold([prediction.pixel_map for prediction in judged], crops)
+    tau = best_map_threshold([prediction.pixel_map for prediction in judged], crops)
+    if tau != model.map_threshold:  # which is inside the file, and on which seg's scores depend (Eq. 6)
+        model.map_threshold = tau
+        predictor, difference = _exported(model, raw, work / "raw.onnx")
+        judged = [predictor(crop.image) for crop in crops]
     ways = {share: _outcomes(crops, [peak(p.pixel_map, share) if share else p.score for p in judged]) for share in PEAK_SHARES}
     for share, own in ways.items():
         say(f"validation AUC of the score by {f'the surest {share:.1%} of pixels' if share else 'the task'}: {_auc(own):.3f}")
@@ -120,9 +147,8 @@ def ship(
     if _auc(ways[peak_share]) < _auc(ways[None]) + CLEARLY:
         peak_share = None  # what the task learned to say
     outcomes, calibration = ways[peak_share], fit_calibration(ways[peak_share])
-    # With the map threshold inside: the file that ships.
-    predictor, difference = _exported(model, raw.model_copy(update={"peak_share": peak_share}), work / "raw.onnx")
-    by_source = photo_outcomes(predictor, _by_source(people["val"], folders, photos_per_source), controls, work, say)
+    ships = CardPredictor(raw.model_copy(update={"peak_share": peak_share}), predictor.engine)
+    by_source = photo_outcomes(ships, _by_source(people["val"], folders, photos_per_source), controls, work, say)
     thresholds = []
     for rate in (FALSE_ALARMS, DOUBT):
         threshold, source = worst_source(by_source, rate)
@@ -146,7 +172,7 @@ def ship(
                     "data": about.data,
                     "photos": {split: len(own) for split, own in people.items()},
                     "date": date.today().isoformat(),
-                    "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
+                    "commit": _commit(),
                     "thresholds": f"score thresholds at {FALSE_ALARMS:.0%} (manipulated) and {DOUBT:.0%} (inconclusive) false "
                     f"alarms of the worst of {len(by_source)} sources ({', '.join(by_source)}), on photos of validation people "
                     f"inspected whole, each counted by its highest score: {', '.join(controls)}; Platt scaling, the map "
@@ -174,13 +200,13 @@ def worst_source(outcomes: Mapping[str, Outcomes], rate: float) -> tuple[float, 
     return points[source], source
 
 
-def kept_as(what: str, predictor: OnnxPredictor) -> str:
+def kept_as(what: str, predictor: CardPredictor) -> str:
     """The name of the file that keeps what a model's scores of photos or clips came out as: other scores, another file."""
     return f"{what}.{predictor.name.split()[-1]}.{predictor.card.peak_share or 'task'}.jsonl"
 
 
 def photo_outcomes(
-    predictor: OnnxPredictor,
+    predictor: CardPredictor,
     sources: Mapping[str, Sequence[FacePhoto]],
     controls: Mapping[str, Control],
     work: Path,
@@ -218,7 +244,10 @@ def photo_outcomes(
 
 def _by_source(photos: Iterable[FacePhoto], folders: Sequence[Path], most: int) -> dict[str, list[FacePhoto]]:
     """At most so many photos of each folder, drawn by a fixed seed."""
-    own = {folder.name: [photo for photo in photos if Path(photo.path).is_relative_to(folder)] for folder in folders}
+    own = {
+        name: [photo for photo in photos if Path(photo.path).is_relative_to(folder)]
+        for name, folder in sources_of(folders).items()
+    }
     rng = np.random.default_rng(seeds.CHOSEN_PHOTOS)
     return {name: [held[i] for i in sorted(rng.permutation(len(held))[:most])] for name, held in own.items() if held}
 
@@ -227,10 +256,31 @@ def _trained(config: TrainConfig) -> tuple[str, ...]:
     return config.families or (tuple(RECIPES) if config.pairs else ())
 
 
+def recipes_of(card: ModelCard) -> tuple[str, ...]:
+    """The recipes of the pairs that a model learned from; none where it learned from families of single crops."""
+    config = card.training.config
+    pairs = isinstance(config, dict) and config.get("pairs")
+    return tuple(name for name in card.families.trained if name in RECIPES) if pairs else ()
+
+
 def _validation_crops(config: TrainConfig, photos: Sequence[FacePhoto], count: int) -> Iterable[LabelledCrop]:
     if config.pairs:
         return forged_pairs(photos, _trained(config), count, sides=SIDES, seed=seeds.THRESHOLDS)
     return forged_crops(photos, config.families, count, sides=SIDES, seed=seeds.THRESHOLDS, compressed=config.compressed)
+
+
+def _commit() -> str:
+    """The commit that this package's source is at; empty where it is no checkout of the project, or git is not installed."""
+    package = Path(__file__).resolve().parents[1]
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=package, capture_output=True, text=True).stdout.strip()
+
+    try:
+        top = git("rev-parse", "--show-toplevel")  # a virtual environment may lie in somebody else's repository
+        return git("rev-parse", "HEAD") if top and Path(top, "src", package.name).resolve() == package else ""
+    except OSError:
+        return ""
 
 
 def _exported(model: Model, card: ModelCard, path: Path) -> tuple[OnnxPredictor, float]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from tamperlens.bench.paper.costs import Cost, costs_of, measured_costs
 from tamperlens.bench.paper.experiment import Experiment, Run
 from tamperlens.bench.paper.figures import draw_figures
@@ -31,7 +33,7 @@ from tamperlens.files import replace_text
 from tamperlens.models.model import load
 from tamperlens.models.networks.imagenet import ANCESTORS
 from tamperlens.models.runtime import TorchPredictor
-from tamperlens.training.config import TrainConfig, changed_settings
+from tamperlens.training.config import TrainConfig, changed_settings, kept_config
 
 __all__ = ["Train", "make_plan", "report_so_far", "reproduce"]
 
@@ -183,11 +185,16 @@ def _check_store(out: Path, runs: Sequence[Run], store: Store) -> None:
 
 
 def _settings_of(folder: Path) -> TrainConfig | None:
-    """Those a run was begun with; None where it has not been."""
+    """Those a run was begun with; None where it has not been. Raises ``DataError`` where they are damaged."""
     if (folder / "config.json").exists():
-        return TrainConfig.model_validate_json((folder / "config.json").read_text(encoding="utf-8"))
+        return kept_config(folder / "config.json")
     card = card_of(folder)
-    return TrainConfig.model_validate(card.training.config) if card and isinstance(card.training.config, dict) else None
+    if not card or not isinstance(card.training.config, dict):
+        return None
+    try:
+        return TrainConfig.model_validate(card.training.config)
+    except ValidationError as error:
+        raise DataError(f"the card in {folder} has no settings of a run ({error}): give another --out") from error
 
 
 def _clips(source: Source, experiment: Experiment, out: Path) -> list[Clip]:
