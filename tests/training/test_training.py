@@ -139,6 +139,13 @@ def test_the_loss_falls_and_the_best_model_is_kept_with_its_card(tmp_path) -> No
     assert not list(tmp_path.glob("*.pt")) and not list(tmp_path.glob("*.pkl"))
 
 
+def test_a_run_is_validated_as_often_as_it_says_whenever_checkpoints_are_written(tmp_path) -> None:
+    config, looks = CONFIG.model_copy(update={"validate_every": 3, "steps": 5}), []
+    train(config, Squares(), tmp_path, validate=lambda model: looks.append(model) or {"miou": len(looks) / 8})
+    rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
+    assert [(row["step"], row["miou"]) for row in rows] == [("2", ""), ("3", "0.1250"), ("4", ""), ("5", "0.2500")]
+
+
 def test_of_validation_without_figures_the_last_model_is_kept(tmp_path) -> None:
     stem = train(CONFIG, Squares(), tmp_path, validate=lambda model: {"auc": float("nan")})
     card = load(stem)[1]

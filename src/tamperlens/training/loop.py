@@ -98,7 +98,8 @@ def train(
         if averaged:
             averaged.update(done)
         last = done == config.steps
-        if done % config.checkpoint_every == 0 or last:
+        validated = done % config.validate_every == 0 or last
+        if done % config.checkpoint_every == 0 or validated:
             mean_loss = float(cast(Tensor, fabric.all_reduce(torch.tensor(losses).mean(), reduce_op="mean")))
             if not math.isfinite(mean_loss):  # before anything is written: what is kept is of the last look that was well
                 raise DataError(
@@ -107,7 +108,7 @@ def train(
                 )
             if fabric.is_global_zero:
                 validation = {}
-                if done % config.validate_every == 0 or last:
+                if validated:
                     judged = averaged.model if averaged else model
                     validation = validate(judged.eval())
                     figure = validation.get("miou", validation.get("auc", float(done)))
