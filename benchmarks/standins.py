@@ -14,13 +14,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from tamperlens.bench.paper.experiment import read_experiment
 from tamperlens.data.footage import files_of, footage_of
 from tamperlens.faces import detector_for
 from tamperlens.forge.standins import STANDINS
 from tamperlens.metrics import area_under_roc
 from tamperlens.types import UInt8Array
 
-NOISE = 8.0  # of the camera, as in runs/paper-standins.toml
+SETTINGS = Path(__file__).parents[1] / "runs" / "paper-standins.toml"
 
 
 def energy(image: UInt8Array) -> npt.NDArray[np.float64]:
@@ -33,12 +34,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path, help="a folder of portraits")
     parser.add_argument("--people", type=int, default=8)
+    parser.add_argument("--noise", type=float, help="of the camera; by default that of runs/paper-standins.toml")
     arguments = parser.parse_args()
+    standins = read_experiment(SETTINGS).standins
+    assert standins
+    noise = standins.noise if arguments.noise is None else arguments.noise
     files = files_of([arguments.photos])
     files = files[:: max(1, len(files) // arguments.people)][: arguments.people]
     detector = detector_for("portrait")
     clips = [
-        footage_of(path, detector, count=1, longest=480, rng=np.random.default_rng(number), sensor_noise=NOISE)
+        footage_of(path, detector, count=1, longest=480, rng=np.random.default_rng(number), sensor_noise=noise)
         for number, path in enumerate(files)
     ]
     print("method  changed  fine detail left  AUC of little detail")

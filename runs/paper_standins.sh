@@ -6,14 +6,20 @@
 # by `runs/paper_standins.sh --keep OUT KEPT`. Stopped at any moment, it goes on; hours on two cores, `tamperlens paper --plan` says.
 set -euo pipefail
 if [ $# -lt 3 ]; then sed -n 2,6p "$0"; exit 2; fi
+put() { # FOLDER FILE...: files into a folder, each whole or not at all, and a new folder only with all of them
+  local part
+  part=$(dirname "$1")/.part
+  rm -rf "$part" && mkdir -p "$part"
+  cp "${@:2}" "$part"
+  if [ -d "$1" ]; then mv "$part"/* "$1" && rmdir "$part"; else mv "$part" "$1"; fi
+}
 keep() { # FROM TO HOW: of runs that were trained to the end, what the report needs; HOW: all, or new: those that TO has not
   for results in "$1"/results/*/; do
     run=$(basename "$results")
     if [ ! -f "$1/models/$run/best.json" ] || [ ! -f "$results/own.npz" ]; then continue; fi
     if [ "$3" = new ] && [ -d "$2/models/$run" ]; then continue; fi
-    mkdir -p "$2/results/$run" "$2/models/$run"
-    cp "$results"*.npz "$2/results/$run"
-    cp "$1/models/$run/best.json" "$1/models/$run/log.csv" "$2/models/$run"
+    put "$2/results/$run" "$results"*.npz
+    put "$2/models/$run" "$1/models/$run/best.json" "$1/models/$run/log.csv"
   done
 }
 if [ "$1" = --keep ]; then

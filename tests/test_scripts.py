@@ -1,6 +1,9 @@
 """The scripts beside the package still fit it: each can be loaded and says how it is called."""
 
+import os
 import runpy
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -38,3 +41,27 @@ def test_the_papers_page_holds_the_claims_of_the_results() -> None:
     assert script["page_with"](page, (ROOT / "results" / "stand-ins" / "claims.md").read_text(encoding="utf-8")) == page
     with pytest.raises(SystemExit, match="lacks the lines"):
         script["page_with"]("no marks", "claims")
+
+
+def test_a_copy_of_what_was_judged_that_was_cut_is_made_again(tmp_path) -> None:
+    bash, cp = shutil.which("bash"), shutil.which("cp")
+    if bash is None or cp is None:
+        pytest.skip("needs bash")
+    for name in ("kept/results/a/own.npz", "kept/models/a/best.json", "kept/models/a/log.csv", "cut/cp"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "cut" / "cp").write_text(f'#!{bash}\ncase "$*" in *best.json*) exit 1 ;; esac\nexec {cp} "$@"\n')
+    (tmp_path / "cut" / "cp").chmod(0o755)
+    command = [
+        bash,
+        str(ROOT / "runs" / "paper_standins.sh"),
+        *(str(tmp_path / name) for name in ("photos", "w", "out", "kept")),
+    ]
+    nothing = os.environ | {"TAMPERLENS": "true", "PYTHON": "true"}
+    cut = subprocess.run(command, env=nothing | {"PATH": f"{tmp_path / 'cut'}:{os.environ['PATH']}"}, check=False)
+    assert cut.returncode == 1
+    subprocess.run(command, env=nothing, check=True)
+    copied = {path.name: path.read_text() for path in (tmp_path / "out").rglob("*.*") if path.is_file()}
+    assert copied == {
+        Path(name).name: name for name in ("kept/results/a/own.npz", "kept/models/a/best.json", "kept/models/a/log.csv")
+    } | {"second.log": ""}

@@ -24,7 +24,7 @@ torch = pytest.importorskip("torch")
 
 from rich.console import Console  # noqa: E402
 
-from tamperlens.bench.paper import reproduction, sources  # noqa: E402
+from tamperlens.bench.paper import judging, reproduction, sources  # noqa: E402
 from tamperlens.bench.paper.experiment import Experiment, Run, Standins, read_experiment, variant_name  # noqa: E402
 from tamperlens.bench.paper.progress import trained_seconds  # noqa: E402
 from tamperlens.bench.paper.sources import Source, forecast_source, make_stores, store_jobs  # noqa: E402
@@ -32,6 +32,7 @@ from tamperlens.cli.console import app  # noqa: E402
 from tamperlens.data.store import Store  # noqa: E402
 from tamperlens.errors import DataError  # noqa: E402
 from tamperlens.faces import YuNet  # noqa: E402
+from tamperlens.metrics.outcomes import Outcome, Outcomes  # noqa: E402
 from tamperlens.training.config import TrainConfig  # noqa: E402
 from tamperlens.training.runs import train_on_store  # noqa: E402
 
@@ -267,6 +268,19 @@ def test_from_a_tree_to_the_report_killed_and_gone_on_with(tree, vgg16, tmp_path
         "curves-cls",
     ):
         assert (out / "figures" / f"{name}.png").exists(), name
+
+
+@pytest.mark.parametrize("kept", [0, 100, -30])
+def test_a_file_of_outcomes_that_was_cut_is_judged_anew_or_refused(kept, tmp_path):
+    outcomes = Outcomes.of([Outcome("swap", "a", True, 0.8), Outcome("pristine", "b", False, 0.1)])
+    file, about = tmp_path / "own.npz", {"thresholds": [0.5, 0.4]}
+    judging._write(file, about, {"": outcomes})
+    assert judging._kept(file) == about and list(tmp_path.iterdir()) == [file]
+    assert judging.read_outcomes(tmp_path, "own").outcomes.scores.tolist() == [0.8, 0.1]
+    file.write_bytes(file.read_bytes()[:kept])
+    assert judging._kept(file) is None
+    with pytest.raises(DataError, match=r"own\.npz cannot be read .* remove it, and the run judges anew"):
+        judging.read_outcomes(tmp_path, "own")
 
 
 def test_what_preparing_takes_is_estimated_before(tree, tmp_path):

@@ -278,6 +278,37 @@ def test_parts_of_the_work_make_the_same_store_whoever_ends_last(clips, calm, tm
     assert content(tmp_path / "s") == content(calm)
 
 
+def test_what_another_part_tries_again_meanwhile_is_not_lost(clips, calm, tmp_path):
+    """The other part completes the store without it, in the midst of the second attempt."""
+    out = tmp_path / "s"
+
+    def at_the_first_call(do):
+        class Detector(FakeDetector):
+            def __call__(self, image):
+                if not self.calls:
+                    self.calls += 1
+                    do()
+                return super().__call__(image)
+
+            def __repr__(self):
+                return "the same"
+
+        return Detector()
+
+    def fail():
+        raise ValueError("a strange file")
+
+    def complete():
+        report = run(clips, out, part=(1, 2), detector=at_the_first_call(lambda: None), keep_going=True)
+        assert report.complete and report.failed
+
+    run(clips, out, part=(2, 2), detector=at_the_first_call(fail), keep_going=True)
+    report = run(clips, out, part=(2, 2), detector=at_the_first_call(complete), keep_going=True)
+    assert report.complete and not report.failed
+    run(clips, tmp_path / "calm", detector=at_the_first_call(lambda: None))
+    assert content(out) == content(tmp_path / "calm")
+
+
 class Deadly(FakeDetector):
     """Kills its process in the pictures of one clip always, of another once."""
 

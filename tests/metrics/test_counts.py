@@ -31,6 +31,11 @@ def test_pixel_metrics_agree_with_scikit_learn(seed: int) -> None:
     assert counts.miou == pytest.approx((counts.fg_iou + counts.bg_iou) / 2)
 
 
+def test_pixels_that_are_no_number_count_as_none() -> None:
+    values = metrics.count_values(np.array([[np.nan, 0.005, 1.0]], np.float32), np.array([[False, True, False]]))
+    assert values[0, 0] == values[0, -1] == values[1, 0] == 1 and values.sum() == 3
+
+
 def test_counts_add_up() -> None:
     (p1, t1), (p2, t2) = masks(1), masks(2)
     together = count_pixels(np.concatenate([p1, p2]), np.concatenate([t1, t2]))

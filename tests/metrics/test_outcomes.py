@@ -10,6 +10,7 @@ from tamperlens.metrics import (
     pixel_average_precision,
     region_overlaps,
     true_positive_rate,
+    wilson,
 )
 from tamperlens.metrics.baseline import MeanMask
 from tamperlens.metrics.outcomes import Outcome, Outcomes, judge
@@ -73,6 +74,13 @@ def test_rows_count_crops_and_carry_intervals() -> None:
     assert rows["swap", "fg_iou"].low == rows["swap", "fg_iou"].high == 1
     assert rows["pristine", "false_alarms"].high == pytest.approx(0.39, abs=0.01)  # six photos prove little
     assert rows["swap", "accuracy"].value == 1 and rows["swap", "accuracy"].low == pytest.approx(0.61, abs=0.01)
+
+
+def test_false_alarms_of_a_method_are_of_its_crops_without_manipulated_pixels() -> None:
+    crops = [Outcome("swap", str(number), number > 3, 0.9 if number % 2 else 0.1) for number in range(20)]
+    rows = {row.subset: row for row in rows_of("m", Outcomes.of(crops), 0.5, ["false_alarms"])}
+    assert rows["swap"].value == 0.5 and rows["swap"].count == rows["all"].count == 4
+    assert (rows["swap"].low, rows["swap"].high) == wilson(2, 4)
 
 
 def test_the_map_threshold_is_the_one_of_the_best_miou() -> None:

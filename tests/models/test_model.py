@@ -126,6 +126,14 @@ def test_a_saved_model_comes_back_the_same(name, tmp_path):
         assert all(torch.equal(a, b) for a, b in zip(model(images), loaded(images), strict=True))
 
 
+def test_undefined_figures_are_left_out_of_the_card(tmp_path):
+    training = Training(steps=3).model_copy(update={"operating_points": {"some": 0.5, "none": float("nan")}})
+    card = card_of("fn3-seg", training=training).model_copy(update={"validation": {"miou": 0.5, "auc": float("nan")}})
+    save(Model.create("fn3-seg"), tmp_path / "model", card)
+    found = load(tmp_path / "model")[1]
+    assert found.validation == {"miou": 0.5} and found.training == Training(steps=3, operating_points={"some": 0.5})
+
+
 def test_either_file_names_the_model(saved):
     for path in (str(saved), saved.with_suffix(".json"), saved.with_suffix(".safetensors")):
         assert load(path)[1].name == "fn3-seg"

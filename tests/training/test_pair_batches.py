@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from tamperlens.data.portraits import FacePhoto, find_face_photos  # noqa: E402
+from tamperlens.data.portraits import FacePhoto, find_face_photos, load_portrait  # noqa: E402
 from tamperlens.errors import DataError  # noqa: E402
 from tamperlens.faces import YuNet  # noqa: E402
 from tamperlens.forge.recipes import RECIPES  # noqa: E402
@@ -50,6 +50,16 @@ def test_a_batch_holds_pairs_and_depends_on_its_number_alone(photos) -> None:
     assert torch.equal(batch.images, again.images) and torch.equal(batch.masks, again.masks)
     assert batch.labels.tolist() == [0, 1, 0, 1]
     assert batch.families[0::2] == ("pristine", "pristine") and set(batch.families[1::2]) <= set(RECIPES)
+
+
+def test_sides_that_no_photo_can_fill_are_left_out_or_refused(photos) -> None:
+    drawn = [load_portrait(photos[0], np.random.default_rng(seed)).image.shape[0] for seed in range(60)]
+    largest = round(1.2 * 2 * max(photos[0].box[2] - photos[0].box[0], photos[0].box[3] - photos[0].box[1]))
+    assert largest - 20 < max(drawn) <= largest + 1
+    data = LivePairs(photos, batches=2, batch_size=2, sides=(64, largest + 20), seed=3)
+    assert {data[index].images.shape[-1] for index in range(6)} == {64}
+    with pytest.raises(DataError, match=r"pairs of 900, 1000 pixels cannot be cut: the largest crop of 3 photos has \d+; give"):
+        LivePairs(photos, batches=1, batch_size=2, sides=(900, 1000))
 
 
 def test_measuring_pairs_do_not_depend_on_how_many_are_asked_for(photos) -> None:

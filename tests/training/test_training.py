@@ -144,6 +144,31 @@ def test_the_loss_falls_and_the_best_model_is_kept_with_its_card(tmp_path) -> No
     assert not list(tmp_path.glob("*.pt")) and not list(tmp_path.glob("*.pkl"))
 
 
+def test_a_run_is_validated_as_often_as_it_says_whenever_checkpoints_are_written(tmp_path) -> None:
+    config, looks = CONFIG.model_copy(update={"validate_every": 3, "steps": 5}), []
+    train(config, Squares(), tmp_path, validate=lambda model: looks.append(model) or {"miou": len(looks) / 8})
+    rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
+    assert [(row["step"], row["miou"]) for row in rows] == [("2", ""), ("3", "0.1250"), ("4", ""), ("5", "0.2500")]
+
+
+def test_of_validation_without_figures_the_last_model_is_kept(tmp_path) -> None:
+    stem = train(CONFIG, Squares(), tmp_path, validate=lambda model: {"auc": float("nan")})
+    card = load(stem)[1]
+    assert card.training.steps == 6 and card.validation == {}
+
+
+def test_a_run_that_diverged_says_so_and_keeps_what_it_had(tmp_path) -> None:
+    stem = train(CONFIG.model_copy(update={"steps": 2}), Squares(), tmp_path)
+
+    class Broken(Squares):
+        def __getitem__(self, index: int):
+            return replace(super().__getitem__(index), images=torch.full((4, 3, 32, 32), float("nan")))
+
+    with pytest.raises(DataError, match=r"vgg3-seg diverged: up to step 4 the mean loss is nan, .* learning_rate below 0\.001"):
+        train(CONFIG, Broken(), tmp_path)
+    assert load(stem)[1].training.steps == 2 and len(curve(tmp_path)) == 1
+
+
 def test_a_resumed_run_continues_the_same_loss_curve(tmp_path) -> None:
     train(CONFIG, Squares(), tmp_path / "whole")
     train(CONFIG.model_copy(update={"steps": 4}), Squares(), tmp_path / "parts")
@@ -276,6 +301,8 @@ def test_settings_are_checked_and_errors_name_the_file(tmp_path) -> None:
         ("batch_size = 64\nmicro_batch = 48", "batch_size 64 is no multiple of micro_batch 48"),
         ("windows = []", "windows are sides"),
         ("betas = [2.0, 3.0]", "betas lie in"),
+        ('methods = ["DF", "NT"]', "expected P and others, got DF, NT"),
+        ('methods = ["P"]', "expected P and others, got P"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(line: str, words: str, tmp_path) -> None:

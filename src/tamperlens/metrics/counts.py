@@ -95,9 +95,9 @@ def count_pixels(predicted: BoolArray, truth: BoolArray) -> PixelCounts:
 def count_values(pixel_map: FloatArray, truth: BoolArray) -> Counts:
     """How often each of `VALUE_BINS` equal bins of map values occurs, untouched and manipulated: int64 ``(2, VALUE_BINS)``.
 
-    Adds up over crops, as `PixelCounts` does.
+    Adds up over crops, as `PixelCounts` does. NaN, as of a model that diverged, counts as 0: it reaches no threshold either.
     """
-    place = np.minimum((pixel_map * VALUE_BINS).astype(np.int64), VALUE_BINS - 1) + VALUE_BINS * truth
+    place = np.minimum((np.nan_to_num(pixel_map) * VALUE_BINS).astype(np.int64), VALUE_BINS - 1) + VALUE_BINS * truth
     return np.bincount(place.ravel(), minlength=2 * VALUE_BINS).reshape(2, VALUE_BINS)
 
 

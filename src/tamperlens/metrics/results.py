@@ -117,6 +117,7 @@ class Metric:
     figure: Figure
     against_pristine: bool = False  # a method's crops are judged together with all pristine ones
     averaged: bool = False  # also averaged over methods and, where defined, pristine, as the paper does
+    of_pristine: bool = False  # only of crops in which nothing is manipulated, of a method's, too
     of_probabilities: bool = False  # only where scores are calibrated
     interval: str = "bootstrap"  # over groups; "agreement": Wilson's over groups where all crops agree; "wilson": over crops
 
@@ -137,7 +138,7 @@ METRICS: dict[str, Metric] = {
     "pixel_ap": Metric(pixel_ap),
     "pro": Metric(pro),
     "false_area": Metric(false_area),
-    "false_alarms": Metric(false_alarms, interval="wilson"),
+    "false_alarms": Metric(false_alarms, of_pristine=True, interval="wilson"),
 }
 BASIC = ("accuracy", "auc", "fg_iou", "bg_iou", "miou", "false_area", "false_alarms")
 
@@ -156,9 +157,10 @@ def rows_of(
     methods = {name: np.flatnonzero(table.subsets == name) for name in np.unique(table.subsets).tolist() if name != PRISTINE}
     subsets = {**methods, "all": np.flatnonzero(table.subsets != PRISTINE), PRISTINE: pristine}
     rows: list[ResultRow] = []
-    for subset, own in subsets.items():
-        for name in metrics if len(own) else ():
+    for subset, crops in subsets.items():
+        for name in metrics if len(crops) else ():
             metric = METRICS[name]
+            own = crops[~table.labels[crops]] if metric.of_pristine else crops
             items = np.concatenate([own, pristine]) if metric.against_pristine and subset != PRISTINE else own
             count = len(items) if subset == "all" else len(own)
             rows += _row(table, items, ResultRow(model, subset, name, np.nan, count=count), metric.figure, rounds)

@@ -7,6 +7,7 @@ of it repeats the picture's edges whatever the weights (Adebayo et al. 2018, "Sa
 """
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,9 @@ from tamperlens.types import FloatArray, UInt8Array
 __all__ = ["Layer", "activations", "explain", "guided_backprop", "layers", "randomised", "strongest", "weights_of"]
 
 ROWS = 4  # of an explanation, unless channels are named
-_RELUS = (functional.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
+# Each ReLU, and the value at which it is cut off.
+_RELUS = dict.fromkeys((functional.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_), math.inf)
+_RELUS[functional.relu6] = 6.0
 
 
 @dataclass(frozen=True)
@@ -145,18 +148,18 @@ def randomised(model: Model, seed: int = 0) -> Model:
 
 
 class _GuidedReLU(torch.autograd.Function):
-    """A ReLU whose way back lets through what is positive on both ways."""
+    """A ReLU, cut off at ``most``, whose way back lets through what is positive on both ways."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, most: float) -> Tensor:
         ctx.save_for_backward(x)
-        return x.clamp(min=0)
+        ctx.most = most
+        return x.clamp(0, most)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (x,) = ctx.saved_tensors
-        passed: Tensor = gradient.clamp(min=0) * (x > 0)
-        return passed
+        return gradient.clamp(min=0) * ((x > 0) & (x < ctx.most)), None
 
 
 class _GuidedReLUs(TorchFunctionMode):
@@ -164,7 +167,7 @@ class _GuidedReLUs(TorchFunctionMode):
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if function in _RELUS:
-            return _GuidedReLU.apply(args[0] if args else kwargs["input"])  # type: ignore[no-untyped-call]
+            return _GuidedReLU.apply(args[0] if args else kwargs["input"], _RELUS[function])  # type: ignore[no-untyped-call]
         return function(*args, **(kwargs or {}))
 
 

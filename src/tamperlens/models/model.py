@@ -7,6 +7,8 @@ Weights are safetensors, never pickles.
 
 import copy
 import hashlib
+import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -104,16 +106,19 @@ def save(model: Model, path_stem: Path | str, card: ModelCard) -> ModelCard:
     """Write ``<path_stem>.safetensors`` and ``<path_stem>.json``.
 
     What the model itself knows (task, thresholds, normalisation, its answer to the fixed crop) and the weights' hash are filled
-    in; all else is taken from ``card``. Returns the card as written. Raises ``ModelError`` when the card's network is not the
-    model's.
+    in; all else is taken from ``card``, but for undefined (NaN) validation figures and operating points. Returns the card
+    as written. Raises ``ModelError`` when the card's network is not the model's.
     """
     weights_path, card_path = _paths(path_stem)
     weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     _check_shapes(weights, card.network, f"the model to be saved at {weights_path}")
     data = save_tensors(weights)
+    training = card.training.model_copy(update={"operating_points": _defined(card.training.operating_points)})
     card = ModelCard.model_validate(
         card.model_dump()
         | {
+            "validation": _defined(card.validation),
+            "training": training.model_dump(),
             "task": model.task.name,
             "map_threshold": model.map_threshold,
             "score_threshold": model.score_threshold,
@@ -191,6 +196,10 @@ def _threshold(name: str, value: float) -> float:
     if not 0 < value <= 1:
         raise ModelError(f"{name} is {value}: expected a number above 0 and at most 1")
     return float(value)
+
+
+def _defined(figures: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in figures.items() if not math.isnan(value)}
 
 
 def _values(buffer: Tensor) -> list[float]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from tamperlens.data.readers.methods import PRISTINE
 from tamperlens.errors import DataError
 from tamperlens.forge import FAMILIES
 from tamperlens.forge.recipes import RECIPES
@@ -39,8 +40,8 @@ class TrainConfig(BaseModel):
     steps: Annotated[int, Field(ge=1)] = 10_000
     cooldown: Annotated[float, Field(ge=0, le=1)] = 0.0  # last share of the steps over which the learning rate falls to zero
     windows: tuple[int, ...] = (256,)  # paper: random 256 x 256 crops; one size is drawn per micro batch
-    # On a store: methods to learn from (all by default), which of the paper's crop policies (auto: native for seg, resized for
-    # cls, as in section 4), and whether windows are mirrored at random.
+    # On a store: methods to learn from, P among them (all by default), which of the paper's crop policies (auto: native for
+    # seg, resized for cls, as in section 4), and whether windows are mirrored at random.
     methods: tuple[str, ...] = ()
     policy: Literal["auto", "native", "resized"] = "auto"
     mirror: bool = False
@@ -78,6 +79,11 @@ class TrainConfig(BaseModel):
         known = RECIPES if self.pairs else FAMILIES
         if unknown := [name for name in self.families if name not in known]:
             raise ValueError(f"families: {', '.join(unknown)} unknown; expected some of {', '.join(known)}")
+        if self.methods and (PRISTINE not in self.methods or set(self.methods) == {PRISTINE}):
+            raise ValueError(
+                f"methods: a model learns from pristine and from manipulated crops; expected {PRISTINE} and others, got "
+                f"{', '.join(self.methods)}"
+            )
         if self.pairs and self.micro_batch % 2:
             raise ValueError(f"pairs: micro_batch is {self.micro_batch}, but a pair is two crops; expected an even number")
         if self.batch_size % min(self.micro_batch, self.batch_size):

@@ -5,6 +5,7 @@ A run folder holds ``config.json``, ``learned_from.json``, ``log.csv`` and the s
 """
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from tamperlens.errors import DataError
 from tamperlens.models.card import Families, ModelCard, Training
 from tamperlens.models.model import Model, parse_name, save
 from tamperlens.training.batch import Batch
@@ -46,7 +48,7 @@ def train(
 
     ``validate`` maps a model in eval mode to figures, of which "miou" (else "auc") chooses the best, without it the last.
     ``source``: what ``data`` is made of. Returns the path stem of the kept model. Raises `DataError` when ``out`` holds a run
-    of other settings, or one that learned from something else.
+    of other settings, or one that learned from something else, and where training diverges.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -104,14 +106,21 @@ def train(
         if averaged:
             averaged.update(done)
         last = done == config.steps
-        if done % config.checkpoint_every == 0 or last:
+        validated = done % config.validate_every == 0 or last
+        if done % config.checkpoint_every == 0 or validated:
             mean_loss = float(cast(Tensor, fabric.all_reduce(torch.tensor(losses).mean(), reduce_op="mean")))
+            if not math.isfinite(mean_loss):  # before anything is written: what is kept is of the last look that was well
+                raise DataError(
+                    f"training of {config.model} diverged: up to step {done} the mean loss is {mean_loss}, expected a number; "
+                    f"give a learning_rate below {config.learning_rate:g}, and another --out"
+                )
             if fabric.is_global_zero:
                 validation = {}
-                if done % config.validate_every == 0 or last:
+                if validated:
                     judged = averaged.model if averaged else model
                     validation = validate(judged.eval())
                     figure = validation.get("miou", validation.get("auc", float(done)))
+                    figure = float("-inf") if math.isnan(figure) else figure  # of one class there is no AUC: the last is kept
                     if figure >= best:
                         best = figure
                         save(judged, out / "best", _trained_card(judged, config, done, parts, validation, first))

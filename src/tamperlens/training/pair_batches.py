@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 from torch.utils.data import Dataset
 
-from tamperlens.data.portraits import FacePhoto, load_portrait
+from tamperlens.data.portraits import MAX_KEPT_SIDE, WIDE, FacePhoto, load_portrait
+from tamperlens.errors import DataError
+from tamperlens.faces import ENLARGE
 from tamperlens.forge.pairs import Pair, make_pair
 from tamperlens.forge.recipes import RECIPES
 from tamperlens.training.batch import Batch, to_batch
@@ -14,11 +16,15 @@ from tamperlens.types import LabelledCrop
 
 __all__ = ["LivePairs", "forged_pairs"]
 
+LARGEST_DRAWN = 1.2  # times the found box: the largest that `load_portrait` draws
+
 
 class LivePairs(Dataset[Batch]):
     """Batches of ``batch_size`` whole crops of one of ``sides``: pristine, forged, pristine, forged, ... of random people.
 
-    Item ``i`` depends on ``seed`` and ``i`` alone.
+    Item ``i`` depends on ``seed`` and ``i`` alone. Sides that no photo can fill are left out.
+
+    Raises `DataError` where no side is left.
     """
 
     def __init__(
@@ -31,7 +37,14 @@ class LivePairs(Dataset[Batch]):
         recipes: Sequence[str] = (),
         seed: int = 0,
     ) -> None:
-        self.photos, self.sides, self.recipes = list(photos), tuple(sides), tuple(recipes)
+        largest = max((_largest_side(photo) for photo in photos), default=0)
+        if largest < min(sides):
+            raise DataError(
+                f"pairs of {', '.join(map(str, sides))} pixels cannot be cut: the largest crop of {len(photos)} photos has "
+                f"{largest}; give larger photos, or smaller windows"
+            )
+        self.photos, self.recipes = list(photos), tuple(recipes)
+        self.sides = tuple(side for side in sides if side <= largest)
         self.batches, self.batch_size, self.seed = batches, batch_size, seed
 
     def __len__(self) -> int:
@@ -66,6 +79,13 @@ def forged_pairs(
             side = round(float(np.exp(rng.uniform(*np.log(sides)))))
             person = photos[int(rng.integers(len(photos)))]
             yield from _crops(_draw(photos, side, rng, recipe, person), person.person)
+
+
+def _largest_side(photo: FacePhoto) -> int:
+    """The side of the largest crop that `load_portrait` draws of a photo."""
+    x0, y0, x1, y1 = photo.box
+    kept = min(MAX_KEPT_SIDE, round(max(x1 - x0, y1 - y0) * WIDE))
+    return round(ENLARGE * LARGEST_DRAWN * kept / WIDE)
 
 
 def _draw(

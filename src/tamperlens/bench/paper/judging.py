@@ -5,6 +5,8 @@ thresholds, crops and conditions; so a run that was killed while it judged goes 
 """
 
 import json
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -127,21 +129,23 @@ def _file(folder: Path, condition: str) -> Path:
     return folder / f"{condition.replace(' ', '-')}.npz"
 
 
+# What NumPy says of a file that is cut, empty or damaged.
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 _COLUMNS = tuple(field.name for field in fields(Outcomes) if field.name not in ("values", "score_threshold"))
 
 
 def _write(file: Path, about: dict[str, Any], tables: Mapping[str, Outcomes]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     arrays = {f"{name}/{column}": getattr(table, column) for name, table in tables.items() for column in _COLUMNS}
-    with replacing(file) as temporary:  # a name that ends in .npz, or NumPy adds it
-        np.savez_compressed(temporary, about=np.array(json.dumps(about)), **arrays)
+    with replacing(file, durable=True) as temporary, temporary.open("wb") as stream:  # to a name NumPy would add .npz
+        np.savez_compressed(stream, about=np.array(json.dumps(about)), **arrays)
 
 
 def _kept(file: Path) -> dict[str, Any] | None:
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return json.loads(str(arrays["about"]))  # type: ignore[no-any-return]
-    except (OSError, ValueError, KeyError):
+    except _UNREADABLE:
         return None
 
 
@@ -151,11 +155,11 @@ def read_outcomes(folder: Path, condition: str) -> Judged | None:
     if not file.exists():
         return None
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             threshold = json.loads(str(arrays["about"]))["thresholds"][1]
             names = {key.rpartition("/")[0] for key in arrays.files if "/" in key}
             tables = {name: _table({column: arrays[f"{name}/{column}"] for column in _COLUMNS}, threshold) for name in names}
-    except (OSError, ValueError, KeyError) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{file} cannot be read ({error}); remove it, and the run judges anew") from error
     return Judged(tables.pop(""), tables)
 

@@ -9,7 +9,7 @@ way.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,7 +130,7 @@ def prepare(
         notes = _collect_notes(results)
         records = [record for unit in units if (record := own_records.get(unit.name) or _finished_record(out, unit, digest))]
         if len(records) == len(units):
-            return _report(out, _finish(out, info, records, execution.keep_going), notes)
+            return _report(out, _finish(out, info, records, set(own_records), execution.keep_going), notes)
         if (now := read_info(out)).complete:  # a run of another part has completed the store meanwhile
             return _report(out, now, notes)
         return Report(out, False, len(results) - len(failed), sum(result.crops for result in results), failed, notes)
@@ -289,13 +289,15 @@ def _finished_record(out: Path, unit: Unit, digest: str) -> UnitRecord | None:
         return None
 
 
-def _finish(out: Path, info: StoreInfo, records: Sequence[UnitRecord], keep_going: bool) -> StoreInfo:
-    """Joins the tables, tidies up and declares the store complete, last of all."""
+def _finish(out: Path, info: StoreInfo, records: Sequence[UnitRecord], own: Container[str], keep_going: bool) -> StoreInfo:
+    """Joins the tables, tidies up and declares the store complete, last of all. ``own``: units of this run's part."""
     with finishing(out):
-        if (found := read_info(out)).complete:  # another machine's run ended at the same time
-            return found
         results = [result for record in records for result in record.clips]
         failed = _failures(results)
+        found = read_info(out)
+        # Another machine's run ended at the same time; of what failed before, this one may have mended some since.
+        if found.complete and {one.clip for one in found.failed} <= {one.clip for one in failed}:
+            return found
         if failed and not keep_going:  # another machine's part
             raise DataError(_failure_message(failed, out, len(results)))
         shards = [record.shard for record in records if record.shard]
@@ -305,7 +307,9 @@ def _finish(out: Path, info: StoreInfo, records: Sequence[UnitRecord], keep_goin
         counts = join_tables(parts, out / MANIFEST, info.settings)
         with writing(out / SHARDS):
             strays = set((out / SHARDS).iterdir()) - {out / SHARDS / shard.file for shard in shards}
-            for path in (*strays, *out.glob("*.tmp")):
+            # What failed in another part may be tried again just now.
+            tried = tuple(f"{record.unit}." for record in records if record.status == "failed" and record.unit not in own)
+            for path in (*(stray for stray in strays if not stray.name.startswith(tried)), *out.glob("*.tmp")):
                 path.unlink()  # left behind by killed runs, or of clips that are gone
         info = info.model_copy(
             update={
