@@ -75,10 +75,15 @@ def test_it_is_the_guided_gradient_reckoned_by_hand(kind):
 def test_a_relu_that_is_cut_off_lets_nothing_back_from_beyond():
     model = Model(ByHand(functional.relu6), TASKS["seg"], mean=(0, 0, 0), std=(1, 1, 1)).eval()
     model.network.first.weight.data *= 10
-    image = np.zeros((1, 1, 3), np.uint8)
+    image = np.zeros((1, 2, 3), np.uint8)
+    image[0, 1] = (
+        51,
+        102,
+        0,
+    )  # hidden (4, 4, -4); answer 12 - 4 = 8, back (24, -8, 40): -8 would pass a ReLU6 that is not guided
     image[0, 0] = (51, 0, 204)  # hidden (4, -8, 8), after the ReLU6 (4, 0, 6); answer 12 + 30 = 42, back (126, -42, 210)
     # Of these only the first passes: the second for its sign and its input's, the third for its input above 6.
-    assert guided_backprop(model, image, "second", [0])[0, 0, 0] == pytest.approx(np.array([2520, 0, 0]), rel=1e-5)
+    assert guided_backprop(model, image, "second", [0])[0, 0] == pytest.approx(np.array([[2520, 0, 0], [480, 0, 0]]), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", model_names())
