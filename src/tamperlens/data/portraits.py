@@ -33,6 +33,7 @@ __all__ = [
 
 WIDE = 2.8  # kept around a face, in face sizes: the x2 crop and room to move it
 MAX_KEPT_SIDE = 1000  # pixels
+DRAWN = (0.8, 1.2)  # times the found box: between these, boxes are drawn for training
 MIN_FACE = 64  # pixels: smaller faces cannot carry a forgery worth learning
 
 
@@ -186,7 +187,7 @@ def load_portrait(photo: FacePhoto, rng: np.random.Generator | None = None) -> P
     size, center = side / WIDE, np.array([side / 2, side / 2])
     if rng is not None:
         center = center + rng.normal(0, 0.06, size=2) * size
-        size = size * float(np.exp(rng.uniform(np.log(0.8), np.log(1.2))))
+        size = size * float(np.exp(rng.uniform(np.log(DRAWN[0]), np.log(DRAWN[1]))))
     box = (center[0] - size / 2, center[1] - size / 2, center[0] + size / 2, center[1] + size / 2)
     return _cut(kept.image, box, kept.landmarks)
 

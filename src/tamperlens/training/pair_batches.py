@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from torch.utils.data import Dataset
 
-from tamperlens.data.portraits import MAX_KEPT_SIDE, WIDE, FacePhoto, load_portrait
+from tamperlens.data.portraits import DRAWN, MAX_KEPT_SIDE, WIDE, FacePhoto, load_portrait
 from tamperlens.errors import DataError
 from tamperlens.faces import ENLARGE
 from tamperlens.forge.pairs import Pair, make_pair
@@ -15,8 +15,6 @@ from tamperlens.training.batch import Batch, to_batch
 from tamperlens.types import LabelledCrop
 
 __all__ = ["LivePairs", "forged_pairs"]
-
-LARGEST_DRAWN = 1.2  # times the found box: the largest that `load_portrait` draws
 
 
 class LivePairs(Dataset[Batch]):
@@ -85,7 +83,7 @@ def _largest_side(photo: FacePhoto) -> int:
     """The side of the largest crop that `load_portrait` draws of a photo."""
     x0, y0, x1, y1 = photo.box
     kept = min(MAX_KEPT_SIDE, round(max(x1 - x0, y1 - y0) * WIDE))
-    return round(ENLARGE * LARGEST_DRAWN * kept / WIDE)
+    return round(ENLARGE * DRAWN[1] * kept / WIDE)
 
 
 def _draw(
