@@ -27,6 +27,7 @@ __all__ = [
     "forged_crops",
     "kept_photos",
     "load_portrait",
+    "require_folders",
     "sources_of",
     "split_of",
 ]
@@ -52,12 +53,18 @@ def _source_name(folder: Path) -> str:
     return Path(os.path.abspath(folder)).name
 
 
+def require_folders(folders: Iterable[Path]) -> None:
+    """Raises `DataError` where a folder of photos is missing."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise DataError(f"{folder} is no folder; give folders of real photos")
+
+
 def sources_of(folders: Iterable[Path]) -> dict[str, Path]:
     """Folders of photos by name; `DataError` where one is missing, or where two have one name and could not be told apart."""
     found: dict[str, Path] = {}
     for folder in folders:
-        if not folder.is_dir():
-            raise DataError(f"{folder} is no folder; give folders of real photos")
+        require_folders([folder])
         if (name := _source_name(folder)) in found:
             raise DataError(
                 f"{found[name]} and {folder} are both called {name}, and results of photos stand under their folder's name: "
@@ -110,7 +117,7 @@ def find_face_photos(
         for path in sorted(path for path, root in roots.items() if root == folder):
             homes.setdefault(_name_of(path, folder), _source_name(folder))
     stamp = hashlib.sha256("\n".join(f"{path} {path.stat().st_size}" for path in paths).encode()).hexdigest()
-    if cache and (kept := _cached_photos(cache, stamp)):
+    if cache and (kept := kept_photos(cache, stamp)):
         return kept
     photos = []
     for path in progress(paths):
@@ -135,11 +142,6 @@ def find_face_photos(
     return photos
 
 
-def kept_photos(cache: Path) -> list[FacePhoto]:
-    """The list that `find_face_photos` left in ``cache``, of whatever files; empty where it is missing or broken."""
-    return _cached_photos(cache)
-
-
 def fingerprint(photo: FacePhoto) -> str:
     """Tells a photo from others wherever it lies and whatever it is called: a hash of its size and its first 64 KiB."""
     with open(photo.path, "rb") as file:
@@ -148,8 +150,8 @@ def fingerprint(photo: FacePhoto) -> str:
     return hashlib.sha256(size.to_bytes(8, "big") + start).hexdigest()[:16]
 
 
-def _cached_photos(cache: Path, stamp: str | None = None) -> list[FacePhoto]:
-    """The list in ``cache``; empty where it is of other files than the stamp's, missing or broken."""
+def kept_photos(cache: Path, stamp: str | None = None) -> list[FacePhoto]:
+    """The list that `find_face_photos` left in ``cache``; empty where it is missing, broken or of another stamp."""
     try:
         kept = json.loads(cache.read_text())
         rows = kept["photos"] if stamp in (None, kept["stamp"]) else []

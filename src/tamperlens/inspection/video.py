@@ -274,10 +274,10 @@ class _Collector:
 
 def boxes_at(inspection: VideoInspection, seconds: float) -> Mapping[int, FaceBox]:
     """Where the faces are at a moment of an inspected video, by the numbers of their tracks; none after its end."""
-    steps = np.diff(inspection.detected)
-    if len(steps) and seconds > inspection.detected[-1] + steps.max():
+    detected = inspection.detected
+    if len(detected) > 1 and seconds > detected[-1] and seconds > detected[-1] + np.diff(detected).max():
         return {}
-    place = float(np.interp(seconds, inspection.detected, np.arange(len(inspection.detected))))
+    place = float(np.interp(seconds, detected, np.arange(len(detected))))
     found = {number: box_at(path, place) for number, path in inspection.paths.items()}
     return {number: box for number, box in found.items() if box is not None}
 

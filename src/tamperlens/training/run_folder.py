@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tamperlens.data.portraits import FacePhoto, by_split, fingerprint, kept_photos
+from tamperlens.data.store import Store
 from tamperlens.errors import DataError, ModelError
 from tamperlens.files import replace_text
 from tamperlens.training.config import TrainConfig, changed_settings, kept_config
@@ -70,6 +71,11 @@ class LearnedFrom(BaseModel):
     photos: dict[str, dict[str, list[str]]] = {}  # split -> person -> fingerprints
 
     @classmethod
+    def store(cls, store: Store) -> "LearnedFrom":
+        """Of a prepared store."""
+        return cls(settings=store.info.settings_hash, inputs=store.info.inputs_hash)
+
+    @classmethod
     def people(cls, people: Mapping[str, Sequence[FacePhoto]]) -> "LearnedFrom":
         """Of the photos of each split's people; photos that are no longer there are left out."""
         photos: dict[str, dict[str, list[str]]] = {split: {} for split in people}
@@ -92,7 +98,7 @@ class LearnedFrom(BaseModel):
         if self.settings != kept.settings:
             return f"a store of the settings {kept.settings or '(none)'}, not {self.settings or '(none)'}"
         if self.inputs and kept.inputs and self.inputs != kept.inputs:
-            return "other clips, or others of the same names"
+            return "other clips than those of the store at hand, or others of the same names"
         new, old = self.splits(), kept.splits()
         counts = {
             "are missing or changed": len(old.keys() - new.keys()),

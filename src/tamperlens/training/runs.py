@@ -10,7 +10,7 @@ from rich.progress import Progress as Bar
 from torch.utils.data import Dataset
 
 from tamperlens.data import seeds
-from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops
+from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops, require_folders
 from tamperlens.data.store import Store
 from tamperlens.errors import DataError
 from tamperlens.faces import detector_for
@@ -43,9 +43,7 @@ def train_on_photos(folders: list[Path], out: Path, config: TrainConfig, console
 
     Raises `DataError` where a folder is missing or the photos are too few to hold people apart.
     """
-    missing = [folder for folder in folders if not folder.is_dir()]
-    if missing:
-        raise DataError(f"{missing[0]} is no folder; give folders of real photos")
+    require_folders(folders)
     parse_name(config.model)
 
     def scan(paths: Iterable[Path]) -> Iterable[Path]:
@@ -133,8 +131,7 @@ def train_on_store(store: Store, out: Path, config: TrainConfig, console: Consol
             "val", methods=methods, policy=config.crop_policy, window=config.judged_window, most=config.validation_crops
         )
     )
-    source = LearnedFrom(settings=store.info.settings_hash, inputs=store.info.inputs_hash)
-    stem = _train(config, data, out, crops, console, source)
+    stem = _train(config, data, out, crops, console, LearnedFrom.store(store))
     if not leads():
         return stem
     model, card = load(stem)

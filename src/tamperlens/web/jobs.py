@@ -34,6 +34,7 @@ ENDED = ("done", "failed", "cancelled")
 MAX_TRIES = 3  # a file that takes its worker, or the whole server, down so often is given up
 _ID = re.compile(r"[\w-]{22}", re.ASCII)  # of a job; what is called otherwise was put there by somebody else
 _TRY = re.compile(r"[\w-]{22}\.([0-9a-f]+)\.\d+", re.ASCII)  # at a job, by a server: the name of its folder in work/
+_TIDIED = ("incoming", "uploads", "work", "results")  # folders of which what no job needs is deleted
 _STALE = 3600.0  # seconds after which an upload that nobody finished is swept away
 
 _TABLE = """
@@ -94,7 +95,7 @@ class Jobs:
         self._lock = threading.RLock()
         _check_own(folder)
         _make_private(folder)
-        for part in ("servers", "incoming", "uploads", "work", "results"):
+        for part in ("servers", *_TIDIED):
             _make_private(folder / part)
         self._alive = _locked(folder / "servers", self.server)
         self._database = sqlite3.connect(folder / "jobs.sqlite", timeout=30, isolation_level=None, check_same_thread=False)
@@ -107,7 +108,7 @@ class Jobs:
     def close(self) -> None:
         """Gives back what this server had in work, and lets go of the folder."""
         with self._transaction() as database:
-            self._wait_again(database, "server = ?", (self.server,))
+            _wait_again(database, "server = ?", (self.server,), counted=False)
         with self._lock:
             self._database.close()
         (self.folder / "servers" / f"{self.server}.lock").unlink(missing_ok=True)
@@ -259,27 +260,16 @@ class Jobs:
         if job.tries >= MAX_TRIES:
             self.finish(job, "failed", status=422, error=reason)
             return
-        shutil.rmtree(self._work(job), ignore_errors=True)
-        with self._transaction() as database:
-            database.execute(
-                "UPDATE jobs SET state = 'queued', server = '', stage = '', progress = 0 "
-                "WHERE id = ? AND state = 'running' AND server = ?",
-                (job.id, self.server),
-            )
+        self._give_back(job, counted=True)
 
     def put_back(self, job: Job) -> None:
         """A job that was not begun waits again, as if it had not been claimed."""
+        self._give_back(job, counted=False)
+
+    def _give_back(self, job: Job, *, counted: bool) -> None:
         shutil.rmtree(self._work(job), ignore_errors=True)
         with self._transaction() as database:
-            self._wait_again(database, "id = ? AND server = ?", (job.id, self.server))
-
-    @staticmethod
-    def _wait_again(database: sqlite3.Connection, which: str, values: Sequence[str]) -> None:
-        database.execute(
-            "UPDATE jobs SET state = 'queued', server = '', stage = '', progress = 0, tries = tries - 1 "
-            f"WHERE state = 'running' AND {which}",
-            values,
-        )
+            _wait_again(database, "id = ? AND server = ?", (job.id, self.server), counted=counted)
 
     def stopping(self) -> set[str]:
         """Jobs of this server that somebody cancelled."""
@@ -309,10 +299,7 @@ class Jobs:
                             error = f"the server was stopped {job.tries} times while it worked on this file, which was given up"
                             self._end_abandoned(database, job, "failed", 422, error)
                         else:
-                            database.execute(
-                                "UPDATE jobs SET state = 'queued', server = '', stage = '', progress = 0 WHERE id = ?",
-                                (job.id,),
-                            )
+                            _wait_again(database, "id = ?", (job.id,), counted=True)
                 file.unlink(missing_ok=True)
             finally:
                 os.close(lock)
@@ -381,6 +368,15 @@ class Jobs:
             self._database.execute("COMMIT")
 
 
+def _wait_again(database: sqlite3.Connection, which: str, values: Sequence[str], *, counted: bool) -> None:
+    """Running jobs wait again; ``counted``: the try that ends counts as one of `MAX_TRIES`."""
+    database.execute(
+        "UPDATE jobs SET state = 'queued', server = '', stage = '', progress = 0, tries = tries - ? "
+        f"WHERE state = 'running' AND {which}",
+        (0 if counted else 1, *values),
+    )
+
+
 def _job(row: sqlite3.Row) -> Job:
     return Job(**{**dict(row), "outputs": json.loads(row["outputs"])})
 
@@ -389,7 +385,7 @@ def _check_own(folder: Path) -> None:
     """`DataError` where somebody else's files lie in what would be this program's folders: it would tidy them away."""
     if (folder / "jobs.sqlite").exists():
         return
-    for part in ("incoming", "uploads", "work", "results"):
+    for part in _TIDIED:
         try:
             others = next((folder / part).iterdir(), None)
         except OSError:  # none there, or one that `_make_private` has words for

@@ -34,6 +34,7 @@ from tamperlens.models.model import load
 from tamperlens.models.networks.imagenet import ANCESTORS
 from tamperlens.models.runtime import TorchPredictor
 from tamperlens.training.config import TrainConfig, changed_settings, kept_config
+from tamperlens.training.run_folder import LearnedFrom
 
 __all__ = ["Train", "make_plan", "report_so_far", "reproduce"]
 
@@ -169,18 +170,13 @@ def _check_settings(out: Path, runs: Sequence[Run], experiment: Experiment) -> N
 
 def _check_store(out: Path, runs: Sequence[Run], store: Store) -> None:
     """Refuse runs that were trained on a store of other settings or clips than the one at hand."""
+    at_hand = LearnedFrom.store(store)
     for run in runs:
         card = card_of(out / "models" / run.name)
         used = card.training.store if card else None
-        if used and used.settings != store.info.settings_hash:
+        if used and (other := at_hand.other_than(LearnedFrom(settings=used.settings, inputs=used.inputs))):
             raise DataError(
-                f"{out / 'models' / run.name} was trained on a store of the settings {used.settings}, and {store.path} has "
-                f"{store.info.settings_hash}: give another --out, or the source that it was trained on"
-            )
-        if used and used.inputs and used.inputs != store.info.inputs_hash:
-            raise DataError(
-                f"{out / 'models' / run.name} was trained on other clips than those of {store.path}, or on others of the same "
-                "names: give another --out, or the source that it was trained on"
+                f"{out / 'models' / run.name} was trained on {other}: give another --out, or the source that it was trained on"
             )
 
 

@@ -96,12 +96,11 @@ def write_casefile(
     What cannot be written is named in ``not_written`` and in the reasons, and keeps nothing else back. No exception of
     writing gets out.
     """
-    before = record_at(folder, stem)
     try:
-        own = _claimed(folder, stem, record.path)
+        own, before = _claimed(folder, stem, record.path)
     except OSError as error:
         return unwritten(record, readable(folder), error)
-    notes = [*_displaced(folder, own, Path(inspection.path)), *(_replaced(before, record) if own == stem else ())]
+    notes = [*_displaced(folder, own, Path(inspection.path)), *_replaced(before, record)]
     parts = _Parts(folder, own, notes)
     if isinstance(inspection, VideoInspection):
         asked = record.settings
@@ -229,28 +228,29 @@ def claim_text(path: str) -> str:
     return json.dumps(dump(FailureRecord.of(path, UNFINISHED)), indent=1) + "\n"
 
 
-def _claimed(folder: Path, stem: str, path: str) -> str:
+def _claimed(folder: Path, stem: str, path: str) -> tuple[str, Record | None]:
     """Takes a stem for a file's casefile, this one or the next that is free, by writing a record that nothing is done yet.
 
-    So whatever lies there after a run that was stopped is known to be the file's. Raises ``OSError`` where it cannot be
-    written.
+    So whatever lies there after a run that was stopped is known to be the file's. Returns the stem and the file's earlier
+    record under it, if there was one. Raises ``OSError`` where it cannot be written.
     """
     text = claim_text(path)
     for number in count(1):
         own = stem if number == 1 else f"{stem}.{number}"
         file = folder / f"{own}.json"
-        if _is_of(folder, own, path):
-            if isinstance(record_at(folder, own), FailureRecord):  # it was stopped in the middle
+        there = record_at(folder, own)
+        if there is not None and there.path == path:
+            if isinstance(there, FailureRecord):  # it was stopped in the middle
                 _remove_remains(folder, own)
             replace_text(file, text)
-            return own
+            return own, there
         if not _is_free(folder, own):
             continue
         try:
             create_text(file, text)
         except FileExistsError:  # another run was quicker
             continue
-        return own
+        return own, None
     raise AssertionError("unreachable")
 
 
