@@ -153,6 +153,15 @@ def test_train_refuses_what_is_no_folder(tmp_path) -> None:
     assert code == console.UNUSABLE and "is no folder" in err
 
 
+def test_train_refuses_folders_of_one_name_as_ship_will(tmp_path) -> None:
+    pytest.importorskip("torch")
+    folders = [tmp_path / "a" / "photos", tmp_path / "b" / "photos"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    code, _, err = run("train", *folders, "--out", tmp_path / "run")
+    assert code == console.UNUSABLE and "are both called photos" in " ".join(err.split())
+
+
 def test_an_out_that_is_no_folder_is_refused_before_any_work(photo, tmp_path) -> None:
     (tmp_path / "file").touch()
     for call in (("inspect", photo), ("forge", photo), ("train", tmp_path)):

@@ -10,6 +10,7 @@ from predictor_at_hand import FakePredictor
 from tamperlens.errors import MediaError
 from tamperlens.faces import YuNet, crop_face
 from tamperlens.figures import draw_overlay
+from tamperlens.inspection.casefile.record import Face
 from tamperlens.inspection.face import MIN_FACE, MIN_QUALITY, SMALL_FACE, sharpness
 from tamperlens.inspection.photo import MAX_FACES, inspect_frame, inspect_photo
 from tamperlens.media import read_photo
@@ -39,6 +40,12 @@ def test_the_score_decides_at_the_models_thresholds(score: float, verdict: str) 
     inspection = inspected([box(100, 60, 70)], score)
     assert inspection.verdict == verdict == inspection.faces[0].verdict
     assert inspection.score == score and f"{score:.2f}" in inspection.reasons[0]
+
+
+def test_a_reason_tells_the_score_that_the_casefile_has() -> None:
+    for score in np.linspace(0.0, 0.9, 301) + 0.00046:  # near the middle between two numbers of three digits
+        (finding,) = inspected([box(100, 60, 70)], float(score)).faces
+        assert f"score {Face.of(finding).score:.3f} " in finding.reasons[0]
 
 
 @pytest.mark.parametrize(

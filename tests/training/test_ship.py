@@ -133,6 +133,16 @@ def test_the_calibration_is_of_scores_at_the_map_threshold_that_ships(tmp_path, 
     assert list(found[0].scores) == pytest.approx([ships(image).score for image in images])
 
 
+@pytest.mark.parametrize(("settings", "wrong"), [({}, "the file"), ({"model": "fn3-seg", "stepz": 5}, "stepz")])
+def test_a_card_without_settings_of_a_run_is_told_in_words(settings: dict, wrong: str, tmp_path) -> None:
+    run = finished(tmp_path / "run")
+    card = ModelCard.load(run / "best.json")
+    changed = card.model_copy(update={"training": card.training.model_copy(update={"config": settings})})
+    (run / "best.json").write_text(changed.model_dump_json())
+    with pytest.raises(DataError, match=rf"best\.json has no settings of a run of this version \({wrong}"):
+        shipping.ship(run, [tmp_path], tmp_path / "out", About(), {})
+
+
 @pytest.mark.parametrize("where", ["photos", "--control"])
 def test_folders_that_are_missing_or_share_a_name_are_refused(where: str, tmp_path) -> None:
     photos = [tmp_path / "a" / "photos", tmp_path / "b" / "photos"]

@@ -164,9 +164,19 @@ def test_a_run_that_diverged_says_so_and_keeps_what_it_had(tmp_path) -> None:
         def __getitem__(self, index: int):
             return replace(super().__getitem__(index), images=torch.full((4, 3, 32, 32), float("nan")))
 
-    with pytest.raises(DataError, match=r"vgg3-seg diverged: up to step 4 the mean loss is nan, .* learning_rate below 0\.001"):
+    with pytest.raises(DataError, match=r"vgg3-seg diverged: up to step 4 the mean loss is nan .* learning_rate below 0\.001"):
         train(CONFIG, Broken(), tmp_path)
     assert load(stem)[1].training.steps == 2 and len(curve(tmp_path)) == 1
+
+
+def test_a_run_whose_last_update_diverged_keeps_nothing_of_it(tmp_path, monkeypatch) -> None:
+    def diverge(optimizer: torch.optim.Optimizer) -> None:  # after the loss, which is that of the weights before it
+        optimizer.param_groups[0]["params"][0].data.fill_(float("inf"))
+
+    monkeypatch.setattr(torch.optim.Adam, "step", diverge)
+    with pytest.raises(DataError, match=r"vgg3-seg diverged: .* weights are infinite or no numbers"):
+        train(CONFIG.model_copy(update={"steps": 1}), Squares(), tmp_path)
+    assert not (tmp_path / "best.safetensors").exists() and not (tmp_path / "checkpoint.safetensors").exists()
 
 
 def test_a_resumed_run_continues_the_same_loss_curve(tmp_path) -> None:

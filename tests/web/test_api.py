@@ -440,6 +440,16 @@ def test_a_translation_is_what_the_pages_say(tmp_path: Path) -> None:
             assert len(texts) > 4 and all(text.strip().startswith("¡") and text.strip().endswith("!") for text in texts), texts
 
 
+def test_the_page_listens_to_as_many_jobs_at_once_as_the_server_allows(tmp_path: Path) -> None:
+    with TestClient(app_of(Jobs(tmp_path / "jobs", Limits(workers=0))), base_url="http://127.0.0.1:8000") as client:
+        (parameter,) = client.get("/openapi.json").json()["paths"]["/api/events"]["get"]["parameters"]
+        page = client.get("/page.js").text
+        assert f"const AT_ONCE = {parameter['schema']['maxItems']};" in page
+        most = [("job", f"{number:022}") for number in range(parameter["schema"]["maxItems"])]
+        assert client.get("/api/events", params=most).text.count("event: gone") == len(most)  # so long an address is taken
+        assert client.get("/api/events", params=[*most, ("job", "a")]).status_code == 422
+
+
 # ------------------------------------------------------------------------------------------------------------ schemathesis
 
 

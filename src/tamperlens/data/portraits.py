@@ -27,7 +27,6 @@ __all__ = [
     "forged_crops",
     "kept_photos",
     "load_portrait",
-    "require_folders",
     "sources_of",
     "split_of",
 ]
@@ -53,18 +52,12 @@ def _source_name(folder: Path) -> str:
     return Path(os.path.abspath(folder)).name
 
 
-def require_folders(folders: Iterable[Path]) -> None:
-    """Raises `DataError` where a folder of photos is missing."""
-    for folder in folders:
-        if not folder.is_dir():
-            raise DataError(f"{folder} is no folder; give folders of real photos")
-
-
 def sources_of(folders: Iterable[Path]) -> dict[str, Path]:
     """Folders of photos by name; `DataError` where one is missing, or where two have one name and could not be told apart."""
     found: dict[str, Path] = {}
     for folder in folders:
-        require_folders([folder])
+        if not folder.is_dir():
+            raise DataError(f"{folder} is no folder; give folders of real photos")
         if (name := _source_name(folder)) in found:
             raise DataError(
                 f"{found[name]} and {folder} are both called {name}, and results of photos stand under their folder's name: "

@@ -14,6 +14,7 @@ import numpy as np
 
 from tamperlens.faces import crop_face, inside_slices, quarter_turns
 from tamperlens.inspection.marks import marked_pixels
+from tamperlens.inspection.scores import told
 from tamperlens.media import jpeg, shrunk
 from tamperlens.types import (
     FaceBox,
@@ -124,13 +125,13 @@ def _judge(face: FaceBox, score: float, mask_area: float, predictor: Predictor) 
     threshold, doubt = predictor.score_threshold, predictor.doubt_threshold
     if score >= threshold:
         verdict = Verdict.MANIPULATED
-        reason = f"score {score:.3f} reaches the threshold {threshold:.3f}; {mask_area:.0%} of the face's crop is marked"
+        reason = f"score {told(score)} reaches the threshold {threshold:.3f}; {mask_area:.0%} of the face's crop is marked"
     elif score >= doubt:
         verdict = Verdict.INCONCLUSIVE
-        reason = f"score {score:.3f} is raised, but below the threshold {threshold:.3f} (doubt begins at {doubt:.3f})"
+        reason = f"score {told(score)} is raised, but below the threshold {threshold:.3f} (doubt begins at {doubt:.3f})"
     else:
         verdict = Verdict.NO_EVIDENCE
-        reason = f"score {score:.3f} is below {doubt:.3f}; this does not show that the face is authentic"
+        reason = f"score {told(score)} is below {doubt:.3f}; this does not show that the face is authentic"
     return FaceFinding(face, verdict, score, mask_area, (reason,))
 
 
@@ -157,9 +158,8 @@ def with_stability(finding: FaceFinding, reencoded: Sequence[float], predictor: 
     found = replace(finding, score_range=(scores[lowest], scores[highest]))
     if scores[lowest] >= predictor.doubt_threshold or scores[highest] < predictor.score_threshold:
         return found
-    reason = (
-        f"the verdict depends on how the file is encoded: score {scores[lowest]:.3f} {lowest}, {scores[highest]:.3f} {highest}"
-    )
+    low, high = (f"{told(scores[change])} {change}" for change in (lowest, highest))
+    reason = f"the verdict depends on how the file is encoded: score {low}, {high}"
     return replace(found, verdict=Verdict.INCONCLUSIVE, reasons=(reason,), mask_area=0.0)
 
 

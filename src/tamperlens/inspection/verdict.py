@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from tamperlens.errors import ModelError
+from tamperlens.inspection.scores import told
 from tamperlens.types import FaceFinding, FaceTrack, FloatArray, Predictor, Sighting, Verdict, VideoRule
 
 __all__ = ["AGGREGATIONS", "DEFAULT_AGGREGATION", "judge_tracks", "rule_of", "video_verdict"]
@@ -57,7 +58,7 @@ def judge_tracks(
     short = {track.number: scored for track in tracks if 0 < len(scored := _scored(track.sightings)) < rule.min_frames}
     scores = [sighting.finding.score for scored in short.values() for sighting in scored]
     if len(scores) >= rule.min_frames and (together := _aggregate(scores, rule)) >= rule.score_threshold:
-        words = f"; the {len(short)} faces that are seen in fewer than {rule.min_frames} frames reach {together:.3f} together"
+        words = f"; the {len(short)} faces that are seen in fewer than {rule.min_frames} frames reach {told(together)} together"
         tracks = [_raise(track, words, rule) if track.number in short else track for track in tracks]
     return tuple(tracks)
 
@@ -70,7 +71,7 @@ def _judge_track(number: int, sightings: Sequence[Sighting], rule: VideoRule, co
         score, verdict, reason = _judge_as_picture(where, sightings, rule, lambda seen: confirm(number, seen))
         return FaceTrack(number, verdict, score, (reason,), tuple(sightings), raised)
     score = _aggregate([sighting.finding.score for sighting in judged], rule)
-    words = f"{where}: score {score:.3f} ({rule.aggregation} of {len(judged)} frames)"
+    words = f"{where}: score {told(score)} ({rule.aggregation} of {len(judged)} frames)"
     if score >= rule.score_threshold:
         verdict, reason = Verdict.MANIPULATED, f"{words} reaches the threshold {rule.score_threshold:.3f}"
     elif score >= rule.doubt_threshold:
@@ -142,7 +143,7 @@ def _stretch(judged: Sequence[Sighting], raised: Sequence[tuple[float, float]], 
         if last - first >= STRETCH - 1e-6 and len(scores) >= rule.min_frames:
             score = _aggregate(scores, rule)
             if score >= rule.score_threshold:
-                return f"second {first:.1f} to {last:.1f} by itself reaches {score:.3f}"
+                return f"second {first:.1f} to {last:.1f} by itself reaches {told(score)}"
     return ""
 
 

@@ -12,9 +12,9 @@ from tamperlens.errors import DataError
 from tamperlens.forge import FAMILIES
 from tamperlens.forge.recipes import RECIPES
 from tamperlens.forge.sampler import UNTOUCHED_AFTER, UNTOUCHED_BEFORE
-from tamperlens.models.card import paper_policy
+from tamperlens.models.card import ModelCard, paper_policy
 
-__all__ = ["TrainConfig", "changed_settings", "kept_config", "read_config", "read_settings"]
+__all__ = ["TrainConfig", "changed_settings", "kept_config", "read_config", "read_settings", "settings_of"]
 
 #: What may change when a run is resumed: how long it lasts, how often it is looked at, and on how many cores.
 FREE = ("steps", "cooldown", "workers", "threads", "validate_every", "checkpoint_every")
@@ -119,6 +119,16 @@ def kept_config(path: Path) -> TrainConfig:
         raise DataError(
             f"the run's settings {path} are damaged ({_wrong(error)}); put back those that it began with, which are in "
             "best.json, too, or give another --out"
+        ) from error
+
+
+def settings_of(card: ModelCard, path: Path) -> TrainConfig:
+    """The settings of the run that a model is of, as its card in ``path`` has them; `DataError` where it has none."""
+    try:
+        return TrainConfig.model_validate(card.training.config or None)
+    except ValidationError as error:
+        raise DataError(
+            f"the card {path} has no settings of a run of this version ({_wrong(error)}): give a folder of what it trained"
         ) from error
 
 

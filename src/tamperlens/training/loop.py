@@ -109,10 +109,12 @@ def train(
         validated = done % config.validate_every == 0 or last
         if done % config.checkpoint_every == 0 or validated:
             mean_loss = float(cast(Tensor, fabric.all_reduce(torch.tensor(losses).mean(), reduce_op="mean")))
-            if not math.isfinite(mean_loss):  # before anything is written: what is kept is of the last look that was well
+            finite = all(bool(weights.isfinite().all()) for weights in model.state_dict().values())
+            if not (finite and math.isfinite(mean_loss)):  # before anything is written: what is kept was well when looked at
                 raise DataError(
-                    f"training of {config.model} diverged: up to step {done} the mean loss is {mean_loss}, expected a number; "
-                    f"give a learning_rate below {config.learning_rate:g}, and another --out"
+                    f"training of {config.model} diverged: up to step {done} the mean loss is {mean_loss} and weights are "
+                    f"{'numbers' if finite else 'infinite or no numbers'}; give a learning_rate below {config.learning_rate:g} "
+                    "and another --out"
                 )
             if fabric.is_global_zero:
                 validation = {}

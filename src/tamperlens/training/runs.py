@@ -10,7 +10,7 @@ from rich.progress import Progress as Bar
 from torch.utils.data import Dataset
 
 from tamperlens.data import seeds
-from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops, require_folders
+from tamperlens.data.portraits import FacePhoto, by_split, find_face_photos, forged_crops, sources_of
 from tamperlens.data.store import Store
 from tamperlens.errors import DataError
 from tamperlens.faces import detector_for
@@ -41,9 +41,9 @@ CALIBRATED_FROM = 20  # validation crops of either class: fewer say nothing on p
 def train_on_photos(folders: list[Path], out: Path, config: TrainConfig, console: Console) -> Path:
     """Train on the photos of ``folders`` in the run folder ``out``; returns the path stem of the best model.
 
-    Raises `DataError` where a folder is missing or the photos are too few to hold people apart.
+    Raises `DataError` as `sources_of`, and where the photos are too few to hold people apart.
     """
-    require_folders(folders)
+    sources_of(folders)
     parse_name(config.model)
 
     def scan(paths: Iterable[Path]) -> Iterable[Path]:

@@ -32,7 +32,7 @@ from tamperlens.models.card import Families, ModelCard, Origin
 from tamperlens.models.export import to_onnx
 from tamperlens.models.model import Model, load, save
 from tamperlens.models.runtime import CardPredictor, OnnxPredictor
-from tamperlens.training.config import TrainConfig
+from tamperlens.training.config import TrainConfig, settings_of
 from tamperlens.training.pair_batches import forged_pairs
 from tamperlens.training.run_folder import FACES, splits_learned
 from tamperlens.types import Frame, LabelledCrop, UInt8Array
@@ -125,7 +125,7 @@ def ship(
     kept in the run's folder, so that a cut costs little. Returns the path stem of the model.
     """
     model, card = load(run / "best")
-    config = TrainConfig.model_validate(card.training.config)
+    config = settings_of(card, run / "best.json")
     people = people_of(folders, run)
     crops = list(_validation_crops(config, people["val"], crops_per_family))
     raw = card.model_copy(

@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from tamperlens.bench.paper.costs import Cost, costs_of, measured_costs
 from tamperlens.bench.paper.experiment import Experiment, Run
 from tamperlens.bench.paper.figures import draw_figures
@@ -33,7 +31,7 @@ from tamperlens.files import replace_text
 from tamperlens.models.model import load
 from tamperlens.models.networks.imagenet import ANCESTORS
 from tamperlens.models.runtime import TorchPredictor
-from tamperlens.training.config import TrainConfig, changed_settings, kept_config
+from tamperlens.training.config import TrainConfig, changed_settings, kept_config, settings_of
 from tamperlens.training.run_folder import LearnedFrom
 
 __all__ = ["Train", "make_plan", "report_so_far", "reproduce"]
@@ -185,12 +183,7 @@ def _settings_of(folder: Path) -> TrainConfig | None:
     if (folder / "config.json").exists():
         return kept_config(folder / "config.json")
     card = card_of(folder)
-    if not card or not isinstance(card.training.config, dict):
-        return None
-    try:
-        return TrainConfig.model_validate(card.training.config)
-    except ValidationError as error:
-        raise DataError(f"the card in {folder} has no settings of a run ({error}): give another --out") from error
+    return settings_of(card, folder / "best.json") if card else None
 
 
 def _clips(source: Source, experiment: Experiment, out: Path) -> list[Clip]:

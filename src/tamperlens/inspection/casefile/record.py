@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from tamperlens.inspection.scores import kept
 from tamperlens.media import Address, FileFacts, place_of, readable
 from tamperlens.models.card import AlarmRate
 from tamperlens.models.engines import Precision
@@ -112,10 +113,10 @@ class Face(_Part):
         box = finding.box
         return cls(
             box=[round(value, 1) for value in (box.x0, box.y0, box.x1, box.y1)],
-            score=_rounded(finding.score),
-            score_range=None if finding.score_range is None else [round(score, 4) for score in finding.score_range],
+            score=_kept(finding.score),
+            score_range=None if finding.score_range is None else [kept(score) for score in finding.score_range],
             verdict=finding.verdict.value,
-            mask_area=_rounded(finding.mask_area),
+            mask_area=_kept(finding.mask_area),
             reasons=list(finding.reasons),
         )
 
@@ -152,7 +153,7 @@ class Track(_Part):
         return cls(
             face=track.number,
             verdict=track.verdict.value,
-            score=_rounded(track.score),
+            score=_kept(track.score),
             first=round(track.sightings[0].seconds, 3),
             last=round(track.sightings[-1].seconds, 3),
             raised=[[round(first, 3), round(last, 3)] for first, last in track.raised],
@@ -261,7 +262,7 @@ def _common(
     return _Inspected(
         path=readable(inspection.path),
         verdict=inspection.verdict.value,
-        score=_rounded(inspection.score),
+        score=_kept(inspection.score),
         reasons=list(inspection.reasons),
         model=inspection.model,
         engine=setup.engine,
@@ -380,8 +381,8 @@ def _writable(value: Any) -> Any:
     return [_writable(part) for part in value] if isinstance(value, list) else value
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
+def _kept(value: float | None) -> float | None:
+    return None if value is None else kept(value)
 
 
 def key_of(sha256: str, model: str, settings: Settings, use: Mapping[str, Any] = MappingProxyType({})) -> str:
