@@ -24,9 +24,9 @@ torch = pytest.importorskip("torch")
 
 from rich.console import Console  # noqa: E402
 
-from tamperlens.bench.paper import judging, reproduction, sources  # noqa: E402
+from tamperlens.bench.paper import costs, judging, reproduction, sources  # noqa: E402
+from tamperlens.bench.paper.costs import Cost  # noqa: E402
 from tamperlens.bench.paper.experiment import Experiment, Run, Standins, read_experiment, variant_name  # noqa: E402
-from tamperlens.bench.paper.progress import trained_seconds  # noqa: E402
 from tamperlens.bench.paper.sources import Source, forecast_source, make_stores, store_jobs  # noqa: E402
 from tamperlens.cli.console import app  # noqa: E402
 from tamperlens.data.store import Store  # noqa: E402
@@ -401,13 +401,19 @@ def test_settings_are_read_and_refused_by_name(tmp_path):
     assert read_experiment(None, models=("fn3-seg",)).models == ("fn3-seg",)
 
 
-def test_a_pause_does_not_make_a_training_longer(tmp_path):
-    log = ["step,loss,learning_rate,crops_per_second", *(f"{step},0.5,0.001,4.0" for step in (50, 100, 150, 200))]
-    (tmp_path / "log.csv").write_text("\n".join(log) + "\n")
-    assert trained_seconds(tmp_path, 4) == 200
-    log[2] = "100,0.5,0.001,0.01"  # hours, while nothing ran
-    (tmp_path / "log.csv").write_text("\n".join(log) + "\n")
-    assert trained_seconds(tmp_path, 4) == 200
+def test_costs_are_of_this_machine_and_none_that_another_process_measured_is_lost(tmp_path, monkeypatch):
+    file, cost = tmp_path / "costs.json", Cost(1, 0.1, 10.0, 20.0)
+
+    def measured(network: str, config: TrainConfig) -> Cost:
+        if network == "vgg3":  # while this one is measured
+            costs.costs_of(["vgg5"], config, file)
+        return cost
+
+    monkeypatch.setattr(costs, "cost_of", measured)
+    assert costs.costs_of(["fn3", "vgg3"], TrainConfig(), file) == {"fn3": cost, "vgg3": cost}
+    assert set(costs.measured_costs(TrainConfig(), file)) == {"fn3", "vgg3", "vgg5"}
+    monkeypatch.setattr(costs, "device_name", lambda: "another processor")
+    assert costs.measured_costs(TrainConfig(), file) == {}
 
 
 def test_the_experiments_that_are_committed_are_the_papers(tmp_path):

@@ -1,6 +1,8 @@
 """What a model costs here: parameters, multiplications, and how many crops a second it learns from and judges, measured."""
 
 import json
+import platform
+import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -17,7 +19,7 @@ from tamperlens.models.networks import NETWORKS
 from tamperlens.training.config import TrainConfig
 from tamperlens.training.machine import layout_of
 
-__all__ = ["Cost", "cost_of", "costs_of", "measured_costs"]
+__all__ = ["Cost", "cost_of", "costs_of", "device_name", "measured_costs"]
 
 
 @dataclass(frozen=True)
@@ -33,19 +35,21 @@ class Cost:
 def costs_of(
     networks: list[str], config: TrainConfig, file: Path, log: Callable[[str], None] = lambda text: None
 ) -> dict[str, Cost]:
-    """The costs of networks under these settings; what ``file`` holds of the same settings is not measured again."""
-    kept = _kept(config, file)
+    """The costs of networks under these settings; what ``file`` holds of the same settings and device is not measured again."""
     for network in networks:
-        if network not in kept["networks"]:
+        if network not in measured_costs(config, file):
             log(f"measuring a step of {network}")
-            kept["networks"][network] = asdict(cost_of(network, config))
+            cost = cost_of(network, config)
+            kept = _kept(config, file)  # what another process has measured since stays
+            kept["networks"][network] = asdict(cost)
             file.parent.mkdir(parents=True, exist_ok=True)
             replace_text(file, json.dumps(kept, indent=1) + "\n", durable=True)
-    return {network: Cost(**kept["networks"][network]) for network in networks}
+    found = measured_costs(config, file)
+    return {network: found[network] for network in networks}
 
 
 def measured_costs(config: TrainConfig, file: Path) -> dict[str, Cost]:
-    """The costs that ``file`` holds of networks under these settings; nothing is measured."""
+    """The costs that ``file`` holds of networks under these settings on this device; nothing is measured."""
     return {network: Cost(**cost) for network, cost in _kept(config, file)["networks"].items()}
 
 
@@ -55,10 +59,19 @@ def _kept(config: TrainConfig, file: Path) -> dict[str, Any]:
         "judged_window": config.judged_window,
         "batch": min(config.batch_size, config.micro_batch),
         "threads": config.threads or torch.get_num_threads(),
-        "device": _device().type,
+        "device": device_name(),
     }
     kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     return kept if kept.get("about") == about else {"about": about, "networks": {}}
+
+
+def device_name() -> str:
+    """What costs are measured on: a GPU's name, or a processor's and its vector instructions."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    file = Path("/proc/cpuinfo")
+    named = re.search(r"^model name\s*:\s*(.+)$", file.read_text(encoding="utf-8") if file.exists() else "", re.MULTILINE)
+    return f"{named[1] if named else platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def _device() -> torch.device:

@@ -4,14 +4,12 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from tamperlens.bench.paper.experiment import Experiment, Run
 from tamperlens.bench.paper.judging import Question, answered
 from tamperlens.bench.paper.stores import Stores
 from tamperlens.models.card import ModelCard
 
-__all__ = ["card_of", "learned_steps", "left_to_judge", "trained_seconds"]
+__all__ = ["card_of", "learned_steps", "left_to_judge"]
 
 
 def card_of(folder: Path) -> ModelCard | None:
@@ -23,12 +21,6 @@ def learned_steps(folder: Path) -> int:
     """Steps that a run folder holds a checkpoint of."""
     rows = _log_of(folder)
     return int(rows[-1]["step"]) if rows else 0
-
-
-def trained_seconds(folder: Path, batch_size: int) -> float:
-    """Seconds that a run's steps take at the median speed of its log: pauses, and what else the machine did, do not count."""
-    speeds = [float(row["crops_per_second"]) for row in _log_of(folder)]
-    return learned_steps(folder) * batch_size / float(np.median(speeds)) if speeds else 0.0
 
 
 def _log_of(folder: Path) -> list[dict[str, str]]:

@@ -9,12 +9,12 @@ import numpy as np
 from tamperlens.bench.corruptions import parse_corruptions
 from tamperlens.bench.curves import CurvePoint, draw_curves
 from tamperlens.bench.paper.claims import claims_to_markdown, put_to_the_test
-from tamperlens.bench.paper.costs import Cost
+from tamperlens.bench.paper.costs import Cost, device_name
 from tamperlens.bench.paper.evidence import MIN_AUC, Evidence
 from tamperlens.bench.paper.experiment import Experiment, Run, variant_name
 from tamperlens.bench.paper.judging import OTHER_POLICY, OWN, Question, judged_conditions, questions_of
 from tamperlens.bench.paper.page import page_of
-from tamperlens.bench.paper.progress import left_to_judge, trained_seconds
+from tamperlens.bench.paper.progress import left_to_judge
 from tamperlens.bench.paper.stores import Stores
 from tamperlens.bench.paper.tables import FROM_IMAGENET, TABLES, Sheet, lay_out, to_csv, to_latex, to_markdown
 from tamperlens.data.readers.methods import METHODS
@@ -232,24 +232,25 @@ def _recipes(evidence: Evidence, variants: Sequence[str], compressions: Sequence
 
 def _costs(report: Report, evidence: Evidence, variants: Sequence[str]) -> Sheet:
     """What each variant costs, beside what it reaches."""
-    lines = []
+    lines, training = [], report.experiment.training
     for name in variants:
         runs = evidence.runs_of(name)
-        cost, batch = report.costs.get(runs[0].network), report.experiment.training.batch_size
-        minutes = np.mean([trained_seconds(report.out / "models" / run.name, batch) for run in runs]) / 60
-        speeds = ("-",) * 4  # where another process has judged it since this one began
+        costs, cost = ("-",) * 5, report.costs.get(runs[0].network)  # none where it was not trained on this machine
         if cost:
-            speeds = f"{cost.parameters:,}", f"{cost.gmac:.3f}", f"{cost.trained:.1f}", f"{cost.judged:.1f}"
+            minutes = training.steps * training.batch_size / cost.trained / 60
+            costs = f"{cost.parameters:,}", f"{cost.gmac:.3f}", f"{cost.trained:.1f}", f"{cost.judged:.1f}", f"{minutes:.1f}"
         found = _points(evidence.auc(name)), *(_average(evidence.sums(name), key) for key in ("accuracy", "miou"))
-        lines.append((name, str(len(runs)), *speeds, f"{minutes:.1f}", *found))
+        lines.append((name, str(len(runs)), *costs, *found))
     header = ("model", "seeds", "parameters", "GMAC a training window", "crops/s trained", "crops/s judged")
+    threads = "one core" if training.threads == 1 else f"{training.threads or 'all'} cores"
     notes = (
         "AUC is of the scores of all methods against pristine crops of other people, averaged over seeds, its interval over "
         f"{report.units}: under {100 * MIN_AUC:g} a model hardly tells them apart, and its other figures are little more than "
         "a guess.",
-        "Minutes are those of the steps at the median speed of the runs' logs.",
+        f"Speeds are of {threads} of {device_name()}, measured where the report was made, whatever the runs were trained on; "
+        "minutes are those that a run's steps take at that speed.",
     )
-    return Sheet("Cost of each model", (*header, "minutes trained", "AUC", "accuracy", "mIoU"), tuple(lines), notes)
+    return Sheet("Cost of each model", (*header, "minutes to train", "AUC", "accuracy", "mIoU"), tuple(lines), notes)
 
 
 def _curves(report: Report, evidence: Evidence, variants: Sequence[str]) -> dict[str, Path]:
