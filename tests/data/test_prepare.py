@@ -19,7 +19,7 @@ from tamperlens.data.prepare import crop_writer
 from tamperlens.data.prepare import run as preparing
 from tamperlens.data.prepare.run import Execution, prepare
 from tamperlens.data.store import Store
-from tamperlens.data.store.manifest import INFO, MANIFEST, PARTS, SHARDS, PrepareSettings
+from tamperlens.data.store.manifest import INFO, MANIFEST, PARTS, SHARDS, PrepareSettings, StoreInfo
 from tamperlens.data.store.shards import TarWriter
 from tamperlens.errors import DataError
 from tamperlens.faces import DETECTORS
@@ -75,6 +75,24 @@ def mine(clips, tmp_path) -> Path:
 
 
 # ------------------------------------------------------------------------------------------------------ what is written
+
+
+def test_clips_that_were_synthesized_are_the_same_where_codecs_write_other_bytes(mine, tmp_path):
+    def info(name: str) -> StoreInfo:
+        run(mine, tmp_path / name)
+        return Store(tmp_path / name).info
+
+    found, video = info("found"), next(mine.glob("manipulated_sequences/*/raw/videos/*"))
+    assert found.clips_hash == found.inputs_hash and "synthesized" not in (tmp_path / "found" / INFO).read_text()
+    (mine / "synthesized.json").write_text('{"seed": 0}')
+    made = info("made")
+    with video.open("ab") as stream:
+        stream.write(b"\0\0\0\x08free")
+    elsewhere = info("elsewhere")
+    assert made.inputs_hash == found.inputs_hash != elsewhere.inputs_hash
+    assert made.clips_hash == elsewhere.clips_hash != found.clips_hash
+    (mine / "synthesized.json").write_text('{"seed": 1}')
+    assert info("other").clips_hash != made.clips_hash
 
 
 def test_every_crop_lies_where_its_row_says(calm):

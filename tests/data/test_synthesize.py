@@ -130,8 +130,12 @@ def test_a_run_that_was_cut_off_continues_with_the_same_bytes(tree, tmp_path) ->
     masks.unlink()
     synthesize(paths, out, DETECTOR, methods=("sFS",), compressions=("raw",), count=3, longest=300)
     assert victim.read_bytes() == before and kept.stat().st_mtime_ns == stamp and masks.read_bytes() == before_masks
-    with pytest.raises(DataError, match="a tree made with other files, seed;"):
+    with pytest.raises(DataError, match="a tree made with other files, content, seed;"):
         synthesize(paths[1:], out, DETECTOR, methods=("sFS",), compressions=("raw",), count=3, longest=300, seed=9)
+    for path, other in zip(paths, reversed(paths), strict=True):  # other people of the same names
+        (tmp_path / path.name).write_bytes(other.read_bytes())
+    with pytest.raises(DataError, match="a tree made with other content;"):
+        synthesize(sorted(tmp_path.iterdir()), out, DETECTOR, methods=("sFS",), compressions=("raw",), count=3, longest=300)
 
 
 def test_two_processes_write_the_bytes_that_one_writes_and_progress_is_told(tree, tmp_path) -> None:

@@ -4,8 +4,10 @@ What is made is no FaceForensics++: the methods' folders are named `standin_...`
 carries a provenance tag in its metadata.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,6 +17,7 @@ import numpy as np
 
 from tamperlens.data.footage import SENSOR_NOISE, Footage, footage_of
 from tamperlens.data.readers.compression import COMPRESSIONS
+from tamperlens.data.readers.faceforensics import SYNTHESIZED
 from tamperlens.data.readers.methods import METHODS
 from tamperlens.errors import DataError, MediaError
 from tamperlens.forge.standins import STANDINS
@@ -70,12 +73,13 @@ def synthesize(
         )
     made_from: dict[str, object] = {
         "files": [path.name for path in sources],
+        "content": _content(sources),
         "seed": seed,
         "frames": count,
         "longest": longest,
         "noise": sensor_noise,
     }
-    _check_made_from(out / "synthesized.json", made_from)
+    _check_made_from(out / SYNTHESIZED, made_from)
     clips: list[Footage] = []
     left_out = []
     for number, path in enumerate(sources):
@@ -126,11 +130,20 @@ def _write_pair(pair: _Pair) -> None:
         _write_manipulated(folder, code, other, one, (second, first), pair.compressions, pair.seed)
 
 
+def _content(sources: Sequence[Path]) -> str:
+    """What tells files from others of the same names; sixteen hexadecimal digits."""
+    digest = hashlib.sha256()
+    for path in sources:
+        with suppress(OSError), path.open("rb") as stream:  # what cannot be read is left out, and said
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
 def _check_made_from(path: Path, made_from: dict[str, object]) -> None:
     """A tree continues only from the same files and settings: masks of other footage would belong to nothing."""
     if path.exists():
         kept = json.loads(path.read_text(encoding="utf-8"))
-        other = [name for name, value in made_from.items() if kept.get(name) != value]
+        other = [name for name, value in made_from.items() if kept.get(name, value if name == "content" else None) != value]
         if other:
             raise DataError(f"{path.parent} holds a tree made with other {', '.join(other)}; give another folder, or the same")
         return

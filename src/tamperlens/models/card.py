@@ -153,7 +153,7 @@ class StoreUsed(_Part):
     """The prepared store that a model learned from."""
 
     settings: str  # their hash
-    inputs: str = ""  # the hash of its clips, their splits and sizes; not in cards of before
+    inputs: str = ""  # what tells its clips from others; not in cards of before
     masks: tuple[str, ...]  # recipes
     splits: str | None
     crops: dict[str, dict[str, int]]  # split -> method -> crops

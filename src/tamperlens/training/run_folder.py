@@ -31,7 +31,7 @@ __all__ = [
     "write_checkpoint",
 ]
 
-FACES, SOURCE = "faces.json", "learned_from.json"
+FACES, SOURCE, CHECKPOINT = "faces.json", "learned_from.json", "checkpoint.safetensors"
 
 
 class Progress(BaseModel):
@@ -67,13 +67,13 @@ class LearnedFrom(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     settings: str = ""  # hash of the store's settings
-    inputs: str = ""  # hash of its clips, their splits and sizes; empty where the store does not say
+    inputs: str = ""  # what tells its clips from others; empty where the store does not say
     photos: dict[str, dict[str, list[str]]] = {}  # split -> person -> fingerprints
 
     @classmethod
     def store(cls, store: Store) -> "LearnedFrom":
         """Of a prepared store."""
-        return cls(settings=store.info.settings_hash, inputs=store.info.inputs_hash)
+        return cls(settings=store.info.settings_hash, inputs=store.info.clips_hash)
 
     @classmethod
     def people(cls, people: Mapping[str, Sequence[FacePhoto]]) -> "LearnedFrom":
@@ -153,12 +153,12 @@ def write_checkpoint(out: Path, models: Mapping[str, nn.Module], optimizer: Any,
         tensors |= {f"optimizer.{index}.{key}": value.detach().cpu().contiguous() for key, value in state.items()}
     temporary = out / "checkpoint.tmp"
     save_file(tensors, temporary, metadata={"state": json.dumps({"step": step, "best": best})})
-    os.replace(temporary, out / "checkpoint.safetensors")
+    os.replace(temporary, out / CHECKPOINT)
 
 
 def read_checkpoint(out: Path, models: Mapping[str, nn.Module], optimizer: Any) -> tuple[int, float]:
     """Load what the last checkpoint holds, if there is one: how many steps were done, and the best figure until then."""
-    path = out / "checkpoint.safetensors"
+    path = out / CHECKPOINT
     if not path.exists():
         return 0, float("-inf")
     with safe_open(path, "pt") as file:

@@ -138,7 +138,7 @@ def train_on_store(store: Store, out: Path, config: TrainConfig, console: Consol
     if not card.training.thresholds:
         used = StoreUsed(
             settings=store.info.settings_hash,
-            inputs=store.info.inputs_hash,
+            inputs=store.info.clips_hash,
             masks=tuple(store.info.recipes),
             splits=store.info.split_set,
             crops={split: dict(counts) for split, counts in store.info.counts.items()},

@@ -60,7 +60,7 @@ class Question:
         if stores:
             others = {name: masks.store for name, masks in self.other_masks(stores).items()}
             of = {"": stores.by_compression[self.compression], **others}
-            decides["stores"] = {name: [one.info.settings_hash, one.info.inputs_hash] for name, one in of.items()}
+            decides["stores"] = {name: [one.info.settings_hash, one.info.clips_hash] for name, one in of.items()}
         return decides
 
 

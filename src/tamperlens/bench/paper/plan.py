@@ -12,6 +12,7 @@ from tamperlens.bench.paper.progress import learned_steps, left_to_judge
 from tamperlens.bench.paper.stores import Stores
 from tamperlens.data.prepare.forecast import Forecast
 from tamperlens.metrics.rows import to_table
+from tamperlens.training.run_folder import CHECKPOINT
 
 __all__ = ["Plan", "Step", "duration", "plan_of"]
 
@@ -24,7 +25,7 @@ class Step:
     """A store to be made or a run to be trained and judged."""
 
     name: str
-    state: str  # "done", "to do", "step 300 of 3000, judged 2 of 9"
+    state: str  # "done", "to do", "step 300 of 3000, judged 2 of 9", "to do again: ..."
     seconds: float  # still to be spent
     size: int  # bytes on disk once it is done
 
@@ -95,7 +96,8 @@ def plan_of(
 
 def _step_of(experiment: Experiment, run: Run, cost: Cost, test_crops: int, out: Path, stores: Stores | None) -> Step:
     config = experiment.training
-    learned = learned_steps(out / "models" / run.name)
+    folder = out / "models" / run.name
+    learned = learned_steps(folder) if (folder / CHECKPOINT).exists() else 0
     asked = questions_of(experiment, run, list(stores.by_compression) if stores else experiment.compressions)
     left = left_to_judge(experiment, run, asked, stores, out)
     seconds = (config.steps - learned) * config.batch_size / cost.trained + _crops_of(left, test_crops) / cost.judged
@@ -107,6 +109,8 @@ def _step_of(experiment: Experiment, run: Run, cost: Cost, test_crops: int, out:
         state = "done"
     elif learned:
         state = f"step {learned} of {config.steps}, judged {len(asked) - len(left)} of {len(asked)}"
+    elif learned_steps(folder):
+        state = "to do again: judged on other clips or conditions, and its weights are gone"
     size = KEPT * cost.parameters + OUTCOME * _crops_of(asked, test_crops)
     return Step(run.name, state, seconds if left else 0.0, size)
 

@@ -38,9 +38,9 @@ class Unit:
         """All clips of all groups."""
         return tuple(clip for group in self.groups for clip in group.clips)
 
-    def inputs(self, times: bool = True) -> str:
-        """Sixteen hexadecimal digits that change when a clip, its split or a file's size (or time) does."""
-        content = [[_facts(clip), *(_stamp(path, times) for path in _files(clip))] for clip in self.clips]
+    def inputs(self, times: bool = True, sizes: bool = True) -> str:
+        """Sixteen hexadecimal digits that change when a clip, its split, or a file's name (or size, or time) does."""
+        content = [[_facts(clip), *(_stamp(path, times, sizes) for path in _files(clip))] for clip in self.clips]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
@@ -52,13 +52,13 @@ def _files(clip: Clip) -> list[Path]:
     return [path for path in (clip.path, clip.original, clip.released_mask) if path is not None]
 
 
-def _stamp(path: Path, times: bool) -> list[object]:
+def _stamp(path: Path, times: bool, sizes: bool) -> list[object]:
     try:
         files = [file.stat() for file in path.iterdir() if is_picture(file)] if path.is_dir() else [path.stat()]
     except OSError:
         return [path.name, "missing"]
     latest = max((file.st_mtime_ns for file in files), default=0) if times else 0
-    return [path.name, len(files), sum(file.st_size for file in files), latest]
+    return [path.name, len(files), sum(file.st_size for file in files) if sizes else 0, latest]
 
 
 @dataclass(frozen=True)

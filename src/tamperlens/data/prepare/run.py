@@ -23,6 +23,7 @@ from tamperlens.data.prepare.plan import Task, Unit, plan_units, recipe_of
 from tamperlens.data.prepare.records import ClipResult, UnitRecord
 from tamperlens.data.prepare.workers import Results, run_here, run_on_ray, run_processes
 from tamperlens.data.readers import Clip, LeftOut, find_reader
+from tamperlens.data.readers.faceforensics import SYNTHESIZED
 from tamperlens.data.readers.methods import PRISTINE
 from tamperlens.data.store.manifest import (
     INFO,
@@ -107,7 +108,7 @@ def prepare(
     if not 1 <= number <= count:
         raise DataError(f"a part of the work is i/n with i from 1 to n, as 1/4; got {number}/{count}")
     units = plan_units(root, checked_clips(root, settings, splits, allow_custom_split))
-    info = _initial_info(units, settings, _describe_detector(detector))
+    info = _initial_info(root, units, settings, _describe_detector(detector))
     if (existing := _existing_store(out, info)) is not None and existing.complete and not existing.failed:
         if (out / PARTS).exists():  # a run was killed while it tidied up
             with locked(out, (1, 1)):
@@ -193,19 +194,27 @@ def _describe_detector(detector: FaceDetector) -> str:
     return repr(detector) if kind.__repr__ is not object.__repr__ else kind.__qualname__
 
 
-def _initial_info(units: Sequence[Unit], settings: PrepareSettings, detector: str) -> StoreInfo:
+def _initial_info(root: Path, units: Sequence[Unit], settings: PrepareSettings, detector: str) -> StoreInfo:
     """What store.json says before anything is done."""
-    inputs = json.dumps([unit.inputs(times=False) for unit in units])
+    synthesized, made_from = "", root / SYNTHESIZED
+    if made_from.exists():
+        names = [unit.inputs(times=False, sizes=False) for unit in units]
+        synthesized = _digest([made_from.read_text(encoding="utf-8"), *names])
     return StoreInfo(
         version=VERSION,
         complete=False,
         settings=settings,
         settings_hash=settings_hash(settings, detector),
         detector=detector,
-        inputs_hash=hashlib.sha256(inputs.encode()).hexdigest()[:16],
+        inputs_hash=_digest([unit.inputs(times=False) for unit in units]),
+        synthesized_hash=synthesized,
         split_set=next((clip.split_set for unit in units for clip in unit.clips if clip.split_set), None),
         recipes=tuple(sorted({str(recipe_of(clip, settings)) for unit in units for clip in unit.clips if clip.original})),
     )
+
+
+def _digest(content: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def _existing_store(out: Path, wanted: StoreInfo) -> StoreInfo | None:

@@ -41,6 +41,7 @@ FLAT_COMPRESSION = "c23"  # the flat copy does not say it; c23 is what it was ma
 # 999).
 OFFICIAL_HASH = "603b6d4a5862dfa747da2fb6c7e4e2113c0b1e176d85b8efbd93db48abb71d08"
 
+SYNTHESIZED = "synthesized.json"  # in a tree of our own forgeries: what it was made from
 _TREE = ("original_sequences", "manipulated_sequences")
 _MEDIA_FOLDERS = ("videos", "images", "frames")  # where a name is in several, the first one counts
 # No compression level in the download script's paths; the others are older releases and what preprocessing tools write.

@@ -149,12 +149,19 @@ class StoreInfo(JsonRecord):
     detector: str
     split_set: str | None = None
     inputs_hash: str = ""  # of the clips, their splits and sizes
+    # Of the clips, their splits and what their tree was synthesized from. Left out of stores of other trees.
+    synthesized_hash: str = Field(default="", exclude_if=lambda digest: not digest)
     recipes: tuple[str, ...] = ()
     clips: int = 0
     crops: int = 0
     counts: Mapping[str, Mapping[str, int]] = {}  # split -> method -> crops
     failed: tuple[ClipFailure, ...] = ()
     shards: tuple[Shard, ...] = ()
+
+    @property
+    def clips_hash(self) -> str:
+        """What tells the clips from others on any machine: codecs of another write synthesized ones at other sizes."""
+        return self.synthesized_hash or self.inputs_hash
 
 
 def settings_hash(settings: PrepareSettings, detector: str) -> str:
