@@ -35,7 +35,7 @@ mkdir -p "$out"
 if [ -n "$kept" ] && [ -d "$kept/results" ]; then keep "$kept" "$out" new; fi
 command=("$tamperlens" paper "$photos" --config runs/paper-standins.toml --imagenet "$weights" --out "$out")
 seg_cls() { for network in "$@"; do echo -n "$network-seg,$network-cls,"; done | sed 's/,$//'; }
-"${command[@]}" --models mesoinception4-seg,mesoinception4-cls # makes the stores, too
+"${command[@]}" --workers "$(nproc)" --models mesoinception4-seg,mesoinception4-cls # makes the stores, too
 "${command[@]}" --models "$(seg_cls unet8x unet4x vgg8 vgg3)" > "$out/second.log" 2>&1 & # about half of the work
 second=$!
 trap 'kill "$second" 2>/dev/null || true' EXIT # or it would go on alone where this script is stopped

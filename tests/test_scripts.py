@@ -1,5 +1,6 @@
 """The scripts beside the package still fit it: each can be loaded and says how it is called."""
 
+import json
 import os
 import runpy
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
@@ -41,6 +43,15 @@ def test_the_papers_page_holds_the_claims_of_the_results() -> None:
     assert script["page_with"](page, (ROOT / "results" / "stand-ins" / "claims.md").read_text(encoding="utf-8")) == page
     with pytest.raises(SystemExit, match="lacks the lines"):
         script["page_with"]("no marks", "claims")
+
+
+def test_what_is_kept_was_judged_on_the_same_clips_on_whatever_machine() -> None:
+    clips: dict[str, set[str]] = {}  # by the settings of their store
+    for file in (ROOT / "results" / "kept" / "results").glob("*/own.npz"):
+        with np.load(file) as arrays:
+            for settings, of in json.loads(str(arrays["about"]))["stores"].values():
+                clips.setdefault(settings, set()).add(of)
+    assert clips and all(len(of) == 1 for of in clips.values())
 
 
 def test_a_copy_of_what_was_judged_that_was_cut_is_made_again(tmp_path) -> None:
