@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
+from rich.text import Text
 from typer.testing import CliRunner
 
 import clips_at_hand as clips
@@ -182,6 +184,13 @@ def test_forging_goes_on_after_a_photo_without_a_face(photo, tmp_path) -> None:
     Image.fromarray(np.full((300, 400, 3), 90, np.uint8)).save(plain)
     code, out, err = run("forge", plain, photo, "--out", tmp_path / "d")
     assert code == console.NOT_INSPECTED and "no face was found" in err and "hopper.self_blend.0.png" in out
+
+
+def test_help_says_all_that_is_written_for_it() -> None:
+    """In brackets a word is markup to rich, and would not be printed."""
+    for name, command in typer.main.get_group(console.app).commands.items():
+        texts = [command.help, *(getattr(parameter, "help", "") for parameter in command.params)]
+        assert [Text.from_markup(text or "").plain for text in texts] == [text or "" for text in texts], name
 
 
 def test_the_version() -> None:

@@ -164,6 +164,21 @@ def test_folders_that_are_missing_or_share_a_name_are_refused(where: str, tmp_pa
     assert "misspelt is no folder" in shipped(tmp_path / "misspelt")
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--delivery", "JPEG 12", "JPEG 12 unknown; expected some of uncompressed, JPEG 90"),
+        ("--change", "sharper", "sharper unknown; expected some of as photographed"),
+        ("--only", "photo", "photo unknown; expected some of thresholds"),
+        ("--control", "others=wide", "expected FOLDER or FOLDER=BORDER"),
+    ],
+)
+def test_what_ship_does_not_know_is_refused_in_a_line(option: str, value: str, words: str, tmp_path) -> None:
+    given = ["--about", str(ROOT / "runs" / "data.toml"), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, ["ship", str(tmp_path), str(tmp_path), *given, option, value])
+    assert done.exit_code == 2 and words in " ".join(done.output.split()) and not (tmp_path / "out").exists()
+
+
 def test_the_commit_is_of_the_projects_checkout_or_none(tmp_path, monkeypatch) -> None:
     asked = []
 

@@ -17,14 +17,21 @@ if TYPE_CHECKING:
 
 @app.command()
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A shipped model's name, an .onnx or .safetensors file; or a name for --maps.")],
+    model: Annotated[
+        str, typer.Argument(help="A shipped model's name, an .onnx, .xml or .safetensors file; or a name for --maps.")
+    ],
     stores: Annotated[list[Path], typer.Argument(help="Prepared stores; several of other mask recipes show what they change.")],
-    maps: Annotated[Path | None, typer.Option(help="Judge these pixel maps instead: <row>.png or .npz of each crop.")] = None,
+    maps: Annotated[
+        Path | None,
+        typer.Option(help="Judge these pixel maps instead: a folder of <row>.png or .npz, and scores.csv (row, score) if any."),
+    ] = None,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     policy: Annotated[str, typer.Option(help="native or resized windows, or whole crops; auto: as it was trained.")] = "auto",
     window: Annotated[int, typer.Option(min=32, help="Side of the windows in pixels.")] = 256,
     methods: Annotated[str, typer.Option(help="Codes of methods, as DF,P; all by default.")] = "",
-    corruptions: Annotated[str, typer.Option(help="Also after these: jpeg:90..30,webp,resize,blur,noise,gamma,h264,...")] = "",
+    corruptions: Annotated[
+        str, typer.Option(help="Also after these: jpeg:90..30,h264:23,webp,resize,blur,noise,gamma,screenshot.")
+    ] = "",
     most: Annotated[int, typer.Option(help="At most so many crops, evenly spread over methods; 0: all.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     folder: Annotated[Path | None, typer.Option("--out", help="Write tables, and curves of --corruptions, here.")] = None,
@@ -99,7 +106,9 @@ def paper(
     """From a dataset to the paper's Tables 1 to 4 and Figures 1, 5, 6, with ours beside theirs, and each claim put to the test.
 
     A tree is prepared, models are trained and judged; a plan comes first. Stopped at any moment, it goes on where it was. With
-    [standins] in the settings, photos become stand-ins first; those are never called FaceForensics++. Needs the extra 'train'.
+    a table standins in the settings, photos become stand-ins first; those are never called FaceForensics++.
+
+    Needs the extra 'train'.
     """
     try:
         from tamperlens.bench.paper.experiment import read_experiment

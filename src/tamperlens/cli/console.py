@@ -68,7 +68,7 @@ app = typer.Typer(
 errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 out = Console(highlight=False, soft_wrap=True, emoji=False)
 
-NOT_INSPECTED = 1  # exit code: some file could not be inspected, or a figure does not hold
+NOT_INSPECTED = 1  # exit code: not all went well, such as a file that could not be inspected; each command's help says what
 UNUSABLE = 2  # exit code: the call itself cannot be carried out
 
 

@@ -32,13 +32,13 @@ Splits = Annotated[Path | None, typer.Option(help="Folder of train.json, val.jso
 def synthesize(
     sources: Annotated[list[Path], typer.Argument(help="Real photos or clips, one person each, or folders of them.")],
     root: Annotated[Path, typer.Option("--out", help="Where the tree is built; one that is there is continued.")],
-    methods: Annotated[str, typer.Option(help="Stand-ins: sDF,sF2F,sFS,sNT.")] = "",
-    compressions: Annotated[str, typer.Option(help="Levels: raw,c23,c40.")] = "",
+    methods: Annotated[str, typer.Option(help="Stand-ins, of sDF,sF2F,sFS,sNT; all by default.")] = "",
+    compressions: Annotated[str, typer.Option(help="Levels, of raw,c23,c40; all by default.")] = "",
     people: Annotated[int, typer.Option(min=6, help="Use at most so many people.")] = 1000,
     frames: Annotated[int, typer.Option(min=1, help="Frames of each clip.")] = 25,
     side: Annotated[int, typer.Option(min=64, help="Longer side of the pictures, in pixels.")] = 480,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same tree.")] = 0,
-    noise: Annotated[float, typer.Option(min=0, help="Noise of the camera that films a photo, in grey levels.")] = 4.0,
+    noise: Annotated[float, typer.Option(min=0, help="Noise of the camera that films a photo, in grey levels at most.")] = 4.0,
     workers: Annotated[int, typer.Option(min=1, help="Processes; any number of them makes the same tree.")] = 1,
     detector: Detector = "",
 ) -> None:

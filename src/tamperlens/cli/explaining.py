@@ -12,7 +12,9 @@ from tamperlens.errors import DataError, MissingExtra
 @app.command()
 def explain(
     model: Annotated[str, typer.Argument(help="A shipped model's name, or a .safetensors file.")],
-    photo: Annotated[Path | None, typer.Argument(help="A photo; its largest face is looked at. None: list the layers.")] = None,
+    photo: Annotated[
+        Path | None, typer.Argument(help="A photo; its largest face is looked at. Without one the layers are listed.")
+    ] = None,
     file: Annotated[Path | None, typer.Option("--out", help="The PNG to write.")] = None,
     layer: Annotated[str, typer.Option(help="A layer; by default four, spread from the first to the last.")] = "",
     channels: Annotated[str, typer.Option(help="Channels of the layer, as in 3,17; by default its strongest.")] = "",

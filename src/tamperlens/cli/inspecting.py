@@ -39,7 +39,7 @@ def inspect(
             help="Photos, videos and animated pictures; folders of them; patterns as 'a/*.jpg'; addresses as s3://bucket/a.",
         ),
     ],
-    model: Annotated[str, typer.Option(help="A shipped model's name, or an .onnx or .safetensors file.")] = "",
+    model: Annotated[str, typer.Option(help="A shipped model's name, or an .onnx, .xml or .safetensors file.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per file, one per line.")] = False,
     out_folder: Annotated[
         str,
@@ -78,7 +78,7 @@ def inspect(
     """Say for each file, and each face in it, whether it was manipulated, and where.
 
     Exit code 0: every file was inspected, whatever the verdicts. 1: some file could not be inspected (the others were), or
-    some result not be written (verdicts are printed all the same). 2: the call itself could not be carried out.
+    some result could not be written (verdicts are printed all the same). 2: the call itself could not be carried out.
     """
     from tamperlens.inspection.batch import Row, examine_all, expected_false_alarms, row_of, tidy, write_summary
     from tamperlens.inspection.casefile.record import FailureRecord, Settings, dump

@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 def forge(
     photos: Annotated[list[Path], typer.Argument(help="Real photos to forge; the largest face of each is used.")],
     folder: Annotated[Path, typer.Option("--out", help="Where pictures, masks and manifest.jsonl go.")],
-    family: Annotated[str, typer.Option(help="Forgery family.")] = "self_blend",
+    family: Annotated[
+        str, typer.Option(help="Forgery family, such as swap or resynthesis; forge/__init__.py lists them.")
+    ] = "self_blend",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
     donor: Annotated[Path | None, typer.Option(help="Photo of the face that a swap or an autoencoder puts on.")] = None,
     detector: Detector = "",
 ) -> None:
-    """Make labelled forgeries with exact masks, for training and testing; each is visibly tagged and listed in a manifest."""
+    """Make labelled forgeries with exact masks, for training and testing; each is visibly tagged and listed in a manifest.
+
+    Exit code 1: some photo could not be used (the others were).
+    """
     from tamperlens.faces import detector_for, largest_face
     from tamperlens.forge import FAMILIES, WITH_DONOR
     from tamperlens.forge.provenance import write_forgery
@@ -63,10 +68,12 @@ def train(
         typer.Argument(help="A prepared store, or folders of real photos: a folder per person, or files named person_number."),
     ],
     folder: Annotated[Path, typer.Option("--out", help="The run's folder; a run that is there is continued.")],
-    settings: Annotated[Path | None, typer.Option("--config", help="TOML file of settings; see TrainConfig.")] = None,
+    settings: Annotated[
+        Path | None, typer.Option("--config", help="TOML file of settings, as in runs/; training/config.py has them all.")
+    ] = None,
     network: Annotated[str, typer.Option(help="Network, such as vgg5; by default that of the settings.")] = "",
-    task: Annotated[str, typer.Option(help="cls or seg; goes with --network.")] = "seg",
-    steps: Annotated[int, typer.Option(help="Steps in all.")] = 0,
+    task: Annotated[str, typer.Option(help="cls, seg or joint; goes with --network.")] = "seg",
+    steps: Annotated[int, typer.Option(help="Steps in all; 0: as the settings say.")] = 0,
     init: Annotated[str, typer.Option(help="Start from a saved model, or from ImageNet weights (.safetensors).")] = "",
 ) -> None:
     """Train a model on a prepared store, or on real photos forged on the fly; the paper's settings are the defaults.

@@ -14,12 +14,12 @@ from tamperlens.errors import DataError, MissingExtra
 def serve(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILES]...", help="Photos and videos to inspect at once, as if dropped there."),
+        typer.Argument(metavar="FILES", help="Photos and videos to inspect at once, as if dropped there."),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; any but this machine's own needs a token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any that is free.")] = 8000,
     folder: Annotated[Path | None, typer.Option(help="Private folder for the queue and the results.")] = None,
-    model: Annotated[str, typer.Option(help="A shipped model's name, or an .onnx or .safetensors file.")] = "",
+    model: Annotated[str, typer.Option(help="A shipped model's name, or an .onnx, .xml or .safetensors file.")] = "",
     token_file: Annotated[
         Path | None, typer.Option(help="File with the token that visitors need; or set TAMPERLENS_TOKEN.")
     ] = None,
@@ -27,7 +27,7 @@ def serve(
     https: Annotated[bool, typer.Option("--https", help="A proxy in front of the server speaks HTTPS.")] = False,
     workers: Annotated[
         int,
-        typer.Option(min=0, help="Files inspected at the same time; 0: as many as cores, 4 at most; with --ray: any number."),
+        typer.Option(min=0, help="Files inspected at the same time; 0: as many as cores, 4 at most; with --ray, all of them."),
     ] = 0,
     ray: Annotated[
         str, typer.Option(help="Address of a Ray cluster that inspects the files, or 'local'. Needs the extra 'cluster'.")

@@ -18,15 +18,21 @@ def ship(
     folder: Annotated[Path, typer.Option("--out", help="Where weights, ONNX file and card go.")],
     about: Annotated[Path, typer.Option(help="TOML file: origin and terms of data and first weights, known limits.")],
     controls: Annotated[
-        list[str] | None, typer.Option("--control", help="Folder of photos of other people, or FOLDER=BORDER in pixels.")
+        list[str] | None,
+        typer.Option("--control", help="Folder of photos of other people, or FOLDER=BORDER: pixels to cut off; repeatable."),
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="CSV table of people in groups; without it groups are left out.")] = None,
-    only: Annotated[list[str] | None, typer.Option(help=f"Steps: {', '.join(STEPS)}; all by default.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help=f"A step: {', '.join(STEPS)}; repeatable, all by default.")] = None,
     per_family: Annotated[int, typer.Option(min=1, help="Crops of each forgery family.")] = 40,
     per_source: Annotated[int, typer.Option(min=1, help="Photos inspected of each source.")] = 150,
     clips: Annotated[int, typer.Option(min=2, help="People of each split of whom clips are made.")] = 60,
-    delivery: Annotated[list[str] | None, typer.Option(help="Deliveries of forged crops; all by default.")] = None,
-    control: Annotated[list[str] | None, typer.Option("--change", help="Changes of pristine photos; all by default.")] = None,
+    delivery: Annotated[
+        list[str] | None, typer.Option(help="A delivery of forged crops, such as 'JPEG 75'; repeatable, all by default.")
+    ] = None,
+    control: Annotated[
+        list[str] | None,
+        typer.Option("--change", help="A change of pristine photos, such as denoised; repeatable, all by default."),
+    ] = None,
 ) -> None:
     """Choose a model's thresholds on validation people, measure it on test people, and write both into its card.
 
@@ -45,7 +51,10 @@ def ship(
 
     if unknown := sorted({*(only or ())} - {*STEPS}):
         raise DataError(f"--only: {', '.join(unknown)} unknown; expected some of {', '.join(STEPS)}")
-    others = [(Path(name), int(border or 0)) for name, _, border in (text.partition("=") for text in controls or ())]
+    for option, given, known in (("--delivery", delivery, DELIVERIES), ("--change", control, CONTROLS)):
+        if unknown := sorted({*(given or ())} - {*known}):
+            raise DataError(f"{option}: {', '.join(unknown)} unknown; expected some of {', '.join(known)}")
+    others = [_folder_and_border(text) for text in controls or ()]
     control_folders = sources_of(path for path, _ in others)
     make_folder(folder)
     steps = only or STEPS
@@ -98,3 +107,11 @@ def ship(
         rows += groups.measure_groups(predictor, people["test"], groups.read_labels(labels), say=say)
         keep()
     say(f"{stem}.onnx with its card {stem}.json")
+
+
+def _folder_and_border(text: str) -> tuple[Path, int]:
+    """The two of FOLDER=BORDER; a folder alone has no border."""
+    name, _, border = text.rpartition("=") if "=" in text else (text, "", "0")
+    if not border.isdecimal():
+        raise DataError(f"--control {text}: expected FOLDER or FOLDER=BORDER, a border in whole pixels")
+    return Path(name), int(border)

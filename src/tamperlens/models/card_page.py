@@ -9,11 +9,11 @@ __all__ = ["card_to_markdown", "cards_page"]
 
 PAGE = """# Model cards
 
-Written by `tamperlens ship`, or `runs/cards.py`, from the cards beside the weights. All figures are on this project's own
-forgeries of people held out from training, and on real photos; none is a FaceForensics++ figure. Intervals are 95 %, by
-bootstrap over people, or Wilson's for shares. AUC is against all pristine crops of the same table; accuracy is the share of
-crops given their class at the threshold for "manipulated", so of forged ones the share found. Crops come from photos as
-photographed, forged, then delivered as the subset says. `mean-mask` in docs/log.md is the baseline: it knows where faces are.
+Written by `runs/cards.py` from the cards beside the weights. All figures are on this project's own forgeries of people held
+out from training, and on real photos; none is a FaceForensics++ figure. Intervals are 95 %, by bootstrap over people, or
+Wilson's for shares. AUC is against all pristine crops of the same table; accuracy is the share of crops given their class at
+the threshold for "manipulated", so of forged ones the share found. Crops come from photos as photographed, forged, then
+delivered as the subset says. `mean-mask` in docs/log.md is the baseline: it knows where faces are.
 
 """
 
