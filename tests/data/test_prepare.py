@@ -588,7 +588,7 @@ def test_prepare_and_show(mine, calm, tmp_path, found):
     assert code == 0 and "54 crops of 12 clips, 0 clips failed; complete" in out
     assert content(tmp_path / "s") == content(calm)
     code, out, _ = command("show", tmp_path / "s")
-    assert code == 0 and "absdiff-exact v1" in out and "custom-" in out
+    assert code == 0 and "absdiff-exact v1" in out and "custom-" in out and "methods DF,NT, compression raw, " in out
     assert [line.split() for line in out.splitlines() if line.startswith("train")] == [["train", "12", "12", "12"]]
     assert (tmp_path / "s.png").read_bytes()[:4] == b"\x89PNG"
 
@@ -616,7 +616,7 @@ def test_doctor_for_people_and_machines(mine, found):
     assert code == 0 and "custom-split" in out  # a note
     video(mine, "000").unlink()
     code, out, _ = command("doctor", mine)
-    assert code == 2 and "missing-partner" in out
+    assert code == 2 and "prepare --accept missing-partner" in " ".join(out.split())
     code, out, _ = command("doctor", mine, "--json", "--full")
     told = json.loads(out)
     assert code == told["exit_code"] == 2 and {"severity", "code", "path", "message", "fix"} == told["findings"][0].keys()

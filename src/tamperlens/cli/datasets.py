@@ -109,7 +109,7 @@ def doctor(
         for finding in findings:
             name = Text(finding.severity.value, SEVERITIES[finding.severity.value])
             where = Text(f"{finding.path}\n", "bold", overflow="fold")
-            table.add_row(name, finding.code, where.append(f"{finding.message}: {finding.fix}", "not bold"))
+            table.add_row(name, finding.code, where.append(f"{finding.message}: {finding.advice}", "not bold"))
         out.print(table if findings else f"{root}: nothing is wrong", soft_wrap=False)
     raise typer.Exit(exit_code(findings))
 
@@ -208,7 +208,11 @@ def _print_store(store: "Store") -> None:
         table.add_row(split, *(str(counts.get(method, 0)) for method in store.methods))
     out.print(table)
     size = sum(shard.size for shard in info.shards) / 1e6
-    settings = {name: value for name, value in info.settings.model_dump().items() if value is not None}
+    settings = {
+        name: ",".join(value) if isinstance(value, tuple) else value
+        for name, value in info.settings.model_dump().items()
+        if value is not None
+    }
     for name, value in (
         ("clips", f"{info.clips}, {len(info.failed)} failed"),
         ("size", f"{size:.1f} MB in {len(info.shards)} shards"),

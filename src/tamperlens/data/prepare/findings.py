@@ -31,10 +31,15 @@ class Finding:
     fix: str
 
     @property
+    def advice(self) -> str:
+        """What to do about it; of an error that can be accepted, that too."""
+        accepted = self.severity is Severity.ERROR and self.code in ACCEPTABLE
+        return f"{self.fix} (prepare --accept {self.code} uses it as it is)" if accepted else self.fix
+
+    @property
     def refusal(self) -> str:
         """Why prepare does not use it, in a line."""
-        how = f" (--accept {self.code} uses it as it is)" if self.code in ACCEPTABLE else ""
-        return f"{self.message}; {self.fix}{how}"
+        return f"{self.message}; {self.advice}"
 
 
 #: Errors in spite of which data can be prepared (`PrepareSettings.accept`), and what then comes of it.
