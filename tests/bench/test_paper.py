@@ -148,6 +148,13 @@ def test_damaged_settings_of_a_run_are_told_in_words(tmp_path) -> None:
         reproduction.report_so_far(source_of(tmp_path), out, SMALL)
 
 
+def test_a_source_that_cannot_be_used_is_refused_before_anything_is_measured(tmp_path) -> None:
+    (tmp_path / "tree").mkdir()
+    with pytest.raises(DataError):
+        reproduction.make_plan(source_of(tmp_path / "tree"), tmp_path / "out", SMALL, None, lambda text: None)
+    assert not (tmp_path / "out" / "costs.json").exists()
+
+
 class Killed(Exception):
     pass
 

@@ -35,7 +35,10 @@ __all__ = [
 
 Runtime = Annotated[
     Literal["auto", "onnx", "openvino", "torch"],
-    typer.Option(help="What runs the model: ONNX Runtime, OpenVINO, PyTorch (on a GPU where there is one); auto: the fastest."),
+    typer.Option(
+        help="What runs the model: ONNX Runtime, OpenVINO, PyTorch (on a GPU where there is one); auto: the first of them that "
+        "reads the file and gives the numbers of its card."
+    ),
 ]
 Precision = Annotated[
     Literal["float32", "bf16"], typer.Option(help="Of the network; bf16 with OpenVINO, on processors that have it.")

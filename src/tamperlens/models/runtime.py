@@ -1,4 +1,4 @@
-"""``load(name or path) -> Predictor``: shipped or own models, in the engine that is asked for, or the fastest that agrees.
+"""``load(name or path) -> Predictor``: shipped or own models, in the engine that is asked for, or the first that agrees.
 
 What happens around the network is written here once, for every engine: shrink the crop, scale to [0, 1], run, enlarge the map,
 threshold, calibrate.
@@ -57,8 +57,8 @@ def load(
         load("contrast-seg", runtime="openvino", threads=2).engine
 
     ``threads``: processor threads for the network; 0 leaves the choice to the engine. ``runtime``: "onnx", "openvino" (extra
-    openvino), "torch" (extra train; on a GPU where there is one), or "auto": the fastest that is installed and gives the
-    numbers that the card says PyTorch gave. ``precision``: bf16 is OpenVINO's alone, on processors that have it. Raises
+    openvino), "torch" (extra train; on a GPU where there is one), or "auto": the first of `FASTEST` that is installed
+    and gives the numbers that the card says PyTorch gave. ``precision``: bf16 is OpenVINO's alone, on processors that have it. Raises
     `ModelError` for an unknown name, a missing card, a file of another kind, or an engine whose numbers differ.
     """
     path = Path(model)

@@ -59,10 +59,10 @@ def make_plan(
         if _can_be_trained(run, imagenet, only) or (out / "results" / run.name).is_dir()
     ]
     _check_settings(out, runs, experiment)
+    log("a few clips of each store are prepared, to see what all will take")
+    forecasts = forecast_source(source, experiment, out)  # first: a source that cannot be used is refused at once
     networks = sorted({run.network for run in runs}, key=[run.network for run in runs].index)
     costs = costs_of(networks, experiment.training, out / "costs.json", log)
-    log("a few clips of each store are prepared, to see what all will take")
-    forecasts = forecast_source(source, experiment, out)
     for reason in dict.fromkeys(reason for one in forecasts.values() for reason in one.failed):
         log(f"a sampled clip fails: {reason}")
     stores = None if forecasts else open_stores(source, experiment, out)

@@ -86,7 +86,7 @@ class Settings(_Part):
     max_frames: int | None = Field(default=None, description="judged moments of a video at most; null: any number")
     detector: str = Field(default="", description="the face detector's name; empty: the default one")
     runtime: Annotated[Runtime, _EXPLAINS] = Field(
-        default="auto", description="what should run the model; auto: the fastest that gives the model card's numbers"
+        default="auto", description="what should run the model; auto: the first that gives the model card's numbers"
     )
     precision: Precision = Field(default="float32", description="in which the network is computed")
 
