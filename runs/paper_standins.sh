@@ -4,8 +4,9 @@
 # PHOTOS: portraits (congress). WEIGHTS: a folder with vgg16.safetensors of runs/imagenet_weights.py. OUT: the report's folder.
 # KEPT: where what has been judged is kept small (megabytes for all), without checkpoints: taken from there first, and put there
 # by `runs/paper_standins.sh --keep OUT KEPT`. Stopped at any moment, it goes on; hours on two cores, `tamperlens paper --plan` says.
+# PYTHON, TAMPERLENS: the programs, if not those of .venv/bin.
 set -euo pipefail
-if [ $# -lt 3 ]; then sed -n 2,6p "$0"; exit 2; fi
+if [ $# -lt 3 ]; then sed -n 2,7p "$0"; exit 2; fi
 put() { # FOLDER FILE...: files into a folder, each whole or not at all, and a new folder only with all of them
   local part
   part=$(dirname "$1")/.part

@@ -4,8 +4,9 @@
 # MODEL=twostream-joint (the default model, in four parts) or MODEL=contrast-seg (the earlier one, in three). DATA holds the
 # folders of photos that runs/data.toml names: congress/, london/, and for twostream-joint capitol/ and grid/ (runs/clip_frames.py).
 # Every step goes on where it was stopped; log.csv in the run's folder shows how far training is. Two cores need hours.
+# PYTHON, TAMPERLENS: the programs, if not those of .venv/bin.
 set -euo pipefail
-if [ $# -lt 2 ]; then sed -n 2,6p "$0"; exit 2; fi
+if [ $# -lt 2 ]; then sed -n 2,7p "$0"; exit 2; fi
 data=$(realpath "$1") out=$(realpath -m "$2")
 shift 2
 cd "$(dirname "$0")/.."
