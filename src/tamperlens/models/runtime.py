@@ -57,9 +57,9 @@ def load(
         load("contrast-seg", runtime="openvino", threads=2).engine
 
     ``threads``: processor threads for the network; 0 leaves the choice to the engine. ``runtime``: "onnx", "openvino" (extra
-    openvino), "torch" (extra train; on a GPU where there is one), or "auto": the first of `FASTEST` that is installed
-    and gives the numbers that the card says PyTorch gave. ``precision``: bf16 is OpenVINO's alone, on processors that have it. Raises
-    `ModelError` for an unknown name, a missing card, a file of another kind, or an engine whose numbers differ.
+    openvino), "torch" (extra train; on a GPU where there is one), or "auto": the first of `FASTEST` that is installed and
+    gives the numbers that the card says PyTorch gave. ``precision``: bf16 is OpenVINO's alone, on processors that have it.
+    Raises `ModelError` for an unknown name, a missing card, a file of another kind, or an engine whose numbers differ.
     """
     path = Path(model)
     if str(model) in shipped_models():
