@@ -1,1 +1,1 @@
-"""The paper's experiments on a prepared store: tables.py lays the figures out, reproduction.py trains and measures."""
+"""The paper's experiments, from photos, a tree or a prepared store to the report; reproduction.py runs them."""

@@ -1,4 +1,7 @@
-"""Datasets in: the readers. A new dataset is one file beside this one and one row here."""
+"""Datasets in: the readers. A new dataset is one file beside this one and one row here; a new method code, a row of methods.py.
+
+`clips.py` says what a reader is given and gives back; `photos.py` is the shortest one.
+"""
 
 from tamperlens.data.readers import celebdf, faceforensics, pairs, photos, unpaired
 from tamperlens.data.readers.clips import Clip, Layout, LeftOut, Reader
