@@ -104,16 +104,16 @@ def test_a_foreign_onnx_file_is_a_model_error(tmp_path) -> None:
         load(tmp_path / "sigmoid.onnx")
 
 
-def test_inspecting_leaves_torch_out_and_importing_is_quick() -> None:
+def test_inspecting_leaves_torch_out_and_importing_takes_the_standard_library_alone() -> None:
     code = (
-        "import time, sys; start = time.perf_counter(); import tamperlens; seconds = time.perf_counter() - start\n"
-        "early = [name for name in ('torch', 'cv2', 'onnxruntime', 'numpy') if name in sys.modules]\n"
+        "import sys; before = set(sys.modules); import tamperlens\n"
+        "early = {name.split('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names - {'tamperlens'}\n"
         "from matplotlib.cbook import get_sample_data\n"
         "path = get_sample_data('grace_hopper.jpg', asfileobj=False)\n"
         "verdict = tamperlens.inspect(path).verdict\n"
         "import tamperlens.inspection.casefile.record, tamperlens.models.card_page, tamperlens.metrics.outcomes\n"
         "import tamperlens.forge, tamperlens.bench.held_out, tamperlens.cli\n"
-        "print(early, 'torch' in sys.modules, verdict in ('manipulated', 'no_evidence', 'inconclusive'), seconds < 0.3)\n"
+        "print(sorted(early), 'torch' in sys.modules, verdict in ('manipulated', 'no_evidence', 'inconclusive'))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split("\n")[0] == "[] False True True"
+    assert done.stdout.split("\n")[0] == "[] False True"
