@@ -18,19 +18,12 @@ def card_of(folder: Path) -> ModelCard | None:
 
 
 def learned_steps(folder: Path) -> int:
-    """Steps that a run folder holds a checkpoint of."""
-    rows = _log_of(folder)
-    return int(rows[-1]["step"]) if rows else 0
-
-
-def _log_of(folder: Path) -> list[dict[str, str]]:
-    """The lines of a run's log; where a killed run repeats some, the later ones."""
+    """Steps that a run folder holds a checkpoint of; a killed run may have logged some twice."""
     file = folder / "log.csv"
     if not file.exists():
-        return []
+        return 0
     with file.open(newline="", encoding="utf-8") as lines:
-        rows = {int(row["step"]): row for row in csv.DictReader(lines)}
-    return [rows[step] for step in sorted(rows)]
+        return max((int(row["step"]) for row in csv.DictReader(lines)), default=0)
 
 
 def left_to_judge(
