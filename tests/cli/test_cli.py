@@ -13,6 +13,7 @@ import clips_at_hand as clips
 import tamperlens
 from faces_at_hand import hopper, hopper_face
 from tamperlens.cli import console
+from tamperlens.models.runtime import DEFAULT_MODEL
 
 VERDICTS = {"manipulated", "no_evidence", "inconclusive"}
 
@@ -191,6 +192,13 @@ def test_help_says_all_that_is_written_for_it() -> None:
     for name, command in typer.main.get_group(console.app).commands.items():
         texts = [command.help, *(getattr(parameter, "help", "") for parameter in command.params)]
         assert [Text.from_markup(text or "").plain for text in texts] == [text or "" for text in texts], name
+
+
+def test_help_names_the_default_model() -> None:
+    commands = typer.main.get_group(console.app).commands
+    for name in ("inspect", "serve"):
+        (model,) = [parameter for parameter in commands[name].params if parameter.name == "model"]
+        assert getattr(model, "help", "").endswith(f"by default {DEFAULT_MODEL}."), name
 
 
 def test_the_version() -> None:

@@ -59,15 +59,22 @@ def test_a_folder_that_cannot_be_used_is_refused_in_words(tmp_path) -> None:
         Jobs(tmp_path / "file" / "jobs", Limits())
 
 
-def test_a_folder_with_somebody_elses_files_is_refused_and_left_alone(tmp_path) -> None:
-    precious = [tmp_path / "results" / "experiment" / "table.csv", tmp_path / "work" / "thesis.v2"]
-    for path in precious:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+@pytest.mark.parametrize("name", ["results/experiment/table.csv", "work/thesis.v2", "notes.txt", "results.csv", ".bashrc"])
+def test_a_folder_with_somebody_elses_files_is_refused_and_left_alone(tmp_path, name) -> None:
+    precious = tmp_path / name
+    precious.parent.mkdir(parents=True, exist_ok=True)
+    precious.touch()
     mode = tmp_path.stat().st_mode
-    with pytest.raises(DataError, match=r"is no folder of this server, and .* give a new or empty folder with --folder"):
+    with pytest.raises(DataError, match=r"is no folder of this server: .* give a new or empty folder with --folder"):
         Jobs(tmp_path, Limits())
-    assert all(path.exists() for path in precious) and tmp_path.stat().st_mode == mode
+    assert precious.exists() and tmp_path.stat().st_mode == mode
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name.split("/")[0]]
+
+
+def test_a_folder_that_another_server_is_just_making_its_own_is_shared(tmp_path) -> None:
+    for part in ("servers", "incoming"):
+        (tmp_path / part).mkdir()
+    Jobs(tmp_path, Limits()).close()
 
 
 def test_what_somebody_puts_into_the_folders_is_not_tidied_away(jobs: Jobs) -> None:

@@ -35,6 +35,8 @@ MAX_TRIES = 3  # a file that takes its worker, or the whole server, down so ofte
 _ID = re.compile(r"[\w-]{22}", re.ASCII)  # of a job; what is called otherwise was put there by somebody else
 _TRY = re.compile(r"[\w-]{22}\.([0-9a-f]+)\.\d+", re.ASCII)  # at a job, by a server: the name of its folder in work/
 _TIDIED = ("incoming", "uploads", "work", "results")  # folders of which what no job needs is deleted
+_PARTS = ("servers", *_TIDIED)
+_OWN = (*_PARTS, *(f"jobs.sqlite{end}" for end in ("", "-wal", "-shm", "-journal")))  # all that lies in a server's folder
 _STALE = 3600.0  # seconds after which an upload that nobody finished is swept away
 
 _TABLE = """
@@ -95,7 +97,7 @@ class Jobs:
         self._lock = threading.RLock()
         _check_own(folder)
         _make_private(folder)
-        for part in ("servers", *_TIDIED):
+        for part in _PARTS:
             _make_private(folder / part)
         self._alive = _locked(folder / "servers", self.server)
         self._database = sqlite3.connect(folder / "jobs.sqlite", timeout=30, isolation_level=None, check_same_thread=False)
@@ -382,18 +384,20 @@ def _job(row: sqlite3.Row) -> Job:
 
 
 def _check_own(folder: Path) -> None:
-    """`DataError` where somebody else's files lie in what would be this program's folders: it would tidy them away."""
+    """`DataError` where somebody else's files lie in a folder that a server has yet to make its own, private and tidied."""
     if (folder / "jobs.sqlite").exists():
         return
-    for part in _TIDIED:
+    for place in (folder, *(folder / part for part in _TIDIED)):
         try:
-            others = next((folder / part).iterdir(), None)
+            found = sorted(place.iterdir())
         except OSError:  # none there, or one that `_make_private` has words for
             continue
-        if others is not None:
+        # Another server may just be making the folder its own.
+        others = [one for one in found if place != folder or one.name not in _OWN]
+        if others:
             raise DataError(
-                f"{folder} is no folder of this server, and {others} lies where it would keep and delete files of its own; "
-                "give a new or empty folder with --folder"
+                f"{folder} is no folder of this server: {others[0]} lies there, and a server makes its folder private and "
+                "deletes what no job needs; give a new or empty folder with --folder"
             )
 
 
