@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -469,6 +470,25 @@ def test_a_pair_too_noisy_for_its_recipe_is_refused_by_name(mine, tmp_path):
     encode(video(mine, "000_003", method="Deepfakes"), noisy, "raw")
     with pytest.raises(DataError, match=r"1 of 12 .*\(DF/raw/000_003: outside the face .*99th.*--accept noise-floor"):
         run(mine, tmp_path / "s")
+
+
+@pytest.mark.parametrize("keep_going", [False, True])
+def test_a_store_goes_on_where_more_is_accepted_and_ends_as_if_it_had_been_from_the_start(mine, tmp_path, keep_going):
+    noisy = [frame ^ np.uint8(1) for frame in manipulated_frames("000", "003")]
+    encode(video(mine, "000_003", method="Deepfakes"), noisy, "raw")
+    store, more = tmp_path / "s", SETTINGS.model_copy(update={"accept": ("noise-floor",)})
+    for _ in range(2):
+        with nullcontext() if keep_going else pytest.raises(DataError, match=r"1 of 12 clips failed .*--accept noise-floor"):
+            assert len(run(mine, store, attempts=1, keep_going=keep_going).failed) == 1
+    stamps = {path.name: path.stat().st_mtime_ns for path in (store / "shards").iterdir()}
+    report = run(mine, store, more, attempts=1)
+    assert report.complete and report.notes == ("DF/raw/000_003: used in spite of noise-floor",)
+    again = [name for name, stamp in stamps.items() if (store / "shards" / name).stat().st_mtime_ns != stamp]
+    assert len(again) == 1 < len(stamps)  # only the unit with the clip
+    assert not run(mine, tmp_path / "t", more).failed
+    assert content(store) == content(tmp_path / "t")
+    with pytest.raises(DataError, match=r"other settings \(accept \('noise-floor',\) and not \(\)\)"):
+        run(mine, store)
 
 
 def test_a_close_up_whose_noise_floor_cannot_be_measured_is_used_only_when_asked_for_and_its_rows_say_so(mine, tmp_path):

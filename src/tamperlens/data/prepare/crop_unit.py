@@ -64,6 +64,7 @@ def crop_unit(task: Task) -> UnitRecord:
             status="done" if len(good) == len(runs) else "failed",
             attempts=task.attempts,
             settings=task.settings_hash,
+            accept=task.settings.accept,
             inputs=inputs,
             seconds=round(time.monotonic() - started, 3),
             clips=tuple(run.result() for run in runs),

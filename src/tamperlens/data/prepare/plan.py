@@ -68,7 +68,7 @@ class Task:
     unit: Unit
     store: Path
     settings: PrepareSettings
-    settings_hash: str
+    settings_hash: str  # of all but `accept`
     detector: FaceDetector
     attempts: int  # this one included
 

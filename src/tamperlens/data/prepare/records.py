@@ -25,7 +25,8 @@ class UnitRecord(JsonRecord):
     unit: str
     status: Literal["done", "failed"]  # failed where any clip did
     attempts: int
-    settings: str
+    settings: str  # hash of what decides the unit's bytes, beside `accept`
+    accept: tuple[str, ...] = ()  # what was accepted (`PrepareSettings.accept`): of a unit that is done, more changes nothing
     inputs: str
     seconds: float
     clips: tuple[ClipResult, ...]

@@ -97,6 +97,7 @@ def prepare(
 
     ``splits``: a folder of split files, by default those that came with the dataset. Before anything is written the tree is
     checked, and every pair while it is cut, as the doctor does it: errors that ``settings.accept`` does not name are refused.
+    A store that is not complete, or lacks clips that failed, goes on where more is accepted than before.
 
     Raises ``DataError`` for such errors, for clips that failed, a store of other settings or another version, a store that
     another run is working on, and a store folder that cannot be written.
@@ -119,9 +120,8 @@ def prepare(
             folder.mkdir(parents=True, exist_ok=True)
     with locked(out, execution.part):
         existing = _existing_store(out, info)
-        if existing is None or (existing.inputs_hash != info.inputs_hash):
+        if existing is None or (existing.inputs_hash, existing.settings_hash) != (info.inputs_hash, info.settings_hash):
             write_info(out, info)
-        digest = info.settings_hash
         own = units[number - 1 :: count]
         own_records = _run(own, out, info, detector, execution)
         results = [result for record in own_records.values() for result in record.clips]
@@ -129,7 +129,7 @@ def prepare(
         if failed and not execution.keep_going:
             raise DataError(_failure_message(failed, out, len(results)))
         notes = _collect_notes(results)
-        records = [record for unit in units if (record := own_records.get(unit.name) or _finished_record(out, unit, digest))]
+        records = [record for unit in units if (record := own_records.get(unit.name) or _finished_record(out, unit, info))]
         if len(records) == len(units):
             return _report(out, _finish(out, info, records, set(own_records), execution.keep_going), notes)
         if (now := read_info(out)).complete:  # a run of another part has completed the store meanwhile
@@ -225,7 +225,7 @@ def _existing_store(out: Path, wanted: StoreInfo) -> StoreInfo | None:
             raise DataError(f"{out} holds other things ({', '.join(others[:3])}) and no store; give an empty or a new folder")
         return None
     found = read_info(out)
-    if found.settings_hash != wanted.settings_hash:
+    if found.settings_hash != wanted.settings_hash and not _accepts_more(found, wanted):
         before, now = ({**dict(info.settings), "detector": info.detector} for info in (found, wanted))
         changed = ", ".join(f"{name} {before[name]} and not {now[name]}" for name in now if before[name] != now[name])
         raise DataError(f"{out} was prepared with other settings ({changed}); give these, or another store folder")
@@ -234,16 +234,22 @@ def _existing_store(out: Path, wanted: StoreInfo) -> StoreInfo | None:
     return found
 
 
+def _accepts_more(found: StoreInfo, wanted: StoreInfo) -> bool:
+    """Whether a store with clips that failed, or that is not complete yet, is to go on with more errors accepted."""
+    more = set(found.settings.accept) < set(wanted.settings.accept)
+    return more and not (found.complete and not found.failed) and _unit_settings(found) == _unit_settings(wanted)
+
+
 def _run(
     own: Sequence[Unit], out: Path, info: StoreInfo, detector: FaceDetector, execution: Execution
 ) -> dict[str, UnitRecord]:
     """Does what of these units has no record yet, or failed and may be tried again; returns all records by name."""
     tasks, finished = list[Task](), dict[str, UnitRecord]()
     for unit in own:
-        record = _finished_record(out, unit, info.settings_hash)
+        record = _finished_record(out, unit, info)
         if record is None or (record.status == "failed" and record.attempts < execution.attempts):
             attempts = record.attempts + 1 if record else 1
-            tasks.append(Task(unit, out, info.settings, info.settings_hash, detector, attempts))
+            tasks.append(Task(unit, out, info.settings, _unit_settings(info), detector, attempts))
         else:
             finished[unit.name] = record
     done, crops = sum(len(record.clips) for record in finished.values()), _crops(finished.values())
@@ -277,6 +283,7 @@ def _crash_record(task: Task, reason: str) -> UnitRecord:
         status="failed",
         attempts=task.attempts,
         settings=task.settings_hash,
+        accept=task.settings.accept,
         inputs=task.unit.inputs(),
         seconds=0,
         clips=tuple(ClipResult(clip=clip.id, status="failed", reason=reason) for clip in task.unit.clips),
@@ -285,11 +292,18 @@ def _crash_record(task: Task, reason: str) -> UnitRecord:
     return record
 
 
-def _finished_record(out: Path, unit: Unit, digest: str) -> UnitRecord | None:
-    """What came of a unit; None where it is still to be done, also because its files have changed."""
+def _unit_settings(info: StoreInfo) -> str:
+    """The hash of what decides a unit's bytes, beside what is accepted."""
+    return settings_hash(info.settings.model_copy(update={"accept": ()}), info.detector)
+
+
+def _finished_record(out: Path, unit: Unit, info: StoreInfo) -> UnitRecord | None:
+    """What came of a unit; None where it is still to be done, also as its files have changed or more is accepted now."""
     try:
         record = UnitRecord.model_validate_json((out / PARTS / f"{unit.name}.json").read_bytes())
-        if record.settings != digest or record.inputs != unit.inputs():
+        before, now = set(record.accept), set(info.settings.accept)
+        fits = before == now or (before < now and record.status == "done")
+        if not fits or record.settings != _unit_settings(info) or record.inputs != unit.inputs():
             return None
         shard = record.shard
         whole = shard is None or (out / SHARDS / shard.file).stat().st_size == shard.size
