@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch")
 from rich.console import Console  # noqa: E402
 
 from tamperlens.bench.corruptions import CORRUPTIONS, parse_corruptions  # noqa: E402
-from tamperlens.bench.curves import draw_curves  # noqa: E402
+from tamperlens.bench.curves import COLORS, draw_curves  # noqa: E402
 from tamperlens.bench.paper.experiment import Experiment  # noqa: E402
 from tamperlens.bench.paper.reproduction import reproduce  # noqa: E402
 from tamperlens.bench.paper.sources import Source  # noqa: E402
@@ -274,6 +274,7 @@ def test_curves_carry_every_method(store, trained):
     assert {row.subset for row in points[0].rows} >= {"DF", "NT", "pristine"}
     plain = draw_curves(points)
     assert plain.ndim == 3
+    assert len(set(COLORS)) >= 8  # the paper's networks stand in one picture
     # Figures of crops as they are stand beside them, each in its own panel alone.
     (auc,) = [row for row in points[0].rows if (row.subset, row.metric) == ("DF", "auc")]
     assert (draw_curves(points, unchanged=[replace(auc, value=0.33)]) != plain).any()

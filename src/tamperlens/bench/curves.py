@@ -38,8 +38,8 @@ PANELS = (
     Panel("fg_iou", "Fg-IoU"),
     Panel("false_area", "false area on pristine crops", of_pristine=True, top=None),
 )
-COLORS = ["#{:02x}{:02x}{:02x}".format(*color) for color in OKABE_ITO.values()]
-MARKERS = "os^Dv<>"  # lines differ by them too
+COLORS = [*("#{:02x}{:02x}{:02x}".format(*color) for color in OKABE_ITO.values()), "#999999"]  # one for each of eight networks
+MARKERS = "os^Dv<>P"  # lines differ by them too
 
 
 def draw_curves(points: Sequence[CurvePoint], *, subset: str = "", unchanged: Sequence[ResultRow] = ()) -> UInt8Array:
