@@ -20,6 +20,7 @@ __all__ = [
     "NOT_INSPECTED",
     "UNUSABLE",
     "Detector",
+    "Model",
     "Precision",
     "Runtime",
     "app",
@@ -39,6 +40,9 @@ Runtime = Annotated[
         help="What runs the model: ONNX Runtime, OpenVINO, PyTorch (on a GPU where there is one); auto: the first of them that "
         "reads the file and gives the numbers of its card."
     ),
+]
+Model = Annotated[
+    str, typer.Option(help="A shipped model's name, or an .onnx, .xml or .safetensors file; by default twostream-joint.")
 ]
 Precision = Annotated[
     Literal["float32", "bf16"], typer.Option(help="Of the network; bf16 with OpenVINO, on processors that have it.")

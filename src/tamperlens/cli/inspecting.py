@@ -10,6 +10,7 @@ from rich.table import Table
 from tamperlens.cli.console import (
     NOT_INSPECTED,
     Detector,
+    Model,
     Precision,
     Runtime,
     app,
@@ -39,9 +40,7 @@ def inspect(
             help="Photos, videos and animated pictures; folders of them; patterns as 'a/*.jpg'; addresses as s3://bucket/a.",
         ),
     ],
-    model: Annotated[
-        str, typer.Option(help="A shipped model's name, or an .onnx, .xml or .safetensors file; by default twostream-joint.")
-    ] = "",
+    model: Model = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per file, one per line.")] = False,
     out_folder: Annotated[
         str,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tamperlens.cli.console import app
+from tamperlens.cli.console import Model, app
 from tamperlens.errors import DataError, MissingExtra
 
 
@@ -19,9 +19,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; any but this machine's own needs a token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any that is free.")] = 8000,
     folder: Annotated[Path | None, typer.Option(help="Private folder for the queue and the results.")] = None,
-    model: Annotated[
-        str, typer.Option(help="A shipped model's name, or an .onnx, .xml or .safetensors file; by default twostream-joint.")
-    ] = "",
+    model: Model = "",
     token_file: Annotated[
         Path | None, typer.Option(help="File with the token that visitors need; or set TAMPERLENS_TOKEN.")
     ] = None,

@@ -14,7 +14,7 @@ from pathlib import Path
 from tamperlens.data.prepare.crop_unit import crop_unit
 from tamperlens.data.prepare.plan import Task, Unit
 from tamperlens.data.readers.frame_numbers import frame_files
-from tamperlens.data.store.manifest import PARTS, SHARDS, PrepareSettings, settings_hash
+from tamperlens.data.store.manifest import PARTS, SHARDS, PrepareSettings
 from tamperlens.errors import DataError, MediaError
 from tamperlens.media import video_info
 from tamperlens.types import FaceDetector
@@ -60,7 +60,7 @@ def forecast_store(
                 (Path(folder) / name).mkdir()
             for unit in picked:
                 started = time.process_time()  # others who use the machine meanwhile do not count
-                record = crop_unit(Task(unit, Path(folder), settings, settings_hash(settings, "estimate"), detector, 1))
+                record = crop_unit(Task(unit, Path(folder), settings, "estimate", detector, 1))
                 took += time.process_time() - started
                 failed += [f"{clip.clip}: {clip.reason}" for clip in record.clips if clip.status == "failed"]
                 read += sum(lengths[unit.name].values())
